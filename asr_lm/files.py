@@ -1,0 +1,135 @@
+"""Opening files whatever their compression, and replacing them atomically."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import io
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, BinaryIO, cast
+
+import zstandard
+
+from asr_lm.errors import InputError
+
+STDIN = "-"
+
+
+def display_name(path: str | Path) -> str:
+    """What an error message calls ``path``."""
+    return "<stdin>" if str(path) == STDIN else str(path)
+
+
+def open_binary(path: str | Path) -> BinaryIO:
+    """Open ``path`` for reading bytes; ``-`` is standard input, ``.gz`` and ``.zst`` are decompressed.
+
+    Compression is recognised by the file's first bytes, so a wrong suffix does no harm.
+
+    Raises:
+        InputError: the file does not exist or cannot be read.
+    """
+    if str(path) == STDIN:
+        return _decompressed(cast(BinaryIO, io.BufferedReader(cast(io.RawIOBase, sys.stdin.buffer))))
+    try:
+        return _decompressed(cast(BinaryIO, open(path, "rb")))
+    except FileNotFoundError:
+        raise InputError("no such file", file=path) from None
+    except IsADirectoryError:
+        raise InputError("is a folder, a file was expected", file=path) from None
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror})", file=path) from error
+
+
+def _decompressed(stream: BinaryIO) -> BinaryIO:
+    magic = cast(io.BufferedReader, stream).peek(4)[:4]
+    if magic[:2] == b"\x1f\x8b":
+        return cast(BinaryIO, gzip.GzipFile(fileobj=stream, mode="rb"))
+    if magic == b"\x28\xb5\x2f\xfd":
+        reader = zstandard.ZstdDecompressor().stream_reader(stream, read_across_frames=True)
+        return cast(BinaryIO, io.BufferedReader(cast(io.RawIOBase, reader)))
+    return stream
+
+
+def iterate_lines(path: str | Path) -> Iterator[tuple[int, bytes]]:
+    """Yield (line number from 1, line without its line end) of a file, decompressed, as bytes.
+
+    Raises:
+        InputError: the file cannot be opened, or its compressed stream is damaged.
+    """
+    with open_binary(path) as stream:
+        number = 0
+        try:
+            for number, line in enumerate(stream, 1):
+                yield number, line.rstrip(b"\r\n")
+        except (EOFError, OSError, zstandard.ZstdError) as error:
+            raise InputError(
+                f"damaged or truncated file ({error})", file=display_name(path), line=number + 1
+            ) from error
+
+
+def iterate_text(path: str | Path) -> Iterator[tuple[int, str]]:
+    """Like :func:`iterate_lines`, decoded as UTF-8 (a byte-order mark at the start is dropped).
+
+    Raises:
+        InputError: a line is not UTF-8.
+    """
+    for number, line in iterate_lines(path):
+        try:
+            yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            raise InputError(f"not UTF-8 ({error.reason})", file=display_name(path), line=number) from None
+
+
+@contextlib.contextmanager
+def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
+    """Write ``path`` through a temporary file in the same folder that replaces it when all went well.
+
+    Whatever goes wrong, disk full and Ctrl-C included, the old file stays and the temporary file goes. A path ending
+    in ``.gz`` or ``.zst`` is compressed.
+
+    Raises:
+        InputError: the folder does not exist or cannot be written, or the disk is full.
+    """
+    path = Path(path)
+    try:
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
+    except OSError as error:
+        raise InputError(f"cannot be written ({error.strerror})", file=path) from error
+    try:
+        with os.fdopen(descriptor, "wb") as raw:
+            with contextlib.ExitStack() as stack:
+                yield _compressed(cast(BinaryIO, raw), path, stack)
+            raw.flush()
+            os.fsync(raw.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise InputError(f"cannot be written ({error.strerror or error})", file=path) from error
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+
+
+def _compressed(raw: BinaryIO, path: Path, stack: contextlib.ExitStack) -> BinaryIO:
+    if path.suffix == ".gz":
+        packed = gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0)
+        return cast(BinaryIO, stack.enter_context(cast(IO[bytes], packed)))
+    if path.suffix == ".zst":
+        return cast(BinaryIO, stack.enter_context(zstandard.ZstdCompressor().stream_writer(raw, closefd=False)))
+    return raw
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Atomically write ``text`` as UTF-8."""
+    with atomic_write(path) as stream:
+        stream.write(text.encode())

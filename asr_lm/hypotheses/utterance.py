@@ -1,0 +1,43 @@
+"""What a recogniser hands over: utterances with ranked hypotheses.
+
+The classes mirror the canonical n-best JSON, one object a line::
+
+    {"id": "1089-134686-0000", "recording": "1089-134686", "reference": "he hoped there would be stew",
+     "hypotheses": [{"text": "he hoped there would be stew", "scores": {"acoustic": -41.7, "lm": -20.3}}]}
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Hypothesis(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """One transcript the recogniser considered.
+
+    Attributes:
+        text: the transcript as the recogniser wrote it; may be empty.
+        scores: natural-log scores by name, larger is better; empty where only the rank is known.
+        total: combined score of a rescored list, if any.
+        times: ``(start, end)`` of each word of ``text`` in seconds, where the recogniser gave them.
+    """
+
+    text: str
+    scores: dict[str, float] = {}
+    total: float | None = None
+    times: tuple[tuple[float, float], ...] | None = None
+
+
+class Utterance(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """One stretch of speech, its hypotheses best first, and what was really said where that is known.
+
+    Attributes:
+        id: unique in its file.
+        hypotheses: at least one, in the recogniser's order (rank 0 first).
+        reference: the transcript of a human, or None.
+        recording: the recording the utterance was cut from; utterances of one recording come in spoken order.
+    """
+
+    id: str
+    hypotheses: tuple[Hypothesis, ...]
+    reference: str | None = None
+    recording: str | None = None

@@ -1,0 +1,70 @@
+"""What every language model of this package can do.
+
+A model turns token sequences into log-probabilities: natural logarithm, ``<s>`` given, ``</s>`` scored. Causal models
+share the work of common prefixes (:mod:`asr_lm.hypotheses.prefix_tree`); models that see both sides score each
+distinct sequence. A caller sees no difference.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from asr_lm.text.vocabulary import Vocabulary
+
+Tokens = NDArray[np.int32]
+"""Token ids of one sentence ``[tokens]``, without ``<s>`` and ``</s>``."""
+
+LogProbs = NDArray[np.float64]
+"""Natural-log probabilities."""
+
+
+class LanguageModel(ABC):
+    """A language model over the tokens of one vocabulary.
+
+    Attributes:
+        family: name of the model family (``ngram``, ``lstm``, …).
+        vocabulary: maps text to token ids.
+        normalizer: name of the normaliser (:mod:`asr_lm.text.normalizer`) the training text went through; the
+            pipeline applies it to hypotheses before encoding.
+    """
+
+    family: str
+    vocabulary: Vocabulary
+    normalizer: str
+
+    @abstractmethod
+    def token_log_probs(self, sentences: Sequence[Tokens], budget: int | None = None) -> list[LogProbs]:
+        """Log-probability of every token of every sentence, ``</s>`` included.
+
+        Args:
+            sentences: token ids of each sentence ``[tokens]``; an empty sentence is legal.
+            budget: most tree nodes (or padded tokens) in memory at once; None takes the model's default. The result
+                does not depend on it.
+
+        Returns:
+            For each sentence an array ``[tokens + 1]``; its last entry is log p(``</s>`` | sentence).
+        """
+
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Hexadecimal digest of everything the scores depend on: weights, vocabulary, normaliser."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Write the model as a folder (``config.json``, weights, vocabulary) that :func:`asr_lm.lm.load` reads."""
+
+    @property
+    @abstractmethod
+    def parameters(self) -> int:
+        """Number of free parameters (for an n-gram model: stored n-grams)."""
+
+    def score(self, sentences: Sequence[Tokens], budget: int | None = None) -> LogProbs:
+        """Log-probability of each whole sentence ``[sentences]``."""
+        return np.array([values.sum() for values in self.token_log_probs(sentences, budget)], dtype=np.float64)
