@@ -1,0 +1,199 @@
+"""Word and character errors: what a hypothesis got wrong against what was said.
+
+Counting is jiwer's (Levenshtein distance, all errors cost one). Texts are compared with white space collapsed and
+nothing else. Where the unit is the character a space counts as one, as it does in jiwer, except beside a character of
+a script that is written without spaces (Chinese, Japanese): there it marks words for a machine and nobody says it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asr_lm.errors import InputError
+
+if TYPE_CHECKING:
+    from jiwer import AlignmentChunk
+
+Unit = Literal["word", "character"]
+"""What is counted: words between white space, or characters."""
+
+Counts = NDArray[np.int32]
+"""Error counts ``[pairs, 4]``: substitutions, deletions, insertions, reference length."""
+
+Operation = Literal["equal", "substitute", "delete", "insert"]
+
+AlignedSpan = tuple[Operation, list[str], list[str]]
+"""One stretch of an alignment: operation, the reference's tokens, the hypothesis's tokens."""
+
+# Bounds the memory of jiwer's alignments, which are Python objects.
+BATCH = 4096
+
+# Han, kana, CJK punctuation and full-width forms.
+_UNSPACED = "\u3001-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff01-\uffef\U00020000-\U0003ffff"
+_LAYOUT_SPACE = re.compile(f" (?=[{_UNSPACED}])|(?<=[{_UNSPACED}]) ")
+
+
+@dataclass(frozen=True)
+class ErrorCounts:
+    """Errors of a set of utterances; adding two is the same as counting their union, so rates are never averaged.
+
+    Attributes:
+        substitutions, deletions, insertions: how often each error was made.
+        reference_length: words (or characters) of the references.
+        sentences: utterances counted.
+        sentence_errors: utterances with at least one error.
+    """
+
+    substitutions: int = 0
+    deletions: int = 0
+    insertions: int = 0
+    reference_length: int = 0
+    sentences: int = 0
+    sentence_errors: int = 0
+
+    @classmethod
+    def from_counts(cls, counts: Counts) -> ErrorCounts:
+        """Sum of the rows ``[utterances, 4]`` of :func:`count_errors`."""
+        substitutions, deletions, insertions, length = counts.sum(axis=0, dtype=np.int64).tolist()
+        wrong = int(counts[:, :3].any(axis=1).sum())
+        return cls(substitutions, deletions, insertions, length, len(counts), wrong)
+
+    @property
+    def errors(self) -> int:
+        """Substitutions, deletions and insertions together."""
+        return self.substitutions + self.deletions + self.insertions
+
+    @property
+    def rate(self) -> float | None:
+        """Errors per hundred reference words, in percent; None where the references have no word to divide by."""
+        return 100.0 * self.errors / self.reference_length if self.reference_length else None
+
+    @property
+    def sentence_error_rate(self) -> float | None:
+        """Utterances with an error, in percent; None where there is no utterance."""
+        return 100.0 * self.sentence_errors / self.sentences if self.sentences else None
+
+    def __add__(self, other: ErrorCounts) -> ErrorCounts:
+        return ErrorCounts(
+            self.substitutions + other.substitutions,
+            self.deletions + other.deletions,
+            self.insertions + other.insertions,
+            self.reference_length + other.reference_length,
+            self.sentences + other.sentences,
+            self.sentence_errors + other.sentence_errors,
+        )
+
+
+def tokens(text: str, unit: Unit = "word") -> list[str]:
+    """The words or characters of ``text`` that are compared."""
+    words = text.split()
+    return words if unit == "word" else list(_LAYOUT_SPACE.sub("", " ".join(words)))
+
+
+@dataclass(frozen=True)
+class _Tokenizer:
+    """The transform given to jiwer in place of its own, which would also drop and rewrite."""
+
+    unit: Unit
+
+    def __call__(self, texts: list[str]) -> list[list[str]]:
+        return [tokens(text, self.unit) for text in texts]
+
+
+def _check(references: Sequence[str], hypotheses: Sequence[str], unit: Unit) -> None:
+    if unit not in get_args(Unit):
+        raise InputError(f"unknown unit {unit!r}, expected one of {', '.join(get_args(Unit))}")
+    if len(references) != len(hypotheses):
+        raise InputError(f"{len(references)} references but {len(hypotheses)} hypotheses, expected one for each")
+
+
+def count_errors(references: Sequence[str], hypotheses: Sequence[str], unit: Unit = "word") -> Counts:
+    """Errors of each hypothesis against its reference.
+
+    Empty texts are legal: an empty hypothesis is all deletions, against an empty reference every word is an insertion.
+
+    Args:
+        references: what was said ``[pairs]``.
+        hypotheses: what was recognised ``[pairs]``.
+        unit: count words or characters.
+
+    Returns:
+        ``[pairs, 4]``: substitutions, deletions, insertions, reference length. Equal pairs are aligned once.
+
+    Raises:
+        InputError: the two sequences differ in length, or the unit is unknown.
+    """
+    _check(references, hypotheses, unit)
+    distinct, row_of = _distinct_pairs(references, hypotheses)
+    rows = np.zeros((len(distinct), 4), dtype=np.int32)
+    alignments = _alignments([pair[0] for pair in distinct], [pair[1] for pair in distinct], unit)
+    for row, (reference, _, chunks) in zip(rows, alignments, strict=True):
+        row[:] = _counts_of(reference, chunks)
+    return rows[row_of]
+
+
+def _distinct_pairs(
+    references: Sequence[str], hypotheses: Sequence[str]
+) -> tuple[list[tuple[str, str]], NDArray[np.intp]]:
+    index: dict[tuple[str, str], int] = {}
+    row_of = [index.setdefault(pair, len(index)) for pair in zip(references, hypotheses, strict=True)]
+    return list(index), np.array(row_of, dtype=np.intp)
+
+
+def _counts_of(reference: list[str], chunks: list[AlignmentChunk]) -> tuple[int, int, int, int]:
+    substitutions = deletions = insertions = 0
+    for chunk in chunks:
+        if chunk.type == "substitute":
+            substitutions += chunk.ref_end_idx - chunk.ref_start_idx
+        elif chunk.type == "delete":
+            deletions += chunk.ref_end_idx - chunk.ref_start_idx
+        elif chunk.type == "insert":
+            insertions += chunk.hyp_end_idx - chunk.hyp_start_idx
+    return substitutions, deletions, insertions, len(reference)
+
+
+def _alignments(
+    references: Sequence[str], hypotheses: Sequence[str], unit: Unit
+) -> Iterator[tuple[list[str], list[str], list[AlignmentChunk]]]:
+    """Yield (reference tokens, hypothesis tokens, jiwer's chunks) of each pair, batch by batch."""
+    from jiwer import process_words
+
+    # Any callable does; jiwer's annotation asks for one of its own classes.
+    transform: Any = _Tokenizer(unit)
+    for start in range(0, len(references), BATCH):
+        batch = slice(start, start + BATCH)
+        output = process_words(list(references[batch]), list(hypotheses[batch]), transform, transform)
+        yield from zip(output.references, output.hypotheses, output.alignments, strict=True)
+
+
+def align(references: Sequence[str], hypotheses: Sequence[str], unit: Unit = "word") -> Iterator[list[AlignedSpan]]:
+    """Yield the alignment of each pair; see :func:`alignment`.
+
+    Raises:
+        InputError: the two sequences differ in length, or the unit is unknown.
+    """
+    _check(references, hypotheses, unit)
+    for reference, hypothesis, chunks in _alignments(references, hypotheses, unit):
+        yield [
+            (
+                cast(Operation, chunk.type),
+                reference[chunk.ref_start_idx : chunk.ref_end_idx],
+                hypothesis[chunk.hyp_start_idx : chunk.hyp_end_idx],
+            )
+            for chunk in chunks
+        ]
+
+
+def alignment(reference: str, hypothesis: str, unit: Unit = "word") -> list[AlignedSpan]:
+    """How ``hypothesis`` is aligned with ``reference``: (operation, reference tokens, hypothesis tokens) in order.
+
+    A substitution has as many tokens on either side; a deletion none in the hypothesis, an insertion none in the
+    reference. Of several alignments with the fewest errors it is the one jiwer finds.
+    """
+    return next(align([reference], [hypothesis], unit))
