@@ -1,0 +1,38 @@
+"""Causal models: everything they score is a prefix tree."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+
+import numpy as np
+
+from asr_lm.hypotheses.prefix_tree import PrefixTree, split_by_nodes
+from asr_lm.lm.protocol import LanguageModel, LogProbs, Tokens
+
+
+class CausalModel(LanguageModel):
+    """A model that predicts every token from those before it.
+
+    A subclass owes :meth:`node_log_probs`. This class adds ``</s>``, removes duplicates, cuts the sentences into trees
+    of a bounded number of nodes and hands the values back token by token.
+    """
+
+    default_budget = 200_000
+    """Nodes of one tree."""
+
+    @abstractmethod
+    def node_log_probs(self, tree: PrefixTree) -> LogProbs:
+        """Log p(token | ancestors) of every node ``[nodes]``; the entry of node 0 is 0."""
+
+    def token_log_probs(self, sentences: Sequence[Tokens], budget: int | None = None) -> list[LogProbs]:
+        closed = [np.append(sentence, self.vocabulary.eos_id).astype(np.int32) for sentence in sentences]
+        results: list[LogProbs] = [np.zeros(0)] * len(closed)
+        for group in split_by_nodes(closed, budget or self.default_budget):
+            for index, values in self._score_group(closed, group):
+                results[index] = values
+        return results
+
+    def _score_group(self, sentences: Sequence[Tokens], group: list[int]) -> list[tuple[int, LogProbs]]:
+        tree = PrefixTree.build([sentences[index] for index in group], self.vocabulary.bos_id)
+        return list(zip(group, tree.along_paths(self.node_log_probs(tree)), strict=True))
