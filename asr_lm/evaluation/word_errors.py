@@ -106,7 +106,12 @@ class _Tokenizer:
         return [tokens(text, self.unit) for text in texts]
 
 
-def _check(references: Sequence[str], hypotheses: Sequence[str], unit: Unit) -> None:
+def check_pairs(references: Sequence[str], hypotheses: Sequence[str], unit: Unit) -> None:
+    """Refuse what cannot be aligned.
+
+    Raises:
+        InputError: the two sequences differ in length, or the unit is unknown.
+    """
     if unit not in get_args(Unit):
         raise InputError(f"unknown unit {unit!r}, expected one of {', '.join(get_args(Unit))}")
     if len(references) != len(hypotheses):
@@ -129,8 +134,8 @@ def count_errors(references: Sequence[str], hypotheses: Sequence[str], unit: Uni
     Raises:
         InputError: the two sequences differ in length, or the unit is unknown.
     """
-    _check(references, hypotheses, unit)
-    distinct, row_of = _distinct_pairs(references, hypotheses)
+    check_pairs(references, hypotheses, unit)
+    distinct, row_of = distinct_pairs(references, hypotheses)
     rows = np.zeros((len(distinct), 4), dtype=np.int32)
     alignments = _alignments([pair[0] for pair in distinct], [pair[1] for pair in distinct], unit)
     for row, (reference, _, chunks) in zip(rows, alignments, strict=True):
@@ -138,9 +143,10 @@ def count_errors(references: Sequence[str], hypotheses: Sequence[str], unit: Uni
     return rows[row_of]
 
 
-def _distinct_pairs(
+def distinct_pairs(
     references: Sequence[str], hypotheses: Sequence[str]
 ) -> tuple[list[tuple[str, str]], NDArray[np.intp]]:
+    """The distinct (reference, hypothesis) pairs, and for each pair given its place among them ``[pairs]``."""
     index: dict[tuple[str, str], int] = {}
     row_of = [index.setdefault(pair, len(index)) for pair in zip(references, hypotheses, strict=True)]
     return list(index), np.array(row_of, dtype=np.intp)
@@ -178,7 +184,7 @@ def align(references: Sequence[str], hypotheses: Sequence[str], unit: Unit = "wo
     Raises:
         InputError: the two sequences differ in length, or the unit is unknown.
     """
-    _check(references, hypotheses, unit)
+    check_pairs(references, hypotheses, unit)
     for reference, hypothesis, chunks in _alignments(references, hypotheses, unit):
         yield [
             (

@@ -1,0 +1,159 @@
+"""Bootstrap confidence intervals of error rates and of their differences.
+
+Bisani and Ney, "Bootstrap estimates for confidence intervals in ASR performance evaluation", ICASSP 2004. Utterances
+(or whole recordings, whose utterances err together) are drawn with replacement; the spread of the error rates of the
+drawn sets is the uncertainty of the measured one. All systems are judged on the same draws, so that what an utterance
+does to both cancels in their difference (section 4 there).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asr_lm.errors import InputError
+from asr_lm.evaluation.word_errors import Counts
+
+RESAMPLES = 10_000
+SEED = 2004
+CONFIDENCE = 0.95
+
+# Cells of one block of weights; small enough for the processor's cache.
+_BLOCK = 1 << 18
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Percentile interval, in the unit of what was resampled (percent, or percentage points)."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """Error rate of a second system less that of a first one; negative where the second is better.
+
+    Attributes:
+        value: measured difference in percentage points; None without reference words.
+        interval: its 95 % interval; None where there is too little to resample.
+        improvement: share of the resamples where the second system has fewer errors (Bisani and Ney's probability of
+            improvement); a resample with as many errors of both does not count. None where the interval is.
+    """
+
+    value: float | None
+    interval: Interval | None
+    improvement: float | None
+
+
+@dataclass(frozen=True)
+class Resamples:
+    """Error rates of several systems on sets of utterances drawn with replacement.
+
+    Attributes:
+        rates: ``[resamples, systems]`` in percent; resamples without a reference word are left out.
+        measured: ``[systems]``, the rates on the utterances as they are; NaN without reference words.
+        units: utterances or recordings that were drawn from.
+    """
+
+    rates: NDArray[np.float64]
+    measured: NDArray[np.float64]
+    units: int
+
+    @classmethod
+    def draw(
+        cls,
+        systems: Sequence[Counts],
+        recordings: Sequence[Hashable] | None = None,
+        resamples: int = RESAMPLES,
+        seed: int = SEED,
+    ) -> Resamples:
+        """Resample the utterances, or the recordings where they are given.
+
+        Args:
+            systems: counts of each system on the same utterances, each ``[utterances, 4]``.
+            recordings: recording of each utterance ``[utterances]``; the utterances of one are drawn together.
+            resamples: how many sets are drawn, each as large as the original.
+            seed: of the random generator; equal seeds give equal intervals.
+
+        Raises:
+            InputError: the systems were not counted on the same references, or a recording is missing.
+        """
+        table = _errors_and_lengths(systems)
+        if recordings is not None:
+            table = _by_recording(table, recordings)
+        drawn = _draw_sums(table, resamples, seed)
+        return cls(_rates(drawn[drawn[:, -1] > 0]), _rates(table.sum(axis=0, keepdims=True))[0], len(table))
+
+    @property
+    def enough(self) -> bool:
+        """Whether there is a spread to see: one unit drawn again and again has none."""
+        return self.units > 1 and len(self.rates) > 0
+
+    def interval(self, system: int, confidence: float = CONFIDENCE) -> Interval | None:
+        """Interval of the error rate of a system, in percent; None unless two or more units were there to draw."""
+        return _percentiles(self.rates[:, system], confidence) if self.enough else None
+
+    def difference(self, first: int, second: int, confidence: float = CONFIDENCE) -> PairedDifference:
+        """How the ``second`` system differs from the ``first`` one."""
+        measured = float(self.measured[second] - self.measured[first])
+        value = None if np.isnan(measured) else measured
+        if not self.enough:
+            return PairedDifference(value, None, None)
+        differences = self.rates[:, second] - self.rates[:, first]
+        return PairedDifference(value, _percentiles(differences, confidence), float(np.mean(differences < 0)))
+
+
+def _errors_and_lengths(systems: Sequence[Counts]) -> NDArray[np.float64]:
+    """``[utterances, systems + 1]``: errors of each system, then the reference length."""
+    lengths = systems[0][:, 3]
+    if any(len(counts) != len(lengths) or (counts[:, 3] != lengths).any() for counts in systems):
+        raise InputError("the systems were counted on different references, expected the same utterances for all")
+    return np.column_stack([*(counts[:, :3].sum(axis=1) for counts in systems), lengths]).astype(np.float64)
+
+
+def _by_recording(table: NDArray[np.float64], recordings: Sequence[Hashable]) -> NDArray[np.float64]:
+    if len(recordings) != len(table) or None in recordings:
+        raise InputError("resampling by recording needs the recording of every utterance")
+    index: dict[Hashable, int] = {}
+    recording_of = [index.setdefault(recording, len(index)) for recording in recordings]
+    sums = np.zeros((len(index), table.shape[1]))
+    np.add.at(sums, recording_of, table)
+    return sums
+
+
+def _draw_sums(table: NDArray[np.float64], resamples: int, seed: int) -> NDArray[np.float64]:
+    """Column sums of ``resamples`` draws of as many rows as the table has, ``[resamples, columns]``.
+
+    How often each row was drawn is a multinomial weight, so a block of draws is one matrix product. The sums are
+    whole numbers and therefore exact.
+    """
+    units = len(table)
+    sums = np.zeros((resamples, table.shape[1]))
+    if not units:
+        return sums
+    generator = np.random.default_rng(seed)
+    rows = max(1, _BLOCK // units)
+    shift = (np.arange(rows) * units)[:, None]
+    for start in range(0, resamples, rows):
+        size = min(rows, resamples - start)
+        drawn = generator.integers(units, size=(size, units), dtype=np.uint32) + shift[:size]
+        weights = np.bincount(drawn.ravel(), minlength=size * units).reshape(size, units)
+        sums[start : start + size] = weights.astype(np.float64) @ table
+    return sums
+
+
+def _rates(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        rates = 100.0 * sums[:, :-1] / sums[:, -1:]
+    rates[~np.isfinite(rates)] = np.nan
+    return rates
+
+
+def _percentiles(values: NDArray[np.float64], confidence: float) -> Interval:
+    tail = (1.0 - confidence) / 2.0
+    low, high = np.quantile(values, [tail, 1.0 - tail]).tolist()
+    return Interval(low, high)

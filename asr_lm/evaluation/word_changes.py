@@ -1,0 +1,108 @@
+"""Which words a system fixed and which it broke, and which words it takes for which."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from asr_lm.errors import InputError
+from asr_lm.evaluation.matched_pairs import ErrorPositions, error_positions
+from asr_lm.evaluation.word_errors import Unit, align, tokens
+
+
+@dataclass(frozen=True)
+class WordChange:
+    """What became of one word of the references between a first and a second system.
+
+    Attributes:
+        word: the reference's word (or character).
+        fixed: how often the first system had it wrong and the second right.
+        broken: how often the first system had it right and the second wrong.
+        spoken: how often it stands in the references.
+    """
+
+    word: str
+    fixed: int
+    broken: int
+    spoken: int
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """How often ``hypothesis`` was recognised for ``reference``; None is nothing (an insertion, a deletion)."""
+
+    reference: str | None
+    hypothesis: str | None
+    count: int
+
+
+def word_changes(
+    references: Sequence[str], first: Sequence[str], second: Sequence[str], unit: Unit = "word"
+) -> list[WordChange]:
+    """Every reference word that was fixed or broken, most changes first, then in alphabetical order.
+
+    Inserted words stand against no reference word; :func:`confusions` has them.
+
+    Raises:
+        InputError: the sequences differ in length, or the unit is unknown.
+    """
+    first_positions = error_positions(references, first, unit)
+    return changes_at(references, first_positions, error_positions(references, second, unit), unit)
+
+
+def changes_at(
+    references: Sequence[str],
+    first: Sequence[ErrorPositions],
+    second: Sequence[ErrorPositions],
+    unit: Unit = "word",
+) -> list[WordChange]:
+    """As :func:`word_changes`, from error positions already found.
+
+    Raises:
+        InputError: the positions are not those of the references.
+    """
+    spoken: Counter[str] = Counter()
+    fixed: Counter[str] = Counter()
+    broken: Counter[str] = Counter()
+    for reference, one, other in zip(references, first, second, strict=True):
+        words = tokens(reference, unit)
+        if not len(one) == len(other) == 2 * len(words) + 1:
+            raise InputError("the systems were aligned with different references, expected the same utterances")
+        spoken.update(words)
+        for word, before, after in zip(words, one[1::2], other[1::2], strict=True):
+            if before != after:
+                (fixed if before else broken)[word] += 1
+    changed = [WordChange(word, fixed[word], broken[word], spoken[word]) for word in fixed.keys() | broken.keys()]
+    return sorted(changed, key=lambda change: (-change.fixed - change.broken, change.word))
+
+
+def most_fixed(changes: Sequence[WordChange], most: int) -> list[WordChange]:
+    """The ``most`` words that were fixed most often; none that never was."""
+    fixed = [change for change in changes if change.fixed]
+    return sorted(fixed, key=lambda change: (-change.fixed, change.broken, change.word))[:most]
+
+
+def most_broken(changes: Sequence[WordChange], most: int) -> list[WordChange]:
+    """The ``most`` words that were broken most often; none that never was."""
+    broken = [change for change in changes if change.broken]
+    return sorted(broken, key=lambda change: (-change.broken, change.fixed, change.word))[:most]
+
+
+def confusions(references: Sequence[str], hypotheses: Sequence[str], unit: Unit = "word") -> list[Confusion]:
+    """Every substitution, deletion and insertion with its count, most frequent first, then in alphabetical order.
+
+    Raises:
+        InputError: the sequences differ in length, or the unit is unknown.
+    """
+    counts: Counter[tuple[str | None, str | None]] = Counter()
+    for spans in align(references, hypotheses, unit):
+        for operation, left, right in spans:
+            if operation == "substitute":
+                counts.update(zip(left, right, strict=True))
+            elif operation == "delete":
+                counts.update((word, None) for word in left)
+            elif operation == "insert":
+                counts.update((None, word) for word in right)
+    found = [Confusion(reference, hypothesis, count) for (reference, hypothesis), count in counts.items()]
+    return sorted(found, key=lambda pair: (-pair.count, pair.reference or "", pair.hypothesis or ""))
