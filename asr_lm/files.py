@@ -8,15 +8,19 @@ import io
 import os
 import sys
 import tempfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, BinaryIO, cast
+from typing import IO, Any, BinaryIO, cast
 
 import zstandard
 
 from asr_lm.errors import InputError
 
 STDIN = "-"
+
+_DAMAGE = (EOFError, OSError, zlib.error, zstandard.ZstdError)
+_PACKED_CHUNK = 32 * 1024
 
 
 def display_name(path: str | Path) -> str:
@@ -49,9 +53,62 @@ def _decompressed(stream: BinaryIO) -> BinaryIO:
     if magic[:2] == b"\x1f\x8b":
         return cast(BinaryIO, gzip.GzipFile(fileobj=stream, mode="rb"))
     if magic == b"\x28\xb5\x2f\xfd":
-        reader = zstandard.ZstdDecompressor().stream_reader(stream, read_across_frames=True)
-        return cast(BinaryIO, io.BufferedReader(cast(io.RawIOBase, reader)))
+        return cast(BinaryIO, io.BufferedReader(_ZstdReader(stream)))
     return stream
+
+
+class _ZstdReader(io.RawIOBase):
+    """Decompressed bytes of a Zstandard stream; raises EOFError where the last frame is cut off.
+
+    ``zstandard.ZstdDecompressor.stream_reader`` ends such a stream without a word, and a list would lose its tail.
+    """
+
+    def __init__(self, packed: BinaryIO) -> None:
+        self._packed = packed
+        self._chunks = self._decompress()
+        self._rest = memoryview(b"")
+
+    def _decompress(self) -> Iterator[bytes]:
+        complete = True
+        while chunk := self._packed.read(_PACKED_CHUNK):
+            while chunk:
+                if complete:
+                    frame = zstandard.ZstdDecompressor().decompressobj()
+                yield frame.decompress(chunk)
+                complete, chunk = frame.eof, frame.unused_data if frame.eof else b""
+        if not complete:
+            raise EOFError("the compressed stream ends early")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._rest:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                return 0
+            self._rest = memoryview(chunk)
+        size = min(len(buffer), len(self._rest))
+        buffer[:size] = self._rest[:size]
+        self._rest = self._rest[size:]
+        return size
+
+    def close(self) -> None:
+        self._packed.close()
+        super().close()
+
+
+def read_bytes(path: str | Path) -> bytes:
+    """All bytes of a file, decompressed.
+
+    Raises:
+        InputError: the file cannot be opened, or its compressed stream is damaged.
+    """
+    with open_binary(path) as stream:
+        try:
+            return stream.read()
+        except _DAMAGE as error:
+            raise InputError(f"damaged or truncated file ({error})", file=display_name(path)) from error
 
 
 def iterate_lines(path: str | Path) -> Iterator[tuple[int, bytes]]:
@@ -65,7 +122,7 @@ def iterate_lines(path: str | Path) -> Iterator[tuple[int, bytes]]:
         try:
             for number, line in enumerate(stream, 1):
                 yield number, line.rstrip(b"\r\n")
-        except (EOFError, OSError, zstandard.ZstdError) as error:
+        except _DAMAGE as error:
             raise InputError(
                 f"damaged or truncated file ({error})", file=display_name(path), line=number + 1
             ) from error
