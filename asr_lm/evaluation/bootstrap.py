@@ -22,7 +22,7 @@ SEED = 2004
 CONFIDENCE = 0.95
 
 # Cells of one block of weights; small enough for the processor's cache.
-_BLOCK = 1 << 18
+_BLOCK = 1 << 17
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
 from asr_lm.errors import InputError
@@ -81,7 +81,7 @@ class Comparison:
         utterances: utterances given.
         with_reference: utterances with a reference, which all figures are over.
         units: utterances or recordings drawn from.
-        changes: words fixed or broken from the baseline to the last system that is no bound.
+        changes: words fixed or broken from the baseline to the :attr:`final` system.
     """
 
     systems: tuple[SystemResult, ...]
@@ -133,9 +133,19 @@ class Comparison:
             "resampled": {"unit": self.resampled, "units": self.units},
         }
 
-    def _words(self) -> dict[str, list[dict[str, Any]]]:
-        shown = {"fixed": most_fixed(self.changes, WORDS_SHOWN), "broken": most_broken(self.changes, WORDS_SHOWN)}
-        return {kind: [_change_json(change) for change in changes] for kind, changes in shown.items()}
+    @property
+    def final(self) -> str:
+        """Name of the last system that is no bound: where all the steps lead."""
+        return [result.name for result in self.systems if result.name not in BOUNDS][-1]
+
+    def _words(self) -> dict[str, Any]:
+        fixed, broken = most_fixed(self.changes, WORDS_SHOWN), most_broken(self.changes, WORDS_SHOWN)
+        return {
+            "from": self.baseline,
+            "to": self.final,
+            "fixed": [asdict(change) for change in fixed],
+            "broken": [asdict(change) for change in broken],
+        }
 
 
 def compare(
@@ -314,7 +324,3 @@ def _difference_json(difference: Difference, rate: str) -> dict[str, Any]:
 
 def _interval_json(interval: Interval | None) -> list[float] | None:
     return None if interval is None else [interval.low, interval.high]
-
-
-def _change_json(change: WordChange) -> dict[str, Any]:
-    return {"word": change.word, "fixed": change.fixed, "broken": change.broken, "spoken": change.spoken}

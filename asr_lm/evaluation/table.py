@@ -20,6 +20,7 @@ from asr_lm.evaluation.comparison import (
 from asr_lm.evaluation.word_changes import WordChange, most_broken, most_fixed
 
 if TYPE_CHECKING:
+    from rich.console import Group
     from rich.table import Table
 
 TITLES = {
@@ -33,36 +34,38 @@ TITLES = {
 _NOTHING = "–"
 
 
-def comparison_table(comparison: Comparison) -> Table:
-    """One row a system: error rate with its interval, errors by kind, gap closed, difference to the baseline.
+def comparison_table(comparison: Comparison) -> Group:
+    """The error rates, the differences between the systems, and what the figures are over; 80 columns are enough."""
+    from rich.console import Group
+    from rich.text import Text
 
-    Columns for the difference to the row above appear where they would say something else.
-    """
-    from rich.table import Table
+    return Group(
+        rates_table(comparison), Text(), differences_table(comparison), Text(), Text(_circumstances(comparison))
+    )
 
-    above = _row_above_matters(comparison)
+
+def rates_table(comparison: Comparison) -> Table:
+    """One row a system: error rate with its interval, errors by kind, wrong utterances, share of the gap closed."""
     rate = "WER" if comparison.unit == "word" else "CER"
-    table = Table(caption=_caption(comparison), caption_justify="left", box=None, pad_edge=False)
-    table.add_column("")
-    for heading in (f"{rate} %", "95 %", "sub/del/ins", "sent. err. %", "gap closed"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for against in [f"to {title(comparison.baseline)}"] + ["to row above"] * above:
-        table.add_column(against, justify="right")
-        table.add_column("p", justify="right", no_wrap=True)
+    table = _table("", f"{rate} %", "95 %", "sub/del/ins", "utt. %", "gap closed")
     for result in comparison.systems:
-        table.add_row(*_cells(result, above), end_section=result.name == comparison.baseline)
+        table.add_row(*_rate_cells(result))
+    return table
+
+
+def differences_table(comparison: Comparison) -> Table:
+    """One row a pair of systems: each against the row above it and against the baseline, no pair twice."""
+    table = _table("", "against", "difference", "95 %", "p")
+    for name, difference in _differences(comparison):
+        table.add_row(*_difference_cells(name, difference))
+    table.columns[1].justify, table.columns[1].no_wrap = "left", False
     return table
 
 
 def changes_table(changes: Sequence[WordChange], most: int = 10) -> Table:
     """The words most often fixed beside the words most often broken, each with both counts."""
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for heading in ("most often fixed", "most often broken"):
-        table.add_column(heading)
-        table.add_column("fixed", justify="right")
-        table.add_column("broken", justify="right")
+    table = _table("most often fixed", "fixed", "broken", "most often broken", "fixed", "broken")
+    table.columns[3].justify = "left"
     fixed, broken = most_fixed(changes, most), most_broken(changes, most)
     for row in range(max(len(fixed), len(broken))):
         cells = [_change_cells(words[row : row + 1]) for words in (fixed, broken)]
@@ -75,39 +78,53 @@ def title(name: str) -> str:
     return TITLES.get(name, name)
 
 
-def _row_above_matters(comparison: Comparison) -> bool:
-    return any(
-        result.against_above is not None
-        and result.name != comparison.baseline
-        and result.against_above.against != comparison.baseline
+def _table(*headings: str) -> Table:
+    """A plain table, text in the first column, numbers that never wrap in the others."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for place, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if place else "left", no_wrap=place > 0)
+    return table
+
+
+def _differences(comparison: Comparison) -> list[tuple[str, Difference]]:
+    order = {result.name: place for place, result in enumerate(comparison.systems)}
+    found = [
+        (result.name, difference)
         for result in comparison.systems
-    )
+        for difference in (result.against_above, result.against_baseline)
+        if difference is not None
+    ]
+    pairs: dict[frozenset[str], tuple[str, Difference]] = {}
+    # A row is read against one it has passed: the first pass against a baseline below it only where nothing else is.
+    for name, difference in sorted(found, key=lambda pair: order[pair[1].against] > order[pair[0]]):
+        pairs.setdefault(frozenset((name, difference.against)), (name, difference))
+    return list(pairs.values())
 
 
-def _cells(result: SystemResult, above: bool) -> list[str]:
+def _rate_cells(result: SystemResult) -> list[str]:
+    counts = result.counts
+    share = _NOTHING if result.gap_closed is None or result.name in BOUNDS else f"{100 * result.gap_closed:.0f} %"
+    kinds = f"{counts.substitutions}/{counts.deletions}/{counts.insertions}"
+    rates = (_number(counts.rate), _span(result.interval), kinds, _number(counts.sentence_error_rate, 1))
+    return [_literal(title(result.name)), *rates, share]
+
+
+def _difference_cells(name: str, difference: Difference) -> list[str]:
+    rate = difference.rate
+    values = (_number(rate.value, sign="+"), _span(rate.interval, "+"), p_text(difference.test.p_value))
+    return [_literal(title(name)), _literal(title(difference.against)), *values]
+
+
+def _literal(text: str) -> str:
     from rich.markup import escape
 
-    counts = result.counts
-    kinds = f"{counts.substitutions}/{counts.deletions}/{counts.insertions}"
-    share = _NOTHING if result.gap_closed is None or result.name in BOUNDS else f"{100 * result.gap_closed:.0f} %"
-    cells = [escape(title(result.name)), _number(counts.rate), _span(result.interval), kinds]
-    cells += [_number(counts.sentence_error_rate, 1), share, *_difference_cells(result.against_baseline)]
-    return cells + _difference_cells(result.against_above) if above else cells
-
-
-def _difference_cells(difference: Difference | None) -> list[str]:
-    if difference is None or difference.rate.value is None:
-        return ["", ""]
-    value = f"{difference.rate.value:+.2f}"
-    if difference.rate.interval is not None:
-        value += f" [{_span(difference.rate.interval, '+')}]"
-    return [value.replace("[", r"\["), p_text(difference.test.p_value)]
+    return escape(text)
 
 
 def _change_cells(change: Sequence[WordChange]) -> list[str]:
-    from rich.markup import escape
-
-    return [text for item in change for text in (escape(item.word), str(item.fixed), str(item.broken))] or [""] * 3
+    return [text for item in change for text in (_literal(item.word), str(item.fixed), str(item.broken))] or [""] * 3
 
 
 def p_text(p_value: float | None) -> str:
@@ -117,15 +134,15 @@ def p_text(p_value: float | None) -> str:
     return "<0.001" if p_value < 0.001 else f"{p_value:.3f}"
 
 
-def _number(value: float | None, places: int = 2) -> str:
-    return _NOTHING if value is None else f"{value:.{places}f}"
+def _number(value: float | None, places: int = 2, sign: str = "") -> str:
+    return _NOTHING if value is None else f"{value:{sign}.{places}f}"
 
 
 def _span(interval: Interval | None, sign: str = "") -> str:
     return _NOTHING if interval is None else f"{interval.low:{sign}.2f} to {interval.high:{sign}.2f}"
 
 
-def _caption(comparison: Comparison) -> str:
+def _circumstances(comparison: Comparison) -> str:
     with_reference, utterances = comparison.with_reference, comparison.utterances
     known = f"all {utterances}" if with_reference == utterances else f"the {with_reference} of {utterances}"
     texts = "compared with white space collapsed and nothing else"
@@ -133,6 +150,6 @@ def _caption(comparison: Comparison) -> str:
         texts = f"compared after the normaliser {comparison.normalizer}"
     over = f"{comparison.units} {comparison.resampled}{'' if comparison.units == 1 else 's'}"
     return (
-        f"Over {known} utterances that have a reference; {comparison.unit}s {texts}. 95 %: bootstrap over {over}. "
-        f"p: matched-pairs test; {_NOTHING}: not enough data."
+        f"Over {known} utterances that have a reference; {comparison.unit}s {texts}. Differences in percentage points. "
+        f"95 %: bootstrap over {over}. p: matched-pairs test. {_NOTHING}: cannot be computed."
     )

@@ -4,7 +4,7 @@ from random import Random
 import jiwer
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr_lm.errors import InputError
@@ -28,6 +28,7 @@ def split(pairs):
     return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
 
 
+@settings(max_examples=100, deadline=None)
 @given(PAIRS)
 def test_errors_are_the_edit_distance(pairs):
     counts = count_errors(*split(pairs))
@@ -40,6 +41,7 @@ def test_errors_are_the_edit_distance(pairs):
         assert deletions - insertions == len(words) - len(others)
 
 
+@settings(max_examples=100, deadline=None)
 @given(PAIRS)
 def test_sums_are_what_jiwer_counts_over_the_whole(pairs):
     references, hypotheses = split([pair for pair in pairs if pair[0]] or [("a", "b")])
@@ -53,6 +55,7 @@ def test_sums_are_what_jiwer_counts_over_the_whole(pairs):
     assert total.rate == pytest.approx(100 * expected.wer)
 
 
+@settings(max_examples=100, deadline=None)
 @given(PAIRS, PAIRS)
 def test_adding_is_counting_the_union(first, second):
     union = ErrorCounts.from_counts(count_errors(*split(first + second)))
@@ -61,6 +64,7 @@ def test_adding_is_counting_the_union(first, second):
     assert ErrorCounts() + union == union
 
 
+@settings(max_examples=100, deadline=None)
 @given(SENTENCES, SENTENCES)
 def test_an_alignment_spells_out_both_texts_and_the_counts(reference, hypothesis):
     spans = alignment(reference, hypothesis)
@@ -74,6 +78,7 @@ def test_an_alignment_spells_out_both_texts_and_the_counts(reference, hypothesis
     assert (cost["substitute"], cost["delete"], cost["insert"]) == (substitutions, deletions, insertions)
 
 
+@settings(max_examples=100, deadline=None)
 @given(st.lists(SENTENCES, max_size=5), st.sampled_from(["word", "character"]))
 def test_a_text_has_no_error_against_itself(texts, unit):
     total = ErrorCounts.from_counts(count_errors(texts, texts, unit))
