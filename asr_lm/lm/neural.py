@@ -1,0 +1,225 @@
+"""Neural language models: a network, its vocabulary, and the folder that holds both."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import torch
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from asr_lm import __version__
+from asr_lm.errors import InputError
+from asr_lm.files import atomic_write, write_text
+from asr_lm.hypotheses.prefix_tree import PrefixTree
+from asr_lm.lm.causal import CausalModel
+from asr_lm.lm.output import SoftmaxOutput
+from asr_lm.lm.protocol import LogProbs, Tokens
+from asr_lm.text.vocabulary import Vocabulary
+
+CONFIG_FILE = "config.json"
+WEIGHTS_FILE = "model.safetensors"
+FORMAT = 1
+
+State = tuple[Tensor, ...]
+"""What a recurrent network remembers; the batch is axis 1 of every tensor (axis 0 counts the layers)."""
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Sizes every network has."""
+
+    vocabulary_size: int
+
+
+class Network(nn.Module):
+    """A network that the training loop can train and the prefix tree can score.
+
+    Attributes:
+        config: its sizes; written to ``config.json``.
+        output: its output layer.
+    """
+
+    config: NetworkConfig
+    output: SoftmaxOutput
+
+    @abstractmethod
+    def forward(self, inputs: Tensor, state: State | None = None) -> tuple[Tensor, State | None]:
+        """Hidden vectors that predict the next token.
+
+        Args:
+            inputs: token ids ``[batch, time]``, the first of a sentence being ``<s>``.
+            state: what the network remembers from before, or None at a beginning.
+
+        Returns:
+            hidden ``[batch, time, width]`` and the new state (None for networks without memory).
+        """
+
+    @abstractmethod
+    def node_log_probs(self, tree: PrefixTree) -> Tensor:
+        """Log p(token | ancestors) ``[nodes]`` of a prefix tree, float32; 0 for the root."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights lie."""
+        return next(self.parameters()).device
+
+
+class RecurrentNetwork(Network):
+    """A network whose memory after a prefix is a state of fixed size: the tree is walked level by level.
+
+    The children of a node gather its state, so a prefix is read once however many sentences share it.
+    """
+
+    @abstractmethod
+    def initial_state(self, batch: int) -> State:
+        """The state before anything was read."""
+
+    @abstractmethod
+    def input_gates(self, tokens: Tensor) -> Tensor:
+        """What reading a token adds before the recurrent part, ``[n, …]`` for ``tokens [n]``."""
+
+    @abstractmethod
+    def advance(self, state: State, parents: Tensor, gates: Tensor) -> State:
+        """States ``[n]`` after reading tokens in states ``parents [n]``; ``gates [n, …]`` are their :meth:`input_gates`."""
+
+    @abstractmethod
+    def hidden(self, state: State) -> Tensor:
+        """The vectors ``[n, width]`` that the output layer reads in these states."""
+
+    def node_log_probs(self, tree: PrefixTree) -> Tensor:
+        device = self.device
+        inner = [tree.inner_nodes(level) for level in range(tree.depth + 1)]
+        # Reading a token costs a matrix product with its embedding: once per distinct token, not once per node.
+        distinct, kind = np.unique(tree.token[np.concatenate(inner)], return_inverse=True)
+        gates = self.input_gates(torch.from_numpy(distinct).long().to(device))
+        kinds = torch.from_numpy(kind.astype(np.int64)).to(device)
+        tokens = torch.from_numpy(tree.token).long().to(device)
+        results = torch.zeros(len(tree.token), device=device)
+        state = self.advance(self.initial_state(1), kinds.new_zeros(1), gates[kinds[:1]])
+        read = 1
+        for level in range(1, tree.depth + 1):
+            begin, end = int(tree.levels[level]), int(tree.levels[level + 1])
+            context = np.searchsorted(inner[level - 1], tree.parent[begin:end])
+            rows = torch.from_numpy(context).to(device)
+            results[begin:end] = self.output.log_probs(self.hidden(state), rows, tokens[begin:end])
+            count = len(inner[level])
+            if count:
+                parents = rows[torch.from_numpy(inner[level] - begin).long().to(device)]
+                state = self.advance(state, parents, gates[kinds[read : read + count]])
+                read += count
+        return results
+
+
+class NeuralLanguageModel(CausalModel):
+    """A trained network with its vocabulary: scores text and is kept in a folder.
+
+    Folder: ``config.json``, ``model.safetensors`` and the vocabulary's file.
+    """
+
+    def __init__(self, family: str, network: Network, vocabulary: Vocabulary, normalizer: str) -> None:
+        if network.config.vocabulary_size != vocabulary.size:
+            raise InputError(
+                f"the network has {network.config.vocabulary_size} outputs, the vocabulary {vocabulary.size} tokens"
+            )
+        self.family = family
+        self.network = network
+        self.vocabulary = vocabulary
+        self.normalizer = normalizer
+
+    @torch.inference_mode()
+    def node_log_probs(self, tree: PrefixTree) -> LogProbs:
+        self.network.eval()
+        return self.network.node_log_probs(tree).double().cpu().numpy()
+
+    def _score_group(self, sentences: Sequence[Tokens], group: list[int]) -> list[tuple[int, LogProbs]]:
+        """As in the base class; when the GPU's memory is not enough, both halves of the group, one after the other."""
+        try:
+            return super()._score_group(sentences, group)
+        except torch.OutOfMemoryError:
+            if len(group) == 1:
+                raise InputError(
+                    f"a sentence of {len(sentences[group[0]])} tokens does not fit into the GPU's memory"
+                ) from None
+        torch.cuda.empty_cache()
+        half = len(group) // 2
+        return self._score_group(sentences, group[:half]) + self._score_group(sentences, group[half:])
+
+    @property
+    def parameters(self) -> int:
+        return sum(parameter.numel() for parameter in self.network.parameters())
+
+    def fingerprint(self) -> str:
+        digest = hashlib.blake2b(digest_size=16)
+        for name, tensor in sorted(self.network.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(tensor.float().cpu().contiguous().numpy().tobytes())
+        digest.update(f"{self.family} {self.vocabulary.fingerprint()} {self.normalizer}".encode())
+        return digest.hexdigest()
+
+    def save(self, folder: Path, *, half: bool = False, training: dict[str, Any] | None = None) -> None:
+        """Write the folder; ``config.json`` comes last, so a folder with one is whole.
+
+        Args:
+            folder: made when missing.
+            half: store float16 (half the size; the scores change in the fourth digit).
+            training: facts of the training to keep in ``config.json``.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        self.vocabulary.save(folder)
+        write_weights(folder / WEIGHTS_FILE, self.network, half=half)
+        config = {
+            "format": FORMAT,
+            "family": self.family,
+            "network": asdict(self.network.config),
+            "vocabulary": {"kind": self.vocabulary.kind, "size": self.vocabulary.size},
+            "normalizer": self.normalizer,
+            "parameters": self.parameters,
+            "training": training or {},
+            "versions": {"asr_lm": __version__, "torch": torch.__version__, "python": platform.python_version()},
+        }
+        write_text(folder / CONFIG_FILE, json.dumps(config, indent=2) + "\n")
+
+
+def write_weights(path: Path, network: nn.Module, *, half: bool = False) -> None:
+    """Write the parameters as safetensors; a tied weight is stored once."""
+    tensors: dict[str, Tensor] = {}
+    for name, parameter in network.named_parameters():
+        tensor = parameter.detach().cpu()
+        tensors[name] = (tensor.half() if half else tensor).contiguous()
+    with atomic_write(path) as stream:
+        stream.write(save(tensors))
+
+
+def read_weights(path: Path, network: nn.Module) -> None:
+    """Load what :func:`write_weights` wrote.
+
+    Raises:
+        InputError: missing or damaged, or the tensors are not those of this network.
+    """
+    try:
+        tensors = load_file(path)
+    except FileNotFoundError:
+        raise InputError("no such file", file=path) from None
+    except (safetensors.SafetensorError, OSError) as error:
+        raise InputError(f"damaged weights ({error})", file=path) from None
+    parameters = dict(network.named_parameters())
+    if set(tensors) != set(parameters):
+        difference = ", ".join(sorted(set(tensors) ^ set(parameters)))
+        raise InputError(f"weights do not belong to this network: {difference} missing or not expected", file=path)
+    for name, parameter in parameters.items():
+        if tensors[name].shape != parameter.shape:
+            found, expected = list(tensors[name].shape), list(parameter.shape)
+            raise InputError(f"weights do not belong to this network: {name} is {found}, not {expected}", file=path)
+        if not torch.isfinite(tensors[name]).all():
+            raise InputError(f"damaged weights: {name} has values that are not finite", file=path)
+        parameter.data.copy_(tensors[name])

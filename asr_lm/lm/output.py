@@ -1,0 +1,67 @@
+"""Output layers: from a hidden vector to a distribution over the vocabulary.
+
+Training needs the negative log-likelihood of targets, scoring the log-probability of a few tokens in many contexts.
+Neither keeps a full ``[contexts, vocabulary]`` matrix longer than one block.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import torch
+from torch import Tensor, nn
+
+_BLOCK_VALUES = 1 << 21
+"""Logits in memory at once while scoring on a CPU: about what its last-level cache holds."""
+
+
+class SoftmaxOutput(nn.Module):
+    """The full softmax, ``p(w | h) = exp(h · v_w + b_w) / Σ``.
+
+    Args:
+        vocabulary_size: number of token ids.
+        width: size of the hidden vector.
+        tied: the embedding whose weight ``[vocabulary, width]`` serves as ``v`` (Press and Wolf 2017), or None.
+    """
+
+    def __init__(self, vocabulary_size: int, width: int, tied: nn.Embedding | None = None) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(vocabulary_size))
+        self.weight: Tensor
+        if tied is not None:
+            self.weight = tied.weight
+        else:
+            self.weight = nn.Parameter(torch.empty(vocabulary_size, width).uniform_(-0.05, 0.05))
+
+    def nll(self, hidden: Tensor, targets: Tensor) -> Tensor:
+        """Negative log-likelihood ``[n]`` (nats) of ``targets [n]`` given ``hidden [n, width]``."""
+        logits = nn.functional.linear(hidden, self.weight, self.bias)
+        return nn.functional.cross_entropy(logits.float(), targets, reduction="none")
+
+    def log_probs(self, hidden: Tensor, context: Tensor, tokens: Tensor) -> Tensor:
+        """Log p(tokens[i] | hidden[context[i]]) ``[n]``.
+
+        Args:
+            hidden: ``[contexts, width]``.
+            context: row of ``hidden`` for every query ``[n]``, ascending, each row at least once.
+            tokens: token of every query ``[n]``.
+        """
+        results = torch.empty(len(tokens), dtype=torch.float32, device=hidden.device)
+        rows = max(1, self._block_values(hidden.device) // len(self.bias))
+        starts = torch.arange(0, len(hidden) + rows, rows, device=context.device).clamp_(max=len(hidden))
+        edges = torch.searchsorted(context, starts).tolist()
+        for block, (first, last) in enumerate(itertools.pairwise(edges)):
+            logits = nn.functional.linear(hidden[block * rows : (block + 1) * rows], self.weight, self.bias).float()
+            row = context[first:last] - block * rows
+            results[first:last] = logits[row, tokens[first:last]] - _log_sum_exp_(logits)[row]
+        return results
+
+    @staticmethod
+    def _block_values(device: torch.device) -> int:
+        return _BLOCK_VALUES if device.type == "cpu" else 64 * _BLOCK_VALUES
+
+
+def _log_sum_exp_(logits: Tensor) -> Tensor:
+    """Log-sum-exp over the last axis; overwrites ``logits`` so that no second matrix is needed."""
+    largest = logits.amax(dim=1, keepdim=True)
+    return logits.sub_(largest).exp_().sum(dim=1).log_().add_(largest.squeeze(1))
