@@ -1,0 +1,53 @@
+"""First-pass and oracle error rates of real lists, as the notes beside the lists give them."""
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zstandard
+
+from asr_lm.evaluation.comparison import compare
+from asr_lm.evaluation.oracle import oracle
+from asr_lm.evaluation.word_errors import ErrorCounts, count_errors
+
+NBEST = Path(__file__).parents[2] / "../shared/data/nbest"
+
+pytestmark = pytest.mark.skipif(not NBEST.is_dir(), reason="the shared lists are not here")
+
+
+def canonical(path):
+    with open(path, "rb") as packed:
+        lines = io.TextIOWrapper(zstandard.ZstdDecompressor().stream_reader(packed), "utf-8")
+        for utterance in map(json.loads, lines):
+            yield utterance["reference"], [hypothesis["text"] for hypothesis in utterance["hypotheses"]]
+
+
+def hyporadise(path):
+    for utterance in json.loads(path.read_text("utf-8")):
+        yield utterance["output"].lower(), [text.lower() for text in utterance["input"]]
+
+
+LISTS = [
+    (canonical, "librispeech-ctc/test.jsonl.zst", 13.21, 9.48),
+    (hyporadise, "hyporadise/atis.test.json", 8.40, 5.31),
+    (hyporadise, "hyporadise/wsj.json", 6.03, 4.56),
+    (hyporadise, "hyporadise/librispeech-clean.json", 1.79, 0.89),
+]
+
+
+@pytest.mark.parametrize(("read", "name", "first", "best"), LISTS, ids=[row[1] for row in LISTS])
+def test_first_pass_and_oracle(read, name, first, best):
+    references, lists = zip(*read(NBEST / name), strict=True)
+    offsets = np.cumsum([0, *map(len, lists)])
+    texts = [text for hypotheses in lists for text in hypotheses]
+    repeated = [reference for reference, hypotheses in zip(references, lists, strict=True) for _ in hypotheses]
+    counts = count_errors(repeated, texts)
+    rows = oracle(counts, offsets)
+    assert round(ErrorCounts.from_counts(counts[offsets[:-1]]).rate, 2) == first
+    assert round(ErrorCounts.from_counts(counts[rows]).rate, 2) == best
+    chosen = {"first_pass": [hypotheses[0] for hypotheses in lists], "oracle": [texts[row] for row in rows]}
+    result = compare(references, chosen, resamples=200)
+    assert result["oracle"].counts == ErrorCounts.from_counts(counts[rows])
+    assert result["first_pass"].interval.low < first < result["first_pass"].interval.high
