@@ -9,6 +9,7 @@ import pytest
 import zstandard
 
 from asr_lm.evaluation.comparison import compare
+from asr_lm.evaluation.matched_pairs import matched_pairs
 from asr_lm.evaluation.oracle import oracle
 from asr_lm.evaluation.word_errors import ErrorCounts, count_errors
 
@@ -17,11 +18,14 @@ NBEST = Path(__file__).parents[2] / "../shared/data/nbest"
 pytestmark = pytest.mark.skipif(not NBEST.is_dir(), reason="the shared lists are not here")
 
 
-def canonical(path):
+def json_lines(path):
     with open(path, "rb") as packed:
-        lines = io.TextIOWrapper(zstandard.ZstdDecompressor().stream_reader(packed), "utf-8")
-        for utterance in map(json.loads, lines):
-            yield utterance["reference"], [hypothesis["text"] for hypothesis in utterance["hypotheses"]]
+        yield from map(json.loads, io.TextIOWrapper(zstandard.ZstdDecompressor().stream_reader(packed), "utf-8"))
+
+
+def canonical(path):
+    for utterance in json_lines(path):
+        yield utterance["reference"], [hypothesis["text"] for hypothesis in utterance["hypotheses"]]
 
 
 def hyporadise(path):
@@ -51,3 +55,25 @@ def test_first_pass_and_oracle(read, name, first, best):
     result = compare(references, chosen, resamples=200)
     assert result["oracle"].counts == ErrorCounts.from_counts(counts[rows])
     assert result["first_pass"].interval.low < first < result["first_pass"].interval.high
+
+
+# Number of segments and Z statistic of `sc_stats -t mapsswe -v` (SCTK 2.4.10) on sclite's alignments of these texts.
+SC_STATS = [(None, 0.55, 874, 8.410), (None, 0.8, 883, 9.131), (0.55, 0.8, 808, 2.974)]
+
+
+@pytest.mark.parametrize(("first", "second", "segments", "z"), SC_STATS)
+def test_matched_pairs_as_in_sctk(first, second, segments, z):
+    utterances = list(json_lines(NBEST / "librispeech-ctc/test.jsonl.zst"))
+
+    def chosen(weight):
+        if weight is None:
+            return [utterance["hypotheses"][0]["text"] for utterance in utterances]
+        return [max(utterance["hypotheses"], key=score(weight))["text"] for utterance in utterances]
+
+    def score(weight):
+        return lambda hypothesis: hypothesis["scores"]["acoustic"] + weight * hypothesis["scores"]["lm"]
+
+    references = [utterance["reference"] for utterance in utterances]
+    result = matched_pairs(references, chosen(first), chosen(second))
+    assert result.segments == segments
+    assert -result.z == pytest.approx(z, abs=5e-4)
