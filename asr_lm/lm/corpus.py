@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +26,22 @@ from asr_lm.text.vocabulary import Tokens, Vocabulary
 _BLOCK = 20_000
 
 
-def read_sentences(paths: Sequence[str | Path], normalizer: str) -> Iterator[str]:
+Fold = tuple[int, int]
+"""(i, K): all sentences but those of fold ``i`` of ``K``."""
+
+
+def sentence_fold(sentence: str, folds: int) -> int:
+    """The fold a normalised sentence belongs to: by its words alone, so that all its copies fall into the same."""
+    return zlib.crc32(sentence.encode()) % folds
+
+
+def read_sentences(paths: Sequence[str | Path], normalizer: str, fold: Fold | None = None) -> Iterator[str]:
     """Normalised sentences of text files, one a line; lines that are empty after normalisation are left out.
+
+    Args:
+        paths: files, ``.gz`` and ``.zst`` included.
+        normalizer: name of the normaliser.
+        fold: leave out the sentences of fold ``i`` of ``K``.
 
     Raises:
         InputError: a file cannot be read or is not UTF-8.
@@ -34,7 +49,8 @@ def read_sentences(paths: Sequence[str | Path], normalizer: str) -> Iterator[str
     normalize = get_normalizer(normalizer)
     for path in paths:
         for _, line in iterate_text(path):
-            if sentence := normalize(line):
+            sentence = normalize(line)
+            if sentence and (fold is None or sentence_fold(sentence, fold[1]) != fold[0]):
                 yield sentence
 
 
@@ -77,19 +93,26 @@ class TokenCorpus:
         return cls(tokens, _offsets(lengths), builder.words, builder.unknown, builder.digest())
 
     @classmethod
-    def build(cls, paths: Sequence[str | Path], vocabulary: Vocabulary, normalizer: str, folder: Path) -> TokenCorpus:
+    def build(
+        cls,
+        paths: Sequence[str | Path],
+        vocabulary: Vocabulary,
+        normalizer: str,
+        folder: Path,
+        fold: Fold | None = None,
+    ) -> TokenCorpus:
         """Encode text files into ``folder``; what lies there already is used when it was made from the same.
 
         Raises:
             InputError: a text cannot be read, or holds no sentence.
         """
-        origin = _origin(paths, vocabulary, normalizer)
+        origin = _origin(paths, vocabulary, normalizer, fold)
         if (existing := cls._open(folder, origin)) is not None:
             return existing
         folder.mkdir(parents=True, exist_ok=True)
         builder, lengths = _Builder(vocabulary), []
         with open(folder / "tokens.bin", "wb") as stream:
-            for block in _blocks(read_sentences(paths, normalizer)):
+            for block in _blocks(read_sentences(paths, normalizer, fold)):
                 tokens, block_lengths = builder.encode(block)
                 tokens.tofile(stream)
                 lengths.append(np.array(block_lengths, dtype=np.int64))
@@ -156,7 +179,9 @@ def _offsets(lengths: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:
     return np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64)
 
 
-def _origin(paths: Sequence[str | Path], vocabulary: Vocabulary, normalizer: str) -> dict[str, object]:
+def _origin(
+    paths: Sequence[str | Path], vocabulary: Vocabulary, normalizer: str, fold: Fold | None
+) -> dict[str, object]:
     files = []
     for path in paths:
         try:
@@ -164,4 +189,5 @@ def _origin(paths: Sequence[str | Path], vocabulary: Vocabulary, normalizer: str
         except OSError:
             raise InputError("no such file", file=path) from None
         files.append([str(Path(path).resolve()), status.st_size, status.st_mtime_ns])
-    return {"files": files, "vocabulary": vocabulary.fingerprint(), "normalizer": normalizer}
+    left_out = None if fold is None else list(fold)
+    return {"files": files, "vocabulary": vocabulary.fingerprint(), "normalizer": normalizer, "fold": left_out}

@@ -90,7 +90,7 @@ class RecurrentNetwork(Network):
 
     @abstractmethod
     def advance(self, state: State, parents: Tensor, gates: Tensor) -> State:
-        """States ``[n]`` after reading tokens in states ``parents [n]``; ``gates [n, …]`` are their :meth:`input_gates`."""
+        """States after reading tokens, given as their :meth:`input_gates` ``[n, …]``, in the states ``parents [n]``."""
 
     @abstractmethod
     def hidden(self, state: State) -> Tensor:

@@ -1,0 +1,173 @@
+"""Training batches: single sentences in buckets of like length, or token streams with carried state.
+
+The input of a sentence is ``<s> w1 … wn``, its target ``w1 … wn </s>``. In a stream the sentences follow one another,
+so ``<s>`` stands wherever a sentence begins and the network's state is carried across. The order of the batches
+depends on the seed and the epoch alone, so a training can be taken up anywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from asr_lm.lm.corpus import TokenCorpus
+from asr_lm.text.vocabulary import Vocabulary
+
+IGNORED = -1
+"""Target of padding."""
+
+_POOL_BATCHES = 100
+"""Sentences are sorted by length within pools of about so many batches."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Attributes: inputs, targets: token ids ``[batch, time]``; padded targets are :data:`IGNORED`."""
+
+    inputs: Tensor
+    targets: Tensor
+
+    @property
+    def tokens(self) -> int:
+        """Targets that count."""
+        return int((self.targets != IGNORED).sum())
+
+
+class BatchSource(Protocol):
+    """Where the training loop gets its batches.
+
+    Attributes:
+        carries_state: whether row ``i`` of a batch goes on where row ``i`` of the batch before stopped.
+    """
+
+    carries_state: bool
+
+    def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch, from number ``start`` on."""
+
+    def count(self, epoch: int) -> int:
+        """Number of batches in an epoch."""
+
+
+class SentenceBatches:
+    """Single sentences, each from a fresh state, in random order.
+
+    Args:
+        corpus: the sentences.
+        vocabulary: knows ``<s>`` and ``</s>``.
+        budget: most tokens of a batch, padding included; a longer sentence makes a batch of its own.
+        seed: of the order; None keeps the sentences in order of length (validation).
+    """
+
+    carries_state = False
+
+    def __init__(self, corpus: TokenCorpus, vocabulary: Vocabulary, budget: int, seed: int | None) -> None:
+        self._corpus = corpus
+        self._vocabulary = vocabulary
+        self._budget = budget
+        self._seed = seed
+        self._plans: dict[int, list[NDArray[np.int64]]] = {}
+
+    def count(self, epoch: int) -> int:
+        return len(self._plan(epoch))
+
+    def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        for indices in self._plan(epoch)[start:]:
+            yield self._batch(indices)
+
+    def _plan(self, epoch: int) -> list[NDArray[np.int64]]:
+        if epoch not in self._plans:
+            self._plans = {epoch: self._make_plan(epoch)}
+        return self._plans[epoch]
+
+    def _make_plan(self, epoch: int) -> list[NDArray[np.int64]]:
+        lengths = self._corpus.lengths + 1
+        if self._seed is None:
+            return _cut_by_budget(np.argsort(lengths, kind="stable"), lengths, self._budget)
+        random = np.random.default_rng([self._seed, epoch])
+        order = random.permutation(len(lengths))
+        pool = max(1, int(self._budget * _POOL_BATCHES / lengths.mean()))
+        plan: list[NDArray[np.int64]] = []
+        for begin in range(0, len(order), pool):
+            indices = order[begin : begin + pool]
+            cut = _cut_by_budget(indices[np.argsort(lengths[indices], kind="stable")], lengths, self._budget)
+            plan.extend(cut[index] for index in random.permutation(len(cut)))
+        return plan
+
+    def _batch(self, indices: NDArray[np.int64]) -> Batch:
+        sentences = [self._corpus[index] for index in indices]
+        width = max(map(len, sentences)) + 1
+        inputs = torch.full((len(sentences), width), self._vocabulary.eos_id)
+        targets = torch.full((len(sentences), width), IGNORED)
+        inputs[:, 0] = self._vocabulary.bos_id
+        for row, sentence in enumerate(sentences):
+            ids = torch.from_numpy(sentence)
+            inputs[row, 1 : len(ids) + 1] = ids
+            targets[row, : len(ids)] = ids
+            targets[row, len(ids)] = self._vocabulary.eos_id
+        return Batch(inputs, targets)
+
+
+def _cut_by_budget(order: NDArray[np.int64], lengths: NDArray[np.int64], budget: int) -> list[NDArray[np.int64]]:
+    """Cut indices, sorted by length, into batches of at most ``budget`` tokens when padded to their last."""
+    cuts, begin = [0], 0
+    for position, length in enumerate(lengths[order].tolist()):
+        if position > begin and length * (position - begin + 1) > budget:
+            cuts.append(position)
+            begin = position
+    return np.split(order, cuts[1:])
+
+
+class StreamBatches:
+    """The text as parallel streams read from left to right, ``steps`` tokens at a time (truncated BPTT).
+
+    Args:
+        corpus: sentences in order.
+        vocabulary: knows ``<s>`` and ``</s>``.
+        streams: rows of a batch; the text is cut into so many equal parts (a rest shorter than ``streams`` is left out
+            when ``streams > 1``).
+        steps: tokens of each row.
+    """
+
+    carries_state = True
+
+    def __init__(self, corpus: TokenCorpus, vocabulary: Vocabulary, streams: int, steps: int) -> None:
+        self._corpus = corpus
+        self._vocabulary = vocabulary
+        self._ends = corpus.offsets[1:] + np.arange(len(corpus))
+        total = len(corpus.tokens) + len(corpus)
+        self._streams = max(1, min(streams, total))
+        self._steps = steps
+        self._width = total // self._streams
+
+    def count(self, epoch: int) -> int:
+        return -(-self._width // self._steps)
+
+    def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        for number in range(start, self.count(epoch)):
+            first = number * self._steps
+            last = min(first + self._steps, self._width)
+            rows = [self._read(stream * self._width + first, stream * self._width + last) for stream in self._rows()]
+            inputs, targets = (torch.from_numpy(np.stack(side)) for side in zip(*rows, strict=True))
+            yield Batch(inputs, targets)
+
+    def _rows(self) -> range:
+        return range(self._streams)
+
+    def _read(self, first: int, last: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Inputs and targets of the stream positions ``first`` to ``last - 1``."""
+        position = np.arange(first - 1, last)
+        sentence = np.searchsorted(self._ends, position)
+        is_end = self._ends[sentence] == position
+        index = np.where(is_end, 0, position - sentence)
+        token = self._corpus.tokens[np.maximum(index, 0)].astype(np.int64)
+        targets = np.where(is_end, self._vocabulary.eos_id, token)
+        begins = is_end | (position < 0)
+        inputs = np.where(begins, self._vocabulary.bos_id, token)
+        return inputs[:-1], targets[1:]

@@ -1,0 +1,123 @@
+"""From text files to a neural model folder: vocabulary, corpus, training loop, folder."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from asr_lm.errors import InputError
+from asr_lm.lm.batches import BatchSource, SentenceBatches, StreamBatches
+from asr_lm.lm.checkpoint import CHECKPOINT_FILE
+from asr_lm.lm.corpus import Fold, TokenCorpus, read_sentences
+from asr_lm.lm.neural import CONFIG_FILE, Network, NeuralLanguageModel
+from asr_lm.lm.training import Progress, TrainingOptions, TrainingResult, train_network
+from asr_lm.text.vocabulary import PIECES_FILE, WORDS_FILE, SentencePieceVocabulary, Vocabulary, WordVocabulary
+from asr_lm.text.vocabulary import load_vocabulary as load_vocabulary
+
+CORPUS_FOLDER = "corpus"
+
+
+@dataclass(frozen=True)
+class TextOptions:
+    """What a model is trained on and how its text is cut into tokens.
+
+    Attributes:
+        texts: training text, one sentence a line.
+        valid: validation text.
+        normalizer: name of the normaliser.
+        vocabulary: ``words``, ``bpe`` or ``unigram`` (SentencePiece).
+        vocabulary_size: number of tokens; None is every word, or 4,000 pieces.
+        min_count: words seen less often are unknown.
+        fold: leave out fold ``i`` of ``K`` of the training text.
+    """
+
+    texts: tuple[Path, ...]
+    valid: Path
+    normalizer: str = "librispeech"
+    vocabulary: Literal["words", "bpe", "unigram"] = "bpe"
+    vocabulary_size: int | None = None
+    min_count: int = 1
+    fold: Fold | None = None
+
+
+def build_vocabulary(options: TextOptions, folder: Path) -> Vocabulary:
+    """The vocabulary of ``folder``, made from the training text when it has none yet."""
+    if (folder / WORDS_FILE).exists() or (folder / PIECES_FILE).exists():
+        return load_vocabulary(folder)
+    sentences = read_sentences(options.texts, options.normalizer, options.fold)
+    vocabulary: Vocabulary
+    if options.vocabulary == "words":
+        vocabulary = WordVocabulary.build(sentences, min_count=options.min_count, max_size=options.vocabulary_size)
+    else:
+        size = options.vocabulary_size or 4000
+        vocabulary = SentencePieceVocabulary.train(sentences, size, model_type=options.vocabulary)
+    folder.mkdir(parents=True, exist_ok=True)
+    vocabulary.save(folder)
+    return vocabulary
+
+
+def train_model(
+    family: str,
+    make_network: Callable[[int], Network],
+    text: TextOptions,
+    options: TrainingOptions,
+    folder: Path,
+    *,
+    device: str = "cpu",
+    half: bool = False,
+    report: Callable[[Progress], None] = lambda progress: None,
+) -> tuple[NeuralLanguageModel, TrainingResult]:
+    """Train a network on text and write its folder.
+
+    Args:
+        family: name for ``config.json``.
+        make_network: makes the network for a vocabulary size.
+        text: what to train on.
+        options: how.
+        folder: an unfinished training found there is taken up; a finished one is an error.
+        device: ``cpu`` or ``cuda``.
+        half: store float16.
+        report: called after every step.
+
+    Raises:
+        InputError: unreadable or empty text, or a folder that is in use.
+    """
+    if (folder / CONFIG_FILE).exists():
+        raise InputError("holds a trained model already; choose another folder or remove it", file=folder)
+    vocabulary = build_vocabulary(text, folder)
+    corpus = TokenCorpus.build(text.texts, vocabulary, text.normalizer, folder / CORPUS_FOLDER, text.fold)
+    valid = TokenCorpus.from_sentences(read_sentences([text.valid], text.normalizer), vocabulary)
+    if not len(valid):
+        raise InputError("no sentence in the validation text", file=text.valid)
+    torch.manual_seed(options.seed)
+    network = make_network(vocabulary.size).to(device)
+    identity = {"text": corpus.digest, "validation text": valid.digest, "network": asdict(network.config)}
+    train_batches, valid_batches = make_batches(corpus, valid, vocabulary, options)
+    result = train_network(network, train_batches, valid_batches, options, folder, identity=identity, report=report)
+    model = NeuralLanguageModel(family, network, vocabulary, text.normalizer)
+    facts = {**asdict(result), "words": corpus.words, "sentences": len(corpus), "options": asdict(options)}
+    model.save(folder, half=half, training=facts)
+    (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
+    shutil.rmtree(folder / CORPUS_FOLDER, ignore_errors=True)
+    return model, result
+
+
+def make_batches(
+    corpus: TokenCorpus, valid: TokenCorpus, vocabulary: Vocabulary, options: TrainingOptions
+) -> Sequence[BatchSource]:
+    """Training and validation batches for the context the options ask for."""
+    if options.context == "stream":
+        streams = max(1, options.batch_tokens // options.bptt)
+        return (
+            StreamBatches(corpus, vocabulary, streams, options.bptt),
+            StreamBatches(valid, vocabulary, min(streams, 10), options.bptt),
+        )
+    return (
+        SentenceBatches(corpus, vocabulary, options.batch_tokens, options.seed),
+        SentenceBatches(valid, vocabulary, 2 * options.batch_tokens, None),
+    )
