@@ -100,12 +100,12 @@ def test_recordings_of_one_utterance_each_are_utterances():
 
 
 def test_utterances_of_one_recording_are_drawn_together():
-    lengths = np.full(40, 10)
+    lengths = np.tile([5, 15], 20)
     recordings = [f"r{i // 10}" for i in range(40)]
-    counts = counts_of(np.repeat([0, 2, 5, 9], 10), lengths)
+    counts = counts_of(np.concatenate([[0] * 10, [4, 0] * 5, [3, 7] * 5, [4, 14] * 5]), lengths)
     together = Resamples.draw([counts], recordings)
     assert together.units == 4
-    possible = {round(sum(draw) * 2.5, 6) for draw in itertools.product([0, 2, 5, 9], repeat=4)}
+    possible = {round(sum(draw) / 4, 6) for draw in itertools.product([0, 20, 50, 90], repeat=4)}
     assert set(together.rates[:, 0].round(6).tolist()) <= possible
     apart = Resamples.draw([counts]).interval(0)
     whole = together.interval(0)
