@@ -1,0 +1,19 @@
+"""Language models: one paper, one file.
+
+:func:`load` opens a trained model whatever its family.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from asr_lm.lm.protocol import LanguageModel
+
+
+def load(path: str | Path, device: str = "cpu") -> LanguageModel:
+    """See :func:`asr_lm.lm.loading.load`; imported late, so that importing the package loads no torch."""
+    from asr_lm.lm import loading
+
+    return loading.load(path, device)

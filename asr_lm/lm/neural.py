@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import platform
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -19,16 +18,15 @@ from torch import Tensor, nn
 
 from asr_lm import __version__
 from asr_lm.errors import InputError
-from asr_lm.files import atomic_write, write_text
+from asr_lm.files import atomic_write
 from asr_lm.hypotheses.prefix_tree import PrefixTree
 from asr_lm.lm.causal import CausalModel
+from asr_lm.lm.folder import begin, write_config
 from asr_lm.lm.output import SoftmaxOutput
 from asr_lm.lm.protocol import LogProbs, Tokens
 from asr_lm.text.vocabulary import Vocabulary
 
-CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
-FORMAT = 1
 
 State = tuple[Tensor, ...]
 """What a recurrent network remembers; the batch is axis 1 of every tensor (axis 0 counts the layers)."""
@@ -174,20 +172,20 @@ class NeuralLanguageModel(CausalModel):
             half: store float16 (half the size; the scores change in the fourth digit).
             training: facts of the training to keep in ``config.json``.
         """
-        folder.mkdir(parents=True, exist_ok=True)
+        begin(folder)
         self.vocabulary.save(folder)
         write_weights(folder / WEIGHTS_FILE, self.network, half=half)
         config = {
-            "format": FORMAT,
             "family": self.family,
             "network": asdict(self.network.config),
             "vocabulary": {"kind": self.vocabulary.kind, "size": self.vocabulary.size},
+            "vocabulary_fingerprint": self.vocabulary.fingerprint(),
             "normalizer": self.normalizer,
             "parameters": self.parameters,
             "training": training or {},
             "versions": {"asr_lm": __version__, "torch": torch.__version__, "python": platform.python_version()},
         }
-        write_text(folder / CONFIG_FILE, json.dumps(config, indent=2) + "\n")
+        write_config(folder, config)
 
 
 def write_weights(path: Path, network: nn.Module, *, half: bool = False) -> None:

@@ -14,10 +14,17 @@ from asr_lm.errors import InputError
 from asr_lm.lm.batches import BatchSource, SentenceBatches, StreamBatches
 from asr_lm.lm.checkpoint import CHECKPOINT_FILE
 from asr_lm.lm.corpus import Fold, TokenCorpus, read_sentences
-from asr_lm.lm.neural import CONFIG_FILE, Network, NeuralLanguageModel
+from asr_lm.lm.folder import CONFIG_FILE
+from asr_lm.lm.neural import Network, NeuralLanguageModel
 from asr_lm.lm.training import Progress, TrainingOptions, TrainingResult, train_network
-from asr_lm.text.vocabulary import PIECES_FILE, WORDS_FILE, SentencePieceVocabulary, Vocabulary, WordVocabulary
-from asr_lm.text.vocabulary import load_vocabulary as load_vocabulary
+from asr_lm.text.vocabulary import (
+    PIECES_FILE,
+    WORDS_FILE,
+    SentencePieceVocabulary,
+    Vocabulary,
+    WordVocabulary,
+    load_vocabulary,
+)
 
 CORPUS_FOLDER = "corpus"
 

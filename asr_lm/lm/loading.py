@@ -1,0 +1,73 @@
+"""Opening a trained model, whatever its family."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from asr_lm.errors import InputError
+from asr_lm.lm.folder import CONFIG_FILE, read_config
+from asr_lm.lm.neural import WEIGHTS_FILE, Network, NetworkConfig, NeuralLanguageModel, read_weights
+from asr_lm.lm.protocol import LanguageModel
+from asr_lm.text.vocabulary import load_vocabulary
+
+
+def network_families() -> dict[str, tuple[type[NetworkConfig], type[Network]]]:
+    """Sizes and network of every neural family."""
+    from asr_lm.lm.lstm import LstmConfig, LstmNetwork
+
+    return {"lstm": (LstmConfig, LstmNetwork)}
+
+
+def load(path: str | Path, device: str = "cpu") -> LanguageModel:
+    """The model in a folder, or in a bare ARPA or KenLM binary file.
+
+    Args:
+        path: trained folder or file.
+        device: where a neural model's weights go.
+
+    Raises:
+        InputError: missing, damaged, of another version or of an unknown family.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputError("no such model: expected a trained folder, an ARPA or a KenLM file", file=path)
+    if path.is_file() or read_config(path)["family"] == "ngram":
+        from asr_lm.lm.ngram import NgramModel
+
+        return NgramModel.load(path)
+    return load_neural(path, device)
+
+
+def load_neural(folder: Path, device: str = "cpu") -> NeuralLanguageModel:
+    """A neural model of a trained folder.
+
+    Raises:
+        InputError: missing, damaged, of another version or of an unknown family.
+    """
+    config = read_config(folder)
+    families = network_families()
+    if config["family"] not in families:
+        known = ", ".join(["ngram", *families])
+        raise InputError(
+            f"unknown model family {config['family']!r}; expected one of {known}", file=folder / CONFIG_FILE
+        )
+    config_class, network_class = families[config["family"]]
+    network: Any = network_class(_sizes(config_class, config.get("network"), folder))
+    vocabulary = load_vocabulary(folder)
+    if vocabulary.fingerprint() != config.get("vocabulary_fingerprint"):
+        raise InputError("damaged model folder: the vocabulary is not the one of the model", file=folder)
+    read_weights(folder / WEIGHTS_FILE, network)
+    return NeuralLanguageModel(config["family"], network.to(device), vocabulary, config["normalizer"])
+
+
+def _sizes(config_class: type[NetworkConfig], found: Any, folder: Path) -> Any:
+    expected = {field.name for field in fields(config_class)}
+    if not isinstance(found, dict) or set(found) != expected:
+        names = ", ".join(sorted(expected))
+        raise InputError(f"damaged model folder: expected {names}", file=folder / CONFIG_FILE, field="network")
+    try:
+        return config_class(**found)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"damaged model folder: {error}", file=folder / CONFIG_FILE, field="network") from None

@@ -1,0 +1,188 @@
+"""Scoring hypotheses with a language model: slow, so batched, cached and resumable.
+
+A list is scored shard by shard. The scores of a shard are a pure function of the model (with its vocabulary and
+normaliser) and of the shard's texts, and are kept in a cache under a digest of both: a killed run finds the shards it
+had finished, and a second run with the same list and model computes nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asr_lm.errors import InputError
+from asr_lm.files import atomic_write
+from asr_lm.hypotheses.fingerprint import fingerprint
+from asr_lm.hypotheses.utterance import Utterance
+from asr_lm.lm.protocol import LanguageModel
+from asr_lm.text.normalizer import get_normalizer
+
+SHARD_HYPOTHESES = 20_000
+"""Hypotheses of a shard: a few seconds of work lost when a run is killed, and trees large enough to share much."""
+
+_VERSION = 1
+"""Raised whenever scores of the same model and texts may differ from what an older release cached."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What one model says of hypotheses.
+
+    Attributes:
+        log_prob: natural-log probability of each text, ``</s>`` included ``[texts]``.
+        tokens: tokens of each text, ``</s>`` included ``[texts]``.
+        unknown: words of each text unknown to the model ``[texts]``.
+    """
+
+    log_prob: NDArray[np.float64]
+    tokens: NDArray[np.int64]
+    unknown: NDArray[np.int64]
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Scores]) -> Scores:
+        """Scores of several shards, one after another."""
+        columns = ([getattr(part, name) for part in parts] for name in ("log_prob", "tokens", "unknown"))
+        return cls(*(np.concatenate(column) if column else np.zeros(0) for column in columns))
+
+    def to_bytes(self) -> bytes:
+        """Serialised for the cache."""
+        stream = io.BytesIO()
+        np.save(stream, np.stack([self.log_prob, self.tokens, self.unknown]).astype(np.float64), allow_pickle=False)
+        return stream.getvalue()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Scores:
+        """Inverse of :meth:`to_bytes`; ValueError when damaged."""
+        rows = np.load(io.BytesIO(data), allow_pickle=False)
+        if rows.ndim != 2 or len(rows) != 3:
+            raise ValueError("three rows expected")
+        return cls(rows[0], rows[1].astype(np.int64), rows[2].astype(np.int64))
+
+
+class ScoreCache:
+    """A folder of scored shards.
+
+    Args:
+        folder: made when first needed; None keeps nothing.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self.folder = folder
+
+    def get(self, key: str) -> Scores | None:
+        """The scores under ``key``; None when absent or damaged (then they are computed again)."""
+        if self.folder is None:
+            return None
+        try:
+            return Scores.from_bytes((self.folder / f"{key}.npy").read_bytes())
+        except (OSError, ValueError, EOFError):
+            return None
+
+    def put(self, key: str, scores: Scores) -> None:
+        """Keep scores under ``key``."""
+        if self.folder is None:
+            return
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"the cache folder cannot be made ({error.strerror})", file=self.folder) from None
+        with atomic_write(self.folder / f"{key}.npy") as stream:
+            stream.write(scores.to_bytes())
+
+
+def default_cache_folder() -> Path:
+    """``$ASR_LM_CACHE``, else ``asr_lm`` in the user's cache folder."""
+    if (folder := os.environ.get("ASR_LM_CACHE")) is not None:
+        return Path(folder)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "asr_lm"
+
+
+class Scorer:
+    """A model together with its cache.
+
+    Args:
+        model: any language model.
+        cache: where finished shards are kept.
+        budget: most prefix-tree nodes (padded tokens for models that need both sides) in memory at once.
+
+    Attributes:
+        computed: hypotheses scored so far; found: hypotheses whose scores were in the cache.
+    """
+
+    def __init__(self, model: LanguageModel, cache: ScoreCache | None = None, budget: int | None = None) -> None:
+        self.model = model
+        self._cache = cache or ScoreCache(None)
+        self._budget = budget
+        self.computed = 0
+        self.found = 0
+
+    def score(self, texts: Sequence[str]) -> Scores:
+        """Scores of one shard of hypothesis texts, as the recogniser wrote them."""
+        key = self._key(texts)
+        if (scores := self._cache.get(key)) is not None and len(scores.log_prob) == len(texts):
+            self.found += len(texts)
+            return scores
+        scores = score_texts(self.model, texts, self._budget)
+        self._cache.put(key, scores)
+        self.computed += len(texts)
+        return scores
+
+    def score_list(
+        self, utterances: Iterable[Utterance], report: Callable[[int], None] = lambda hypotheses: None
+    ) -> Scores:
+        """Scores of all hypotheses of a list, shard by shard; ``report`` is told the size of each finished shard."""
+        parts = []
+        for shard in shards(utterances):
+            parts.append(self.score([hypothesis.text for utterance in shard for hypothesis in utterance.hypotheses]))
+            report(len(parts[-1].log_prob))
+        return Scores.concatenate(parts)
+
+    @cached_property
+    def _model_fingerprint(self) -> str:
+        return self.model.fingerprint()
+
+    def _key(self, texts: Sequence[str]) -> str:
+        origin = [_VERSION, self._model_fingerprint, self.model.vocabulary.fingerprint(), self.model.normalizer]
+        return hashlib.blake2b(f"{origin} {fingerprint(texts)}".encode(), digest_size=20).hexdigest()
+
+
+def shards(utterances: Iterable[Utterance], hypotheses: int = SHARD_HYPOTHESES) -> Iterator[list[Utterance]]:
+    """Whole utterances in groups of at least ``hypotheses`` hypotheses (the last may have fewer)."""
+    shard: list[Utterance] = []
+    size = 0
+    for utterance in utterances:
+        shard.append(utterance)
+        size += len(utterance.hypotheses)
+        if size >= hypotheses:
+            yield shard
+            shard, size = [], 0
+    if shard:
+        yield shard
+
+
+def score_texts(model: LanguageModel, texts: Sequence[str], budget: int | None = None) -> Scores:
+    """Scores of texts after the model's normaliser; equal texts are scored once.
+
+    Args:
+        model: any language model.
+        texts: hypotheses; an empty one is scored by its ``</s>`` alone.
+        budget: see :class:`Scorer`.
+    """
+    normalize = get_normalizer(model.normalizer)
+    normalized = [normalize(text) for text in texts]
+    distinct = {text: row for row, text in enumerate(dict.fromkeys(normalized))}
+    rows = np.array([distinct[text] for text in normalized], dtype=np.int64)
+    unique = list(distinct)
+    sentences = model.vocabulary.encode_batch(unique)
+    log_prob = model.score(sentences, budget)
+    tokens = np.array([len(sentence) + 1 for sentence in sentences], dtype=np.int64)
+    unknown = np.array([model.vocabulary.unknown_words(text) for text in unique], dtype=np.int64)
+    return Scores(log_prob[rows], tokens[rows], unknown[rows])
