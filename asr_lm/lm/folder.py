@@ -1,0 +1,65 @@
+"""The folder of a trained model: ``config.json`` beside the weights and the vocabulary.
+
+``config.json`` is written last and removed first, so a folder that has one is whole.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from asr_lm.errors import InputError
+from asr_lm.files import write_text
+from asr_lm.text.vocabulary import PIECES_FILE, WORDS_FILE
+
+CONFIG_FILE = "config.json"
+
+FORMAT = 1
+"""Version of the folder; another one is refused."""
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The content of ``config.json``.
+
+    Raises:
+        InputError: it is missing, damaged, of another version, or lacks the family or the normaliser.
+    """
+    path = folder / CONFIG_FILE
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        raise InputError(f"not a trained model: it has no {CONFIG_FILE}", file=folder) from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"damaged model folder: not readable as JSON ({error})", file=path) from None
+    if not isinstance(config, dict) or "format" not in config:
+        raise InputError("damaged model folder: not the configuration of a model", file=path)
+    if config["format"] != FORMAT:
+        raise InputError(
+            f"written by another version of asr_lm (format {config['format']!r}, expected {FORMAT})", file=path
+        )
+    for name in ("family", "normalizer"):
+        if not isinstance(config.get(name), str):
+            raise InputError("damaged model folder: text expected", file=path, field=name)
+    return config
+
+
+def write_config(folder: Path, config: dict[str, Any]) -> None:
+    """Write ``config.json`` with the current format number."""
+    write_text(folder / CONFIG_FILE, json.dumps({"format": FORMAT, **config}, indent=2) + "\n")
+
+
+def begin(folder: Path) -> None:
+    """Make ``folder`` ready for a new model: until :func:`write_config` it is not taken for a whole one.
+
+    The vocabulary of an older model goes too, since the new one may be of the other kind.
+
+    Raises:
+        InputError: the folder cannot be made or written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in (CONFIG_FILE, WORDS_FILE, PIECES_FILE):
+            (folder / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot be written ({error.strerror})", file=folder) from None
