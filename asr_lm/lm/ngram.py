@@ -304,7 +304,8 @@ def _readable_by_kenlm(tables: tuple[NgramTable, ...]) -> tuple[NgramTable, ...]
 def _describe(vocabulary: Vocabulary, normalizer: str, digest: str) -> dict[str, Any]:
     return {
         "family": FAMILY,
-        "vocabulary": {"kind": vocabulary.kind, "size": vocabulary.size, "fingerprint": vocabulary.fingerprint()},
+        "vocabulary": {"kind": vocabulary.kind, "size": vocabulary.size},
+        "vocabulary_fingerprint": vocabulary.fingerprint(),
         "normalizer": normalizer,
         "digest": digest,
         "versions": {"asr_lm": __version__, "kenlm": version("kenlm"), "python": platform.python_version()},
@@ -313,14 +314,14 @@ def _describe(vocabulary: Vocabulary, normalizer: str, digest: str) -> dict[str,
 
 def _folder_vocabulary(folder: Path, config: dict[str, Any]) -> Vocabulary | None:
     """The vocabulary of a model folder; None where the model is asked for its words."""
-    expected = config.get("vocabulary")
-    if not isinstance(expected, dict):
+    described = config.get("vocabulary")
+    if not isinstance(described, dict):
         raise InputError("damaged model folder: an object expected", file=folder / CONFIG_FILE, field="vocabulary")
-    if expected.get("kind") == OPEN_VOCABULARY:
+    if described.get("kind") == OPEN_VOCABULARY:
         return None
     vocabulary = load_vocabulary(folder)
-    if vocabulary.fingerprint() != expected.get("fingerprint"):
-        raise InputError("damaged model folder: the vocabulary is not the one the model was trained with", file=folder)
+    if vocabulary.fingerprint() != config.get("vocabulary_fingerprint"):
+        raise InputError("damaged model folder: the vocabulary is not the one of the model", file=folder)
     return vocabulary
 
 
