@@ -20,14 +20,11 @@ from numpy.typing import NDArray
 
 from asr_lm.errors import InputError
 from asr_lm.files import iterate_text, write_text
+from asr_lm.lm.options import Fold
 from asr_lm.text.normalizer import get_normalizer
 from asr_lm.text.vocabulary import Tokens, Vocabulary
 
 _BLOCK = 20_000
-
-
-Fold = tuple[int, int]
-"""(i, K): all sentences but those of fold ``i`` of ``K``."""
 
 
 def sentence_fold(sentence: str, folds: int) -> int:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
 
 import torch
 
 from asr_lm.errors import InputError
 from asr_lm.lm.batches import BatchSource, SentenceBatches, StreamBatches
 from asr_lm.lm.checkpoint import CHECKPOINT_FILE
-from asr_lm.lm.corpus import Fold, TokenCorpus, read_sentences
+from asr_lm.lm.corpus import TokenCorpus, read_sentences
 from asr_lm.lm.folder import CONFIG_FILE
 from asr_lm.lm.neural import Network, NeuralLanguageModel
-from asr_lm.lm.training import Progress, TrainingOptions, TrainingResult, train_network
+from asr_lm.lm.options import TextOptions, TrainingOptions
+from asr_lm.lm.training import Progress, TrainingResult, train_network
 from asr_lm.text.vocabulary import (
     PIECES_FILE,
     WORDS_FILE,
@@ -27,29 +27,6 @@ from asr_lm.text.vocabulary import (
 )
 
 CORPUS_FOLDER = "corpus"
-
-
-@dataclass(frozen=True)
-class TextOptions:
-    """What a model is trained on and how its text is cut into tokens.
-
-    Attributes:
-        texts: training text, one sentence a line.
-        valid: validation text.
-        normalizer: name of the normaliser.
-        vocabulary: ``words``, ``bpe`` or ``unigram`` (SentencePiece).
-        vocabulary_size: number of tokens; None is every word, or 4,000 pieces.
-        min_count: words seen less often are unknown.
-        fold: leave out fold ``i`` of ``K`` of the training text.
-    """
-
-    texts: tuple[Path, ...]
-    valid: Path
-    normalizer: str = "librispeech"
-    vocabulary: Literal["words", "bpe", "unigram"] = "bpe"
-    vocabulary_size: int | None = None
-    min_count: int = 1
-    fold: Fold | None = None
 
 
 def build_vocabulary(options: TextOptions, folder: Path) -> Vocabulary:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,57 +23,9 @@ from asr_lm.files import write_text
 from asr_lm.lm.batches import IGNORED, Batch, BatchSource
 from asr_lm.lm.checkpoint import CHECKPOINT_FILE, Checkpoint, optimizer_tensors, restore_optimizer
 from asr_lm.lm.neural import Network, State
+from asr_lm.lm.options import TrainingOptions
 
 CURVE_FILE = "training.jsonl"
-
-
-@dataclass(frozen=True)
-class TrainingOptions:
-    """How a network is trained.
-
-    Attributes:
-        epochs: passes over the text; may be a fraction.
-        context: ``sentence`` (each from a fresh state) or ``stream`` (in order, state carried).
-        batch_tokens: tokens of a batch (padding included); a stream batch has ``batch_tokens / bptt`` rows.
-        bptt: steps of truncated back-propagation through time in a stream.
-        optimizer: ``adamw`` or ``sgd``.
-        learning_rate: the highest one.
-        weight_decay: decoupled for AdamW, L2 for SGD.
-        schedule: ``cosine`` or ``linear`` to zero over all steps, ``constant``, or ``plateau`` (multiplied by ``decay``
-            whenever the validation loss did not fall).
-        decay: factor of ``plateau``.
-        warmup: share of all steps over which the rate rises linearly.
-        clip: largest norm of the gradient; 0 does not clip.
-        validations: how often the validation loss is measured, counted over the whole training.
-        patience: stop after so many validations without improvement; 0 never stops early.
-        precision: ``float32``, or ``bfloat16`` for matrix products on a GPU.
-        seed: of initial weights, order and dropout.
-    """
-
-    epochs: float = 10.0
-    context: Literal["sentence", "stream"] = "sentence"
-    batch_tokens: int = 2048
-    bptt: int = 35
-    optimizer: Literal["adamw", "sgd"] = "adamw"
-    learning_rate: float = 2e-3
-    weight_decay: float = 0.0
-    schedule: Literal["cosine", "linear", "constant", "plateau"] = "cosine"
-    decay: float = 0.5
-    warmup: float = 0.02
-    clip: float = 1.0
-    validations: int = 20
-    patience: int = 5
-    precision: Literal["float32", "bfloat16"] = "float32"
-    seed: int = 1
-
-    def __post_init__(self) -> None:
-        positive = ("epochs", "batch_tokens", "bptt", "learning_rate", "decay", "validations")
-        for name in positive:
-            if not getattr(self, name) > 0:
-                raise InputError(f"expected a number above 0, not {getattr(self, name)}", field=name)
-        for name in ("weight_decay", "warmup", "clip", "patience"):
-            if not getattr(self, name) >= 0:
-                raise InputError(f"expected 0 or more, not {getattr(self, name)}", field=name)
 
 
 @dataclass
