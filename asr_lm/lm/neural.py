@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import safetensors
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
@@ -118,6 +119,42 @@ class RecurrentNetwork(Network):
         return results
 
 
+class TextStream:
+    """Consecutive sentences read with carried state, as a network trained on streams was.
+
+    The input of a sentence is ``<s> w1 … wn``; its first word is predicted from all that was read before.
+    """
+
+    _STEPS = 512
+
+    def __init__(self, network: RecurrentNetwork, vocabulary: Vocabulary) -> None:
+        self._network = network
+        self._vocabulary = vocabulary
+        self._state: State | None = None
+
+    @torch.inference_mode()
+    def token_log_probs(self, sentences: Sequence[Tokens]) -> list[LogProbs]:
+        """Log-probability of every token of the next sentences, ``</s>`` included."""
+        if not sentences:
+            return []
+        self._network.eval()
+        bos, eos = self._vocabulary.bos_id, self._vocabulary.eos_id
+        inputs = np.concatenate([np.concatenate([[bos], sentence]) for sentence in sentences]).astype(np.int64)
+        targets = np.concatenate([np.append(sentence, eos) for sentence in sentences]).astype(np.int64)
+        values = np.concatenate(
+            [self._read(inputs[at : at + self._STEPS], targets[at : at + self._STEPS]) for at in self._starts(inputs)]
+        )
+        return np.split(values, np.cumsum([len(sentence) + 1 for sentence in sentences])[:-1])
+
+    def _starts(self, inputs: NDArray[np.int64]) -> range:
+        return range(0, len(inputs), self._STEPS)
+
+    def _read(self, inputs: NDArray[np.int64], targets: NDArray[np.int64]) -> LogProbs:
+        device = self._network.device
+        hidden, self._state = self._network(torch.from_numpy(inputs)[None].to(device), self._state)
+        return -self._network.output.nll(hidden[0], torch.from_numpy(targets).to(device)).double().cpu().numpy()
+
+
 class NeuralLanguageModel(CausalModel):
     """A trained network with its vocabulary: scores text and is kept in a folder.
 
@@ -151,6 +188,16 @@ class NeuralLanguageModel(CausalModel):
         torch.cuda.empty_cache()
         half = len(group) // 2
         return self._score_group(sentences, group[:half]) + self._score_group(sentences, group[half:])
+
+    def stream(self) -> TextStream:
+        """A reader of consecutive sentences that carries the network's state from one to the next.
+
+        Raises:
+            InputError: the network has no state.
+        """
+        if not isinstance(self.network, RecurrentNetwork):
+            raise InputError(f"a model of family {self.family!r} has no state to carry from sentence to sentence")
+        return TextStream(self.network, self.vocabulary)
 
     @property
     def parameters(self) -> int:

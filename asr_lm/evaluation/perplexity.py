@@ -1,0 +1,172 @@
+"""Perplexity of language models on text, comparable across vocabularies.
+
+The log-probability of a word is the sum over its tokens, so models over words and over pieces are measured in the same
+unit: word perplexity is exp of the mean negative log-probability of a word, ``</s>`` counted as one. A word that is
+unknown to a model costs whatever that model gives all unknown words together, which is no probability of the word;
+where several models are compared, positions unknown to any of them are left out for all.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asr_lm.errors import InputError
+from asr_lm.lm.protocol import LanguageModel, LogProbs
+from asr_lm.text.normalizer import get_normalizer
+
+_BLOCK = 2000
+
+
+@dataclass(frozen=True)
+class Perplexity:
+    """Sums over a text, from which the perplexities follow.
+
+    Attributes:
+        tokens: tokens of the model, ``</s>`` included; log_prob: their summed log-probability (nats).
+        words: words, ``</s>`` included; unknown: words the model does not know.
+        compared: words known to every compared model, ``</s>`` included; compared_log_prob: summed over them.
+        sentences: number of sentences.
+    """
+
+    tokens: int
+    log_prob: float
+    words: int
+    unknown: int
+    compared: int
+    compared_log_prob: float
+    sentences: int
+
+    @property
+    def per_token(self) -> float:
+        """Perplexity a token of the model's own vocabulary."""
+        return _perplexity(self.log_prob, self.tokens)
+
+    @property
+    def per_word(self) -> float:
+        """Perplexity a word, unknown words charged as the model charges them."""
+        return _perplexity(self.log_prob, self.words)
+
+    @property
+    def per_compared_word(self) -> float:
+        """Perplexity a word over the words that all compared models know."""
+        return _perplexity(self.compared_log_prob, self.compared)
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything the command prints."""
+        spoken = self.words - self.sentences
+        return {
+            "per_token": self.per_token,
+            "per_word": self.per_word,
+            "per_compared_word": self.per_compared_word,
+            "log_prob": self.log_prob,
+            "tokens": self.tokens,
+            "words": self.words,
+            "sentences": self.sentences,
+            "unknown_words": self.unknown,
+            "oov_rate": 100 * self.unknown / spoken if spoken else 0.0,
+            "compared_share": 100 * self.compared / self.words,
+        }
+
+
+def _perplexity(log_prob: float, count: int) -> float:
+    return math.exp(-log_prob / count) if count else math.nan
+
+
+def measure(
+    models: Sequence[LanguageModel], lines: Iterable[str], *, carry_state: bool = False, budget: int | None = None
+) -> list[Perplexity]:
+    """Perplexity of each model on the same text.
+
+    Args:
+        models: each applies its own normaliser.
+        lines: sentences; blank ones are left out.
+        carry_state: read the sentences in order with the recurrent state carried over, instead of each from a fresh
+            state.
+        budget: see :meth:`~asr_lm.lm.protocol.LanguageModel.token_log_probs`.
+
+    Raises:
+        InputError: no sentence, a line the models cut into different numbers of words, or a model without state.
+    """
+    sums = [_Sums() for _ in models]
+    readers = [_reader(model, carry_state, budget) for model in models]
+    for block in _blocks(lines):
+        normalized = [[get_normalizer(model.normalizer)(line) for line in block] for model in models]
+        kept = [row for row in range(len(block)) if any(texts[row] for texts in normalized)]
+        measured = [
+            [
+                _words(model, texts[row], values)
+                for row, values in zip(kept, reader([texts[r] for r in kept]), strict=True)
+            ]
+            for model, texts, reader in zip(models, normalized, readers, strict=True)
+        ]
+        for row, sentence in enumerate(zip(*measured, strict=True)):
+            _add(sums, sentence, block[kept[row]])
+    if not sums or not sums[0].sentences:
+        raise InputError("no sentence in the text")
+    return [total.result() for total in sums]
+
+
+@dataclass
+class _Word:
+    """Word log-probabilities of a sentence and which words are unknown, both ``[words + 1]``; tokens in all."""
+
+    log_prob: LogProbs
+    unknown: NDArray[np.bool_]
+    tokens: int
+
+
+class _Sums:
+    def __init__(self) -> None:
+        self.tokens = self.words = self.unknown = self.compared = self.sentences = 0
+        self.log_prob = self.compared_log_prob = 0.0
+
+    def result(self) -> Perplexity:
+        return Perplexity(**vars(self))
+
+
+def _reader(model: LanguageModel, carry_state: bool, budget: int | None) -> Any:
+    """A function from normalised sentences to their token log-probabilities."""
+    encode = model.vocabulary.encode_batch
+    if not carry_state:
+        return lambda texts: model.token_log_probs(encode(texts), budget)
+    stream = getattr(model, "stream", None)
+    if stream is None:
+        raise InputError(f"a model of family {model.family!r} has no state to carry from sentence to sentence")
+    reader = stream()
+    return lambda texts: reader.token_log_probs(encode(texts))
+
+
+def _words(model: LanguageModel, text: str, values: LogProbs) -> _Word:
+    lengths = np.array([*model.vocabulary.word_lengths(text), 1], dtype=np.int64)
+    if int(lengths.sum()) != len(values):
+        raise InputError(f"the vocabulary cuts {text!r} differently as a sentence and word by word")
+    starts = np.cumsum(lengths) - lengths
+    unknown = [model.vocabulary.unknown_words(word) > 0 for word in text.split()]
+    return _Word(np.add.reduceat(values, starts), np.array([*unknown, False]), len(values))
+
+
+def _add(sums: list[_Sums], sentence: Sequence[_Word], line: str) -> None:
+    if len({len(word.log_prob) for word in sentence}) > 1:
+        raise InputError(f"the models' normalisers cut this line into different numbers of words: {line!r}")
+    known = ~np.logical_or.reduce([word.unknown for word in sentence])
+    for total, word in zip(sums, sentence, strict=True):
+        total.tokens += word.tokens
+        total.words += len(word.log_prob)
+        total.log_prob += float(word.log_prob.sum())
+        total.unknown += int(word.unknown.sum())
+        total.compared += int(known.sum())
+        total.compared_log_prob += float(word.log_prob[known].sum())
+        total.sentences += 1
+
+
+def _blocks(lines: Iterable[str]) -> Iterator[list[str]]:
+    iterator = iter(lines)
+    while block := list(islice(iterator, _BLOCK)):
+        yield block
