@@ -98,15 +98,15 @@ class _ZstdReader(io.RawIOBase):
         super().close()
 
 
-def read_bytes(path: str | Path) -> bytes:
-    """All bytes of a file, decompressed.
+def read_bytes(path: str | Path, limit: int = -1) -> bytes:
+    """All bytes of a file, decompressed, or the first ``limit`` of them.
 
     Raises:
         InputError: the file cannot be opened, or its compressed stream is damaged.
     """
     with open_binary(path) as stream:
         try:
-            return stream.read()
+            return stream.read(limit)
         except _DAMAGE as error:
             raise InputError(f"damaged or truncated file ({error})", file=display_name(path)) from error
 

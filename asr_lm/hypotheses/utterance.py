@@ -18,7 +18,8 @@ class Hypothesis(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         text: the transcript as the recogniser wrote it; may be empty.
         scores: natural-log scores by name, larger is better; empty where only the rank is known.
         total: combined score of a rescored list, if any.
-        times: ``(start, end)`` of each word of ``text`` in seconds, where the recogniser gave them.
+        times: ``(start, end)`` of each word of ``text`` in seconds from the utterance's start, where the
+            recogniser gave them.
     """
 
     text: str

@@ -1,0 +1,89 @@
+"""NeMo's beams: a file of ``text<TAB>score`` lines, the same number for each utterance of a manifest.
+
+``eval_beamsearch_ngram.py`` of NVIDIA NeMo writes it (``preds_output_folder``) and ``eval_neural_rescorer.py`` reads
+it. The manifest is JSON Lines with ``audio_filepath`` and ``text``; where it cuts utterances out of one recording
+it has ``offset`` (seconds). The score is that of the beam search, a natural logarithm, larger is better.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from asr_lm.errors import InputError
+from asr_lm.files import display_name, iterate_lines, iterate_text
+from asr_lm.hypotheses.json_records import decode_record, json_records
+from asr_lm.hypotheses.spool import rereadable
+from asr_lm.hypotheses.utterance import Hypothesis, Utterance
+from asr_lm.hypotheses.validation import Located, Place, decimal, not_decimal
+
+
+class _ManifestEntry(msgspec.Struct):
+    audio_filepath: str
+    text: str | None = None
+    offset: float | None = None
+
+    @property
+    def identity(self) -> str:
+        return self.audio_filepath if self.offset is None else f"{self.audio_filepath}@{self.offset:g}"
+
+    @property
+    def recording(self) -> str | None:
+        return None if self.offset is None else self.audio_filepath
+
+
+def read_nemo(path: Path, manifest: Path, beam_size: int | None = None) -> Located:
+    """Utterances of a beam file; an utterance is called after its audio file (and ``@offset``).
+
+    Args:
+        path: the beams.
+        manifest: the manifest that was decoded.
+        beam_size: lines of an utterance; None takes what the lengths of both files say.
+
+    Raises:
+        InputError: the files do not fit together, or a line is not ``text<TAB>score``.
+    """
+    with rereadable(manifest) as file:
+        entries = _manifest_entries(file)
+    beam_size = _checked_beam_size(path, manifest, len(entries), beam_size)
+    lines, name = iterate_text(path), display_name(path)
+    for entry in entries:
+        beam = list(itertools.islice(lines, beam_size))
+        place = Place(name, beam[0][0])
+        hypotheses = tuple(_hypotheses(beam, name, entry.identity))
+        yield place, Utterance(entry.identity, hypotheses, entry.text, entry.recording)
+
+
+def _manifest_entries(manifest: Path) -> list[_ManifestEntry]:
+    decoder = msgspec.json.Decoder(_ManifestEntry)
+    entries = [decode_record(decoder, raw, place) for place, raw in json_records(manifest)]
+    if not entries:
+        raise InputError("empty manifest, expected one utterance a line", file=display_name(manifest))
+    return entries
+
+
+def _checked_beam_size(path: Path, manifest: Path, utterances: int, beam_size: int | None) -> int:
+    lines = sum(1 for _ in iterate_lines(path))
+    if beam_size is None:
+        beam_size = lines // utterances
+    if beam_size < 1 or beam_size * utterances != lines:
+        raise InputError(
+            f"{lines} lines do not make {utterances} utterances (manifest {display_name(manifest)}) "
+            f"of {beam_size if beam_size > 0 else 'at least one'} lines each, expected as many for every utterance",
+            file=display_name(path),
+        )
+    return beam_size
+
+
+def _hypotheses(beam: list[tuple[int, str]], file: str, identity: str) -> Iterator[Hypothesis]:
+    for number, line in beam:
+        text, tab, score = line.rpartition("\t")
+        if not tab:
+            raise Place(file, number).error("no tab, expected text<TAB>score", identity)
+        value = decimal(score.strip())
+        if value is None:
+            raise Place(file, number).error(not_decimal(score), identity, "score")
+        yield Hypothesis(text, {"score": value})

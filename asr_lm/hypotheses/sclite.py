@@ -1,0 +1,73 @@
+"""Transcripts in the formats of NIST's sclite: TRN and CTM (SCTK documentation, ``infmts``)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from asr_lm.errors import InputError
+from asr_lm.hypotheses.utterance import Utterance
+
+_PLAIN_ID = re.compile(r"[^\s()]+")
+_COMMENT = ";;"
+
+
+def hypothesis_trn(utterances: Iterable[Utterance]) -> Iterator[str]:
+    """``text (id)`` of each utterance's first hypothesis.
+
+    Raises:
+        InputError: an id or text that TRN cannot hold.
+    """
+    for utterance in utterances:
+        yield _trn_line(utterance.hypotheses[0].text, utterance.id)
+
+
+def reference_trn(utterances: Iterable[Utterance]) -> Iterator[str]:
+    """``text (id)`` of each utterance's reference.
+
+    Raises:
+        InputError: no reference, or an id or text that TRN cannot hold.
+    """
+    for utterance in utterances:
+        if utterance.reference is None:
+            raise InputError("no reference, sclite expects one for each utterance", utterance=utterance.id)
+        yield _trn_line(utterance.reference, utterance.id)
+
+
+def hypothesis_ctm(utterances: Iterable[Utterance]) -> Iterator[str]:
+    """``id 1 start duration word`` of each word of each first hypothesis, sorted as sclite wants it.
+
+    The utterance stands as the recording, because times count from its start, in seconds. An empty hypothesis has no
+    line.
+
+    Raises:
+        InputError: a hypothesis without word times, or an id that CTM cannot hold.
+    """
+    lines = {utterance.id: list(_ctm_lines(utterance)) for utterance in utterances}
+    for identity in sorted(lines):
+        yield from lines[identity]
+
+
+def _trn_line(text: str, identity: str) -> str:
+    words = " ".join(text.split())
+    if words.startswith(_COMMENT):
+        raise InputError("sclite would take this line for a comment", utterance=identity, field="text")
+    return f"{words} ({_plain(identity)})".lstrip()
+
+
+def _ctm_lines(utterance: Utterance) -> Iterator[str]:
+    identity = _plain(utterance.id)
+    if identity.startswith(_COMMENT):
+        raise InputError("sclite would take the lines for comments", utterance=identity, field="id")
+    best = utterance.hypotheses[0]
+    words = best.text.split()
+    if best.times is None and words:
+        raise InputError("no word times, CTM needs them", utterance=utterance.id, field="hypotheses[0].times")
+    for word, (start, end) in zip(words, best.times or (), strict=True):
+        yield f"{identity} 1 {start:.3f} {end - start:.3f} {word}"
+
+
+def _plain(identity: str) -> str:
+    if not _PLAIN_ID.fullmatch(identity):
+        raise InputError("sclite takes no white space or parentheses in an id", utterance=identity, field="id")
+    return identity
