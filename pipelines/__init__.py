@@ -1,0 +1,1 @@
+"""Commands: ``python -m pipelines.NAME``. They parse arguments and call :mod:`asr_lm`."""

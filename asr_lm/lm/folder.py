@@ -19,6 +19,21 @@ FORMAT = 1
 """Version of the folder; another one is refused."""
 
 
+SENTENCES_FILE = "sentences.hashes"
+"""The fingerprint of the training sentences."""
+
+
+def fold_folder(folder: Path, index: int) -> Path:
+    """Where the jackknife model that has not seen fold ``index`` of the training text lies."""
+    return folder / "folds" / str(index)
+
+
+def fold_folders(folder: Path) -> list[Path]:
+    """The jackknife models of a folder, by index."""
+    found = [path.parent for path in (folder / "folds").glob(f"*/{CONFIG_FILE}") if path.parent.name.isdigit()]
+    return sorted(found, key=lambda path: int(path.name))
+
+
 def read_config(folder: Path) -> dict[str, Any]:
     """The content of ``config.json``.
 

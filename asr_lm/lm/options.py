@@ -21,7 +21,7 @@ class TextOptions:
 
     Attributes:
         texts: training text, one sentence a line.
-        valid: validation text.
+        valid: validation text; neural models need one.
         normalizer: name of the normaliser.
         vocabulary: ``words``, ``bpe`` or ``unigram`` (SentencePiece).
         vocabulary_size: number of tokens; None is every word, or 4,000 pieces.
@@ -30,7 +30,7 @@ class TextOptions:
     """
 
     texts: tuple[Path, ...]
-    valid: Path
+    valid: Path | None
     normalizer: str = "librispeech"
     vocabulary: Literal["words", "bpe", "unigram"] = "bpe"
     vocabulary_size: int | None = None

@@ -1,4 +1,4 @@
-"""From text files to a neural model folder: vocabulary, corpus, training loop, folder."""
+"""From text files to a model folder: vocabulary, token ids on disk, estimation or training loop, folder."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -13,10 +14,11 @@ from asr_lm.errors import InputError
 from asr_lm.lm.batches import BatchSource, SentenceBatches, StreamBatches
 from asr_lm.lm.checkpoint import CHECKPOINT_FILE
 from asr_lm.lm.corpus import TokenCorpus, read_sentences
-from asr_lm.lm.folder import CONFIG_FILE
+from asr_lm.lm.folder import CONFIG_FILE, SENTENCES_FILE
 from asr_lm.lm.neural import Network, NeuralLanguageModel
 from asr_lm.lm.options import TextOptions, TrainingOptions
 from asr_lm.lm.training import Progress, TrainingResult, train_network
+from asr_lm.text.sentence_hashes import SentenceHashes
 from asr_lm.text.vocabulary import (
     PIECES_FILE,
     WORDS_FILE,
@@ -25,6 +27,9 @@ from asr_lm.text.vocabulary import (
     WordVocabulary,
     load_vocabulary,
 )
+
+if TYPE_CHECKING:
+    from asr_lm.lm.ngram import NgramTraining
 
 CORPUS_FOLDER = "corpus"
 
@@ -43,6 +48,32 @@ def build_vocabulary(options: TextOptions, folder: Path) -> Vocabulary:
     folder.mkdir(parents=True, exist_ok=True)
     vocabulary.save(folder)
     return vocabulary
+
+
+def train_ngram_model(
+    text: TextOptions, folder: Path, *, order: int, prune: Sequence[int] = (), binary: bool = True
+) -> NgramTraining:
+    """Estimate an n-gram model on text and write its folder; the arguments are those of ``train_ngram``.
+
+    Raises:
+        InputError: unreadable or empty text, an impossible order or pruning.
+    """
+    from asr_lm.lm.kneser_ney import check_order, pruning_thresholds
+    from asr_lm.lm.ngram import train_ngram
+
+    pruning_thresholds(prune, check_order(order))
+    vocabulary = build_vocabulary(text, folder)
+    corpus = TokenCorpus.build(text.texts, vocabulary, text.normalizer, folder / CORPUS_FOLDER, text.fold)
+    result = train_ngram(corpus, vocabulary, text.normalizer, folder, order=order, prune=prune, binary=binary)
+    _finish(text, folder)
+    return result
+
+
+def _finish(text: TextOptions, folder: Path) -> None:
+    """Keep the fingerprint of the training sentences, remove what only the training needed."""
+    SentenceHashes.from_sentences(read_sentences(text.texts, text.normalizer, text.fold)).save(folder / SENTENCES_FILE)
+    (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
+    shutil.rmtree(folder / CORPUS_FOLDER, ignore_errors=True)
 
 
 def train_model(
@@ -75,6 +106,8 @@ def train_model(
         raise InputError("holds a trained model already; choose another folder or remove it", file=folder)
     vocabulary = build_vocabulary(text, folder)
     corpus = TokenCorpus.build(text.texts, vocabulary, text.normalizer, folder / CORPUS_FOLDER, text.fold)
+    if text.valid is None:
+        raise InputError("a neural model needs a validation text", field="valid")
     valid = TokenCorpus.from_sentences(read_sentences([text.valid], text.normalizer), vocabulary)
     if not len(valid):
         raise InputError("no sentence in the validation text", file=text.valid)
@@ -86,8 +119,7 @@ def train_model(
     model = NeuralLanguageModel(family, network, vocabulary, text.normalizer)
     facts = {**asdict(result), "words": corpus.words, "sentences": len(corpus), "options": asdict(options)}
     model.save(folder, half=half, training=facts)
-    (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
-    shutil.rmtree(folder / CORPUS_FOLDER, ignore_errors=True)
+    _finish(text, folder)
     return model, result
 
 

@@ -1,0 +1,69 @@
+"""Progress of long work: a live line on a terminal, a plain line now and then elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from pipelines.command import console
+
+if TYPE_CHECKING:
+    from asr_lm.lm.training import Progress
+
+_PLAIN_SECONDS = 30.0
+
+
+@contextlib.contextmanager
+def training_progress(name: str) -> Iterator[Callable[[Progress], None]]:
+    """A function that shows the progress of a training: share done, losses, tokens a second, time left."""
+    with _line(f"training {name}") as show:
+        yield lambda progress: show(progress.step, progress.steps, _training_text(progress))
+
+
+@contextlib.contextmanager
+def scoring_progress(name: str, hypotheses: int) -> Iterator[Callable[[int], None]]:
+    """A function that is told of finished hypotheses, and shows how many are done and how fast."""
+    begin, done = time.monotonic(), 0
+    with _line(f"scoring with {name}") as show:
+
+        def report(count: int) -> None:
+            nonlocal done
+            done += count
+            rate = done / max(time.monotonic() - begin, 1e-9)
+            show(done, hypotheses, f"{rate:,.0f} hypotheses/s")
+
+        yield report
+
+
+def _training_text(progress: Progress) -> str:
+    valid = "" if progress.valid_loss is None else f", valid {math.exp(min(progress.valid_loss, 50)):,.1f}"
+    left = time.strftime("%H:%M:%S", time.gmtime(progress.seconds_left))
+    return (
+        f"ppl {math.exp(min(progress.train_loss, 50)):,.1f}{valid}, "
+        f"{progress.tokens_per_second:,.0f} tokens/s, {left} left"
+    )
+
+
+@contextlib.contextmanager
+def _line(title: str) -> Iterator[Callable[[int, int, str], None]]:
+    output = console()
+    if not output.is_terminal:
+        shown = time.monotonic()
+
+        def plain(done: int, total: int, text: str) -> None:
+            nonlocal shown
+            if time.monotonic() - shown >= _PLAIN_SECONDS:
+                shown = time.monotonic()
+                output.print(f"{title}: {done:,}/{total:,}, {text}")
+
+        yield plain
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[text]}"))
+    with Progress(*columns, console=output, transient=True) as bar:
+        task = bar.add_task(title, total=None, text="")
+        yield lambda done, total, text: bar.update(task, completed=done, total=total, text=text)

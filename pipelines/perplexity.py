@@ -1,0 +1,74 @@
+"""Perplexity of language models on a text: ``python -m pipelines.perplexity --lm DIR --text test.txt``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from pipelines.command import console, device, parse, run
+
+DESCRIPTION = """Perplexity of language models on a text, one sentence a line.
+
+Printed a token (of the model's own vocabulary), a word (</s> counted), and, to compare models of different
+vocabularies, a word over the positions that are unknown to none of them."""
+
+
+@dataclass
+class Arguments:
+    """Options of ``perplexity``."""
+
+    lm: Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
+    """Trained folder, ARPA or KenLM file; may be given several times."""
+    text: tuple[Path, ...]
+    """Text files, one sentence a line (.gz, .zst, - for standard input)."""
+    context: Literal["sentence", "stream"] = "sentence"
+    """Read each sentence from a fresh state, or all in order with the recurrent state carried over."""
+    json: Path | None = None
+    """Write what is printed to this file, too."""
+    device: str = "auto"
+    """cpu, cuda, or auto."""
+
+
+def main() -> None:
+    """Run the command."""
+    arguments = parse(Arguments, "perplexity", DESCRIPTION)
+    from asr_lm.errors import InputError
+    from asr_lm.evaluation.perplexity import measure
+    from asr_lm.files import iterate_text, write_text
+    from asr_lm.lm import load
+
+    if not arguments.lm:
+        raise InputError("expected at least one model", field="--lm")
+    models = [load(path, device(arguments.device)) for path in arguments.lm]
+    lines = (line for path in arguments.text for _, line in iterate_text(path))
+    results = measure(models, lines, carry_state=arguments.context == "stream")
+    console(stderr=False).print(_table(arguments.lm, models, results))
+    if arguments.json:
+        records = [{"lm": name, **result.to_json()} for name, result in zip(arguments.lm, results, strict=True)]
+        write_text(arguments.json, json.dumps(records, indent=2) + "\n")
+
+
+def _table(names: tuple[str, ...], models: list[Any], results: list[Any]) -> Any:
+    from rich.table import Table
+
+    first = results[0]
+    share = 100 * first.compared / first.words
+    caption = (
+        f"{first.sentences:,} sentences, {first.words:,} words with </s>; compared over {share:.2f} % of them, "
+        "those unknown to none of the models"
+    )
+    table = Table("model", "family", caption=caption, caption_justify="left")
+    for heading in ("parameters", "ppl/token", "ppl/word", "ppl/word compared", "OOV %"):
+        table.add_column(heading, justify="right")
+    for name, model, result in zip(names, models, results, strict=True):
+        figures = (result.per_token, result.per_word, result.per_compared_word, result.to_json()["oov_rate"])
+        table.add_row(name, model.family, f"{model.parameters:,}", *(f"{figure:.2f}" for figure in figures))
+    return table
+
+
+if __name__ == "__main__":
+    run(main)

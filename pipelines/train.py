@@ -1,0 +1,182 @@
+"""Train a language model: ``python -m pipelines.train MODEL --text train.txt --valid valid.txt --out DIR``."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from asr_lm.lm.folder import fold_folder
+from asr_lm.lm.options import Fold, TextOptions, TrainingOptions
+from pipelines.command import console, device, run
+from pipelines.display import training_progress
+
+DESCRIPTION = """Train a language model on text, one sentence a line, into a folder.
+
+A run that was killed goes on where it stopped when the same command is given again."""
+
+NormalizerName = Literal["as-is", "librispeech", "unicode", "chinese"]
+
+
+@dataclass
+class Text:
+    """Text and vocabulary."""
+
+    text: tuple[Path, ...]
+    """Training text, one sentence a line (.gz and .zst are read)."""
+    out: Path
+    """Folder of the model."""
+    normalizer: NormalizerName = "librispeech"
+    """How text is normalised; hypotheses go through the same."""
+    vocabulary: Literal["words", "bpe", "unigram"] = "words"
+    """Words, or SentencePiece pieces."""
+    vocabulary_size: int | None = None
+    """Number of tokens; by default every word, or 4,000 pieces."""
+    min_count: int = 1
+    """Words seen less often are unknown."""
+    jackknife: int = 0
+    """Also train this many models, each without one part of the text, so that weights can be tuned on utterances
+    whose references are in the text (0: none, else at least 2)."""
+
+
+@dataclass
+class Ngram(Text):
+    """n-gram model: interpolated modified Kneser-Ney."""
+
+    valid: Path | None = None
+    """Text whose perplexity is printed at the end."""
+    order: int = 4
+    """Length of the longest n-grams, 1 to 6."""
+    prune: tuple[int, ...] = ()
+    """Leave out n-grams seen at most so often, one number an order from 1 on (0 0 0 1: singletons of order 4)."""
+
+
+@dataclass
+class Neural(Text):
+    """Options of all neural models."""
+
+    valid: Path = field(kw_only=True)
+    """Validation text: decides when to stop and which weights are kept."""
+    vocabulary: Literal["words", "bpe", "unigram"] = "bpe"
+    device: str = "auto"
+    """cpu, cuda, or auto."""
+    half: bool = False
+    """Store the weights as float16."""
+    training: Annotated[TrainingOptions, tyro.conf.arg(name="")] = field(default_factory=TrainingOptions)
+
+
+@dataclass
+class Lstm(Neural):
+    """LSTM recurrent network (Sundermeyer, Schlüter, Ney 2012)."""
+
+    embedding: int = 512
+    """Width of the embedding."""
+    hidden: int = 512
+    """Units of each LSTM layer."""
+    layers: int = 1
+    """Number of LSTM layers."""
+    dropout: float = 0.0
+    """Share of the non-recurrent connections dropped in training (Zaremba et al. 2014)."""
+    tied: bool = True
+    """Use the embedding as output weights (needs as many units as the embedding is wide)."""
+
+
+MODELS: dict[str, Callable[..., Any]] = {"ngram": Ngram, "lstm": Lstm}
+
+
+def main() -> None:
+    """Run the command."""
+    arguments = tyro.extras.subcommand_cli_from_dict(MODELS, prog="python -m pipelines.train", description=DESCRIPTION)
+    from asr_lm.errors import InputError
+
+    if not arguments.text:
+        raise InputError("expected at least one file", field="--text")
+    if arguments.jackknife == 1 or arguments.jackknife < 0:
+        raise InputError(f"expected 0 or at least 2 parts, not {arguments.jackknife}", field="--jackknife")
+    train_one = _train_ngram if isinstance(arguments, Ngram) else _train_neural
+    for fold in [None, *((index, arguments.jackknife) for index in range(arguments.jackknife))]:
+        train_one(arguments, fold)
+
+
+def _text_options(arguments: Any, fold: Any) -> TextOptions:
+    return TextOptions(
+        texts=arguments.text,
+        valid=arguments.valid,
+        normalizer=arguments.normalizer,
+        vocabulary=arguments.vocabulary,
+        vocabulary_size=arguments.vocabulary_size,
+        min_count=arguments.min_count,
+        fold=fold,
+    )
+
+
+def _folder(arguments: Text, fold: Fold | None) -> Path:
+    return arguments.out if fold is None else fold_folder(arguments.out, fold[0])
+
+
+def _train_ngram(arguments: Ngram, fold: Fold | None) -> None:
+    from asr_lm.lm.recipe import train_ngram_model
+
+    begin = time.monotonic()
+    folder = _folder(arguments, fold)
+    with console().status(f"estimating {folder}"):
+        result = train_ngram_model(_text_options(arguments, fold), folder, order=arguments.order, prune=arguments.prune)
+    ngrams = ", ".join(f"{count:,}" for count in result.ngrams)
+    console().print(f"{folder}: {ngrams} n-grams of order 1 to {len(result.ngrams)}, {time.monotonic() - begin:.1f} s")
+    if result.fallback_orders:
+        orders = ", ".join(map(str, result.fallback_orders))
+        console().print(f"  too little text for the closed-form discounts of order {orders}: fallback discounts used")
+    if result.binary_failure:
+        console().print(f"  KenLM's binary was not written: {result.binary_failure}")
+    if arguments.valid:
+        _print_perplexity(folder, arguments.valid)
+
+
+def _print_perplexity(folder: Path, valid: Path) -> None:
+    from asr_lm.evaluation.perplexity import measure
+    from asr_lm.files import iterate_text
+    from asr_lm.lm import load
+
+    result = measure([load(folder)], (line for _, line in iterate_text(valid)))[0]
+    oov = result.to_json()["oov_rate"]
+    console().print(f"  validation perplexity a word {result.per_word:.2f}, unknown words {oov:.2f} %")
+
+
+def _train_neural(arguments: Lstm, fold: Fold | None) -> None:
+    from asr_lm.lm.folder import CONFIG_FILE
+    from asr_lm.lm.lstm import LstmConfig, LstmNetwork
+    from asr_lm.lm.recipe import train_model
+
+    folder = _folder(arguments, fold)
+    if arguments.jackknife and (folder / CONFIG_FILE).exists():
+        return
+
+    def make_network(vocabulary_size: int) -> LstmNetwork:
+        sizes = {name: getattr(arguments, name) for name in ("embedding", "hidden", "layers", "dropout", "tied")}
+        return LstmNetwork(LstmConfig(vocabulary_size=vocabulary_size, **sizes))
+
+    with training_progress(str(folder)) as report:
+        _, result = train_model(
+            "lstm",
+            make_network,
+            _text_options(arguments, fold),
+            arguments.training,
+            folder,
+            device=device(arguments.device),
+            half=arguments.half,
+            report=report,
+        )
+    why = "stopped early" if result.stopped_early else "done"
+    console().print(
+        f"{folder}: {why} after {result.steps:,} steps, {result.tokens:,} tokens, {result.seconds:.0f} s; "
+        f"validation perplexity a token {math.exp(result.best_loss):.2f} (step {result.best_step:,})"
+    )
+
+
+if __name__ == "__main__":
+    run(main)
