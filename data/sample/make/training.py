@@ -1,0 +1,153 @@
+"""Trains the sample's acoustic model on the speech of the train sentences.
+
+The dev sentences only show the progress (letter error of the best path after each epoch); nothing is chosen by them,
+and the model of the last epoch is the one that counts.
+
+    python data/sample/make/training.py --work /tmp/sample --out data/sample/model
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import jiwer
+import soundfile
+import torch
+import torchaudio
+from recogniser import Config, Recogniser, greedy_text, letters
+from torch import Tensor, nn
+
+SEED = 7
+BATCH_FRAMES = 8_000  # padded 10 ms frames in a batch: about 24 utterances
+PEAK_RATE = 2e-3
+WARM_UP = 0.15
+CLIP = 2.0
+
+
+@dataclass(frozen=True)
+class Example:
+    """One utterance: normalised log-mel frames ``[frames, mels]`` float16, and its text."""
+
+    features: Tensor
+    text: str
+
+
+def read_examples(model: Recogniser, work: Path, split: str) -> list[Example]:
+    """The utterances of ``WORK/SPLIT.jsonl``, their features computed on the first call and kept in the work folder."""
+    lines = [json.loads(line) for line in (work / f"{split}.jsonl").read_text(encoding="utf-8").splitlines()]
+    cache = work / f"{split}.features.pt"
+    if not cache.exists():
+        torch.save([model.features(read_signal(work / line["audio"])).half() for line in lines], cache)
+    features = torch.load(cache, weights_only=True)
+    return [Example(frames, line["reference"]) for frames, line in zip(features, lines, strict=True)]
+
+
+def read_signal(path: Path) -> Tensor:
+    """The samples of a sound file ``[samples]``."""
+    return torch.from_numpy(soundfile.read(path, dtype="float32")[0])
+
+
+def batches(examples: Sequence[Example], generator: random.Random) -> list[list[Example]]:
+    """The examples in batches of like length, at most ``BATCH_FRAMES`` padded frames each, in random order."""
+    ordered = sorted(examples, key=lambda example: len(example.features) + generator.uniform(-10, 10))
+    found: list[list[Example]] = [[]]
+    for example in ordered:
+        longest = max((len(other.features) for other in found[-1]), default=0)
+        if max(longest, len(example.features)) * (len(found[-1]) + 1) > BATCH_FRAMES:
+            found.append([])
+        found[-1].append(example)
+    generator.shuffle(found)
+    return found
+
+
+def masked(features: Tensor) -> Tensor:
+    """SpecAugment, lightly (Park et al. 2019): two bands of channels and two spans of time set to the mean.
+
+    Features are ``[batch, frames, mels]``.
+    """
+    image = features.transpose(1, 2)[:, None]
+    for mask in (torchaudio.transforms.FrequencyMasking(10, True), torchaudio.transforms.TimeMasking(15, True)):
+        image = mask(mask(image))
+    return image[:, 0].transpose(1, 2)
+
+
+def loss_of(model: Recogniser, batch: Sequence[Example]) -> Tensor:
+    """Mean CTC loss a letter of a batch."""
+    features = nn.utils.rnn.pad_sequence([example.features.float() for example in batch], batch_first=True)
+    targets = [torch.tensor(letters(example.text)) for example in batch]
+    lengths = torch.tensor([len(example.features) for example in batch])
+    log_probs, frames = model(masked(features), lengths)
+    sizes = torch.tensor([len(target) for target in targets])
+    return nn.functional.ctc_loss(log_probs.transpose(0, 1), torch.cat(targets), frames, sizes, zero_infinity=True)
+
+
+@torch.inference_mode()
+def error_rates(model: Recogniser, examples: Sequence[Example]) -> tuple[float, float]:
+    """Word and letter error rate of the best paths, in percent."""
+    model.eval()
+    heard = []
+    for example in examples:
+        log_probs, _ = model(example.features.float()[None], torch.tensor([len(example.features)]))
+        heard.append(greedy_text(log_probs[0]))
+    references = [example.text for example in examples]
+    return 100 * jiwer.wer(references, heard), 100 * jiwer.cer(references, heard)
+
+
+def steps(examples: Sequence[Example], epochs: int) -> Iterator[tuple[int, list[list[Example]]]]:
+    """The number of every epoch, from 1, and its batches."""
+    generator = random.Random(SEED)
+    for epoch in range(1, epochs + 1):
+        yield epoch, batches(examples, generator)
+
+
+def train(model: Recogniser, examples: Sequence[Example], dev: Sequence[Example], epochs: int, out: Path) -> None:
+    """Train with AdamW on a one-cycle schedule; the model folder is written after every epoch."""
+    plan = list(steps(examples, epochs))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=PEAK_RATE, betas=(0.9, 0.98), weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, PEAK_RATE, total_steps=sum(len(each) for _, each in plan), pct_start=WARM_UP
+    )
+    start = time.monotonic()
+    for epoch, epoch_batches in plan:
+        model.train()
+        total = 0.0
+        for number, batch in enumerate(epoch_batches, 1):
+            loss = loss_of(model, batch)
+            optimizer.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), CLIP)
+            optimizer.step()
+            schedule.step()
+            total += loss.item()
+            if number % 50 == 0:
+                print(f"  {number}/{len(epoch_batches)} loss {total / number:.3f}", flush=True)
+        model.save(out)
+        words, characters = error_rates(model, dev)
+        seconds = time.monotonic() - start
+        mean = total / len(epoch_batches)
+        print(f"epoch {epoch}: loss {mean:.3f}, dev WER {words:.1f} CER {characters:.1f}, {seconds:.0f} s", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, required=True, help="folder that voices.py wrote")
+    parser.add_argument("--out", type=Path, required=True, help="model folder to write")
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=2)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    torch.manual_seed(SEED)
+    model = Recogniser(Config())
+    print(f"{sum(weights.numel() for weights in model.parameters()):,} parameters")
+    examples, dev = (read_examples(model, arguments.work, split) for split in ("train", "dev"))
+    train(model, examples, dev, arguments.epochs, arguments.out)
+
+
+if __name__ == "__main__":
+    main()
