@@ -6,6 +6,7 @@ import contextlib
 import gzip
 import io
 import os
+import stat
 import sys
 import tempfile
 import zlib
@@ -34,27 +35,47 @@ def open_binary(path: str | Path) -> BinaryIO:
     Compression is recognised by the file's first bytes, so a wrong suffix does no harm.
 
     Raises:
-        InputError: the file does not exist or cannot be read.
+        InputError: the file does not exist or cannot be read, or standard input was read before.
     """
-    if str(path) == STDIN:
-        return _decompressed(cast(BinaryIO, io.BufferedReader(cast(io.RawIOBase, sys.stdin.buffer))))
     try:
-        return _decompressed(cast(BinaryIO, open(path, "rb")))
+        return _decompressed(_standard_input() if str(path) == STDIN else cast(BinaryIO, open(path, "rb")))
     except FileNotFoundError:
         raise InputError("no such file", file=path) from None
     except IsADirectoryError:
-        raise InputError("is a folder, a file was expected", file=path) from None
+        raise InputError("is a folder, a file was expected", file=display_name(path)) from None
     except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror})", file=path) from error
+        raise InputError(f"cannot be read ({error.strerror or error})", file=display_name(path)) from error
+
+
+def _standard_input() -> BinaryIO:
+    if sys.stdin is None or sys.stdin.buffer.closed:
+        raise InputError("standard input is closed: it can be read only once", file=display_name(STDIN))
+    return cast(BinaryIO, io.BufferedReader(cast(io.RawIOBase, sys.stdin.buffer)))
 
 
 def _decompressed(stream: BinaryIO) -> BinaryIO:
-    magic = cast(io.BufferedReader, stream).peek(4)[:4]
+    try:
+        magic = cast(io.BufferedReader, stream).peek(4)[:4]
+    except OSError:
+        stream.close()
+        raise
     if magic[:2] == b"\x1f\x8b":
-        return cast(BinaryIO, gzip.GzipFile(fileobj=stream, mode="rb"))
+        return cast(BinaryIO, _GzipReader(stream))
     if magic == b"\x28\xb5\x2f\xfd":
         return cast(BinaryIO, io.BufferedReader(_ZstdReader(stream)))
     return stream
+
+
+class _GzipReader(gzip.GzipFile):
+    """A gzip stream that closes the packed one with itself, which ``gzip.GzipFile`` leaves open."""
+
+    def __init__(self, packed: BinaryIO) -> None:
+        self._packed = packed
+        super().__init__(fileobj=packed, mode="rb")
+
+    def close(self) -> None:
+        super().close()
+        self._packed.close()
 
 
 class _ZstdReader(io.RawIOBase):
@@ -146,16 +167,37 @@ def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
     """Write ``path`` through a temporary file in the same folder that replaces it when all went well.
 
     Whatever goes wrong, disk full and Ctrl-C included, the old file stays and the temporary file goes. A path ending
-    in ``.gz`` or ``.zst`` is compressed.
+    in ``.gz`` or ``.zst`` is compressed. Of a symbolic link the target is replaced; what is neither file nor folder
+    (``/dev/stdout``, a pipe) is written in place.
 
     Raises:
         InputError: the folder does not exist or cannot be written, or the disk is full.
     """
-    path = Path(path)
     try:
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
+        is_special = stat.S_IFMT(os.stat(path).st_mode) not in (stat.S_IFREG, stat.S_IFDIR)
+    except OSError:
+        is_special = False
+    writer = _write_in_place if is_special else _replace
+    with writer(Path(path)) as stream:
+        yield stream
+
+
+@contextlib.contextmanager
+def _write_in_place(path: Path) -> Iterator[BinaryIO]:
+    try:
+        with open(path, "wb") as raw, contextlib.ExitStack() as stack:
+            yield _compressed(cast(BinaryIO, raw), path, stack)
     except OSError as error:
-        raise InputError(f"cannot be written ({error.strerror})", file=path) from error
+        raise _not_writable(path, error) from error
+
+
+@contextlib.contextmanager
+def _replace(path: Path) -> Iterator[BinaryIO]:
+    target = Path(os.path.realpath(path))
+    try:
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent)
+    except OSError as error:
+        raise _not_writable(path, error) from error
     try:
         with os.fdopen(descriptor, "wb") as raw:
             with contextlib.ExitStack() as stack:
@@ -163,12 +205,18 @@ def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
             raw.flush()
             os.fsync(raw.fileno())
         os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
+        os.replace(temporary, target)
     except OSError as error:
-        raise InputError(f"cannot be written ({error.strerror or error})", file=path) from error
+        if error.filename not in (None, temporary):  # of some other file that the caller met while writing
+            raise
+        raise _not_writable(path, error) from error
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
+
+
+def _not_writable(path: Path, error: OSError) -> InputError:
+    return InputError(f"cannot be written ({error.strerror or error})", file=path)
 
 
 def _compressed(raw: BinaryIO, path: Path, stack: contextlib.ExitStack) -> BinaryIO:
@@ -176,7 +224,8 @@ def _compressed(raw: BinaryIO, path: Path, stack: contextlib.ExitStack) -> Binar
         packed = gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0)
         return cast(BinaryIO, stack.enter_context(cast(IO[bytes], packed)))
     if path.suffix == ".zst":
-        return cast(BinaryIO, stack.enter_context(zstandard.ZstdCompressor().stream_writer(raw, closefd=False)))
+        compressor = zstandard.ZstdCompressor(write_checksum=True)
+        return cast(BinaryIO, stack.enter_context(compressor.stream_writer(raw, closefd=False)))
     return raw
 
 
@@ -184,6 +233,18 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it; one that is there already is fine.
+
+    Raises:
+        InputError: it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"the folder cannot be made ({error.strerror})", file=path) from None
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -1,0 +1,244 @@
+"""Files are read whatever their compression and are either written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import gzip
+import io
+import os
+import resource
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asr_lm.errors import InputError
+from asr_lm.files import atomic_write, iterate_lines, iterate_text, open_binary, read_bytes, write_text
+
+TEXT = "".join(f"line {number} – ü\n" for number in range(5000))
+
+
+def packed(suffix: str, data: bytes) -> bytes:
+    if suffix == ".gz":
+        return gzip.compress(data)
+    return zstandard.ZstdCompressor(write_checksum=True).compress(data) if suffix == ".zst" else data
+
+
+def incompressible(size: int) -> bytes:
+    return os.urandom(size).replace(b"\n", b" ") + b"\n"
+
+
+def give_stdin(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(data))))
+
+
+def fail_while_writing(path: Path, failure: BaseException | type[BaseException]) -> None:
+    with atomic_write(path) as stream:
+        stream.write(b"new" * 100_000)
+        raise failure
+
+
+@contextlib.contextmanager
+def most_bytes_of_a_file(size: int) -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+class TestReading:
+    @pytest.mark.parametrize("name", ["a.txt", "a.txt.gz", "a.txt.zst"])
+    def test_lines_are_those_written(self, tmp_path: Path, name: str) -> None:
+        write_text(tmp_path / name, TEXT)
+        assert list(iterate_text(tmp_path / name)) == list(enumerate(TEXT.splitlines(), 1))
+        assert read_bytes(tmp_path / name) == TEXT.encode()
+
+    @pytest.mark.parametrize("suffix", [".gz", ".zst"])
+    def test_content_and_not_the_name_says_what_is_compressed(self, tmp_path: Path, suffix: str) -> None:
+        (tmp_path / "plain.txt").write_bytes(packed(suffix, b"a\nb\n"))
+        (tmp_path / f"packed{suffix}").write_bytes(b"a\nb\n")
+        assert read_bytes(tmp_path / "plain.txt") == read_bytes(tmp_path / f"packed{suffix}") == b"a\nb\n"
+
+    @pytest.mark.parametrize("suffix", ["", ".gz", ".zst"])
+    def test_standard_input(self, monkeypatch: pytest.MonkeyPatch, suffix: str) -> None:
+        give_stdin(monkeypatch, packed(suffix, b"a\nb"))
+        assert list(iterate_text("-")) == [(1, "a"), (2, "b")]
+        with pytest.raises(InputError, match=r"<stdin>: standard input is closed: it can be read only once"):
+            list(iterate_text("-"))
+
+    def test_several_packed_streams_in_a_row_are_one_text(self, tmp_path: Path) -> None:
+        for suffix in (".gz", ".zst"):
+            (tmp_path / "a").write_bytes(packed(suffix, b"a\nb") + packed(suffix, b"c\n"))
+            assert list(iterate_text(tmp_path / "a")) == [(1, "a"), (2, "bc")]
+
+    def test_line_ends_and_byte_order_mark_are_no_text(self, tmp_path: Path) -> None:
+        (tmp_path / "a").write_bytes("\ufeffa\r\n\n b\u2028c \nlast".encode())
+        assert list(iterate_text(tmp_path / "a")) == [(1, "a"), (2, ""), (3, " b\u2028c "), (4, "last")]
+
+    def test_empty_file_has_no_lines(self, tmp_path: Path) -> None:
+        for suffix in ("", ".gz", ".zst"):
+            (tmp_path / "a").write_bytes(packed(suffix, b""))
+            assert list(iterate_text(tmp_path / "a")) == []
+
+    @given(st.binary(max_size=200), st.sampled_from(["", ".gz", ".zst"]))
+    def test_bytes_come_back(self, tmp_path_factory: pytest.TempPathFactory, data: bytes, suffix: str) -> None:
+        path = tmp_path_factory.getbasetemp() / f"bytes{suffix}"
+        with atomic_write(path) as stream:
+            stream.write(data)
+        if data[:2] != b"\x1f\x8b" and data[:4] != b"\x28\xb5\x2f\xfd":
+            assert read_bytes(path) == data
+
+    @pytest.mark.parametrize("suffix", ["", ".gz", ".zst"])
+    def test_reading_leaves_no_file_open(self, tmp_path: Path, suffix: str) -> None:
+        (tmp_path / "a").write_bytes(packed(suffix, b"a\n" * 100))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", ResourceWarning)
+            before = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
+            streams = [open_binary(tmp_path / "a") for _ in range(3)]
+            for stream in streams:
+                stream.read(5)
+                stream.close()
+            assert before in (0, len(os.listdir("/proc/self/fd")))
+
+
+class TestBadInput:
+    def test_missing_file_and_folder(self, tmp_path: Path) -> None:
+        with pytest.raises(InputError, match="no such file") as error:
+            open_binary(tmp_path / "none")
+        assert error.value.file == str(tmp_path / "none")
+        with pytest.raises(InputError, match="is a folder, a file was expected"):
+            open_binary(tmp_path)
+
+    @pytest.mark.parametrize("suffix", [".gz", ".zst"])
+    @pytest.mark.parametrize("share", [0.3, 0.7, 0.999])
+    def test_a_stream_cut_off_is_not_taken_for_the_whole(self, tmp_path: Path, suffix: str, share: float) -> None:
+        data = packed(suffix, b"first\n" + incompressible(300_000))
+        (tmp_path / "cut").write_bytes(data[: int(len(data) * share)])
+        with pytest.raises(InputError, match="damaged or truncated file") as error:
+            list(iterate_lines(tmp_path / "cut"))
+        assert (error.value.file, error.value.line) == (str(tmp_path / "cut"), 2)
+        with pytest.raises(InputError, match="damaged or truncated file"):
+            read_bytes(tmp_path / "cut")
+
+    @pytest.mark.parametrize("suffix", [".gz", ".zst"])
+    def test_a_damaged_stream(self, tmp_path: Path, suffix: str) -> None:
+        data = bytearray(packed(suffix, incompressible(5000)))
+        data[40:60] = bytes(20)
+        data[-9:] = bytes(9)
+        (tmp_path / "damaged").write_bytes(data)
+        with pytest.raises(InputError, match="damaged or truncated file"):
+            read_bytes(tmp_path / "damaged")
+
+    def test_other_encodings_are_refused_with_their_line(self, tmp_path: Path) -> None:
+        (tmp_path / "latin").write_bytes("gut\nschön\n".encode("latin-1"))
+        with pytest.raises(InputError, match="not UTF-8") as error:
+            list(iterate_text(tmp_path / "latin"))
+        assert (error.value.file, error.value.line) == (str(tmp_path / "latin"), 2)
+
+
+class TestWriting:
+    @pytest.mark.parametrize("suffix", [".gz", ".zst"])
+    def test_suffix_chooses_the_compression(self, tmp_path: Path, suffix: str) -> None:
+        write_text(tmp_path / f"a{suffix}", "x" * 10_000)
+        data = (tmp_path / f"a{suffix}").read_bytes()
+        assert len(data) < 200
+        unpacked = (
+            gzip.decompress(data) if suffix == ".gz" else zstandard.ZstdDecompressor().decompressobj().decompress(data)
+        )
+        assert unpacked == b"x" * 10_000
+
+    def test_the_same_text_gives_the_same_bytes(self, tmp_path: Path) -> None:
+        for suffix in (".gz", ".zst"):
+            for folder in ("a", "b"):
+                (tmp_path / folder).mkdir(exist_ok=True)
+                write_text(tmp_path / folder / f"x{suffix}", TEXT)
+            assert (tmp_path / "a" / f"x{suffix}").read_bytes() == (tmp_path / "b" / f"x{suffix}").read_bytes()
+
+    @pytest.mark.parametrize("failure", [ValueError, KeyboardInterrupt, SystemExit, InputError("no"), GeneratorExit])
+    @pytest.mark.parametrize("suffix", ["", ".gz", ".zst"])
+    def test_any_failure_leaves_the_old_file_and_nothing_else(
+        self, tmp_path: Path, suffix: str, failure: BaseException | type[BaseException]
+    ) -> None:
+        path = tmp_path / f"a{suffix}"
+        write_text(path, "old")
+        before = path.read_bytes()
+        with pytest.raises(failure if isinstance(failure, type) else type(failure)):
+            fail_while_writing(path, failure)
+        assert path.read_bytes() == before
+        assert os.listdir(tmp_path) == [path.name]
+
+    @pytest.mark.parametrize("suffix", ["", ".gz", ".zst"])
+    def test_a_file_the_system_does_not_let_grow(self, tmp_path: Path, suffix: str) -> None:
+        path = tmp_path / f"a{suffix}"
+        write_text(path, "old")
+        before = path.read_bytes()
+        data = incompressible(3_000_000)
+        refused = pytest.raises(InputError, match=r"cannot be written \(File too large\)")
+        with most_bytes_of_a_file(1_000_000), refused, atomic_write(path) as stream:
+            stream.write(data)
+        assert path.read_bytes() == before
+        assert os.listdir(tmp_path) == [path.name]
+
+    @pytest.mark.parametrize("suffix", ["", ".gz", ".zst"])
+    def test_a_full_disk_is_told_and_leaves_nothing(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+    ) -> None:
+        def full(descriptor: int) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        monkeypatch.setattr(os, "fsync", full)
+        path = tmp_path / f"a{suffix}"
+        with pytest.raises(InputError, match=r"cannot be written \(No space left on device\)") as error:
+            write_text(path, "new")
+        assert error.value.file == str(path)
+        assert os.listdir(tmp_path) == []
+
+    @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+    @pytest.mark.parametrize("size", [10, 1_000_000])
+    def test_a_device_that_is_full(self, size: int) -> None:
+        with pytest.raises(InputError, match=r"/dev/full: cannot be written \(No space left on device\)"):
+            write_text("/dev/full", "x" * size)
+
+    def test_missing_folder_and_folder_in_the_way(self, tmp_path: Path) -> None:
+        with pytest.raises(InputError, match="cannot be written") as error:
+            write_text(tmp_path / "none" / "a", "x")
+        assert error.value.file == str(tmp_path / "none" / "a")
+        (tmp_path / "folder").mkdir()
+        with pytest.raises(InputError, match="cannot be written"):
+            write_text(tmp_path / "folder", "x")
+        assert os.listdir(tmp_path) == ["folder"]
+        assert os.listdir(tmp_path / "folder") == []
+
+    def test_another_files_failure_is_not_blamed_on_the_written_one(self, tmp_path: Path) -> None:
+        with pytest.raises(FileNotFoundError), atomic_write(tmp_path / "a"):
+            (tmp_path / "none").read_bytes()
+        assert os.listdir(tmp_path) == []
+
+    def test_a_link_stays_a_link(self, tmp_path: Path) -> None:
+        (tmp_path / "target").write_text("old")
+        (tmp_path / "link").symlink_to(tmp_path / "target")
+        write_text(tmp_path / "link", "new")
+        assert (tmp_path / "link").is_symlink()
+        assert (tmp_path / "target").read_text() == "new"
+
+    def test_a_pipe_is_written_and_not_replaced(self, tmp_path: Path) -> None:
+        pipe = tmp_path / "pipe"
+        os.mkfifo(pipe)
+        with subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE) as reader:
+            write_text(pipe, "through")
+            assert reader.communicate()[0] == b"through"
+        assert pipe.is_fifo()
+
+    def test_permissions_are_those_of_any_new_file(self, tmp_path: Path) -> None:
+        (tmp_path / "plain").write_text("x")
+        write_text(tmp_path / "atomic", "x")
+        assert (tmp_path / "atomic").stat().st_mode == (tmp_path / "plain").stat().st_mode
