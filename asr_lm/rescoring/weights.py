@@ -1,0 +1,123 @@
+"""Weights of features: what tuning finds and rescoring applies."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+
+from asr_lm.errors import InputError
+from asr_lm.files import display_name, open_binary, write_text
+from asr_lm.rescoring.features import FeatureTable
+from asr_lm.rescoring.lists import Values
+
+VERSION = 1
+DecisionRule = Literal["best", "mbr"]
+"""``best``: the hypothesis with the largest total. ``mbr``: minimum Bayes risk, the one with the fewest expected
+errors (:mod:`asr_lm.rescoring.decision`)."""
+
+
+class Weights(msgspec.Struct, frozen=True, kw_only=True):
+    """How the features of a hypothesis add up to its total score, and how one hypothesis is chosen.
+
+    Attributes:
+        values: weight by feature name.
+        scale: the posterior of a hypothesis is ``softmax(scale * total)`` over its list.
+        decision: how one hypothesis is chosen.
+        mass: with ``mbr``, only the most probable hypotheses with this much posterior together are considered.
+        fingerprints: of the models behind the features and of the development list, by name.
+        dev: figures on the development list, by name; word error rates in percent.
+        format: what the file is.
+        version: of the file's form.
+    """
+
+    values: dict[str, float]
+    scale: float = 1.0
+    decision: DecisionRule = "best"
+    mass: float = 1.0
+    fingerprints: dict[str, str] = {}
+    dev: dict[str, float] = {}
+    format: Literal["asr_lm weights"] = "asr_lm weights"
+    version: int = VERSION
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Names of the weighted features."""
+        return tuple(self.values)
+
+    def totals(self, table: FeatureTable) -> Values:
+        """Total score of each hypothesis ``[rows]``.
+
+        Hypotheses with equal features get equal totals, to the last bit.
+
+        Raises:
+            InputError: the table lacks a weighted feature.
+        """
+        self.check(table)
+        totals = np.zeros(len(table.texts))
+        # Not a matrix product: BLAS may round equal rows differently, and then the first would not win a tie.
+        for name, weight in self.values.items():
+            totals += weight * table.column(name)
+        return totals
+
+    def check(self, table: FeatureTable) -> None:
+        """Raise InputError unless every weighted feature is in the table."""
+        if missing := [name for name in self.values if name not in table.names]:
+            raise InputError(
+                f"the weights need {', '.join(map(repr, missing))}, which the list lacks: they are for"
+                f" {', '.join(self.values)}; the list has {', '.join(table.names)}"
+            )
+
+    def renamed(self, names: Mapping[str, str]) -> Weights:
+        """The same weights under other feature names (old to new), for a list that calls its scores differently."""
+        return msgspec.structs.replace(
+            self, values={names.get(name, name): value for name, value in self.values.items()}
+        )
+
+    def replaced(self, **fields: Any) -> Weights:
+        """The same weights with some attributes changed."""
+        return msgspec.structs.replace(self, **fields)
+
+    def save(self, path: str | Path) -> None:
+        """Write the weights as JSON; raises InputError where the file cannot be written."""
+        write_text(path, msgspec.json.format(msgspec.json.encode(self), indent=2).decode() + "\n")
+
+    @classmethod
+    def load(cls, path: str | Path) -> Weights:
+        """Read weights back.
+
+        Raises:
+            InputError: the file cannot be read, is damaged, no weights file or of another version.
+        """
+        with open_binary(path) as stream:
+            data = stream.read()
+        name = display_name(path)
+        try:
+            if (found := msgspec.json.decode(data, type=_Header).version) != VERSION:
+                raise InputError(f"weights of version {found}, this release reads version {VERSION}", file=name)
+            weights = msgspec.json.decode(data, type=cls)
+        except msgspec.MsgspecError as error:
+            raise InputError(f"no weights file, or a damaged one ({error})", file=name) from None
+        weights._refuse_impossible(name)
+        return weights
+
+    def _refuse_impossible(self, file: str) -> None:
+        for feature, value in self.values.items():
+            # JSON has no infinity, but 1e999 reads as one.
+            if not math.isfinite(value):
+                raise InputError(f"weight {value}, a finite number was expected", file=file, field=f"values.{feature}")
+        if not self.values:
+            raise InputError("no weights, at least one was expected", file=file, field="values")
+        if not (math.isfinite(self.scale) and self.scale > 0):
+            raise InputError(f"{self.scale}, a positive number was expected", file=file, field="scale")
+        if not 0 < self.mass <= 1:
+            raise InputError(f"{self.mass}, a number above 0 and up to 1 was expected", file=file, field="mass")
+
+
+class _Header(msgspec.Struct):
+    format: Literal["asr_lm weights"]
+    version: int
