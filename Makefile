@@ -1,5 +1,7 @@
 # Set-up is `make demo` or `make test`; both make the virtual environment they need.
-PYTHON ?= $(firstword $(shell command -v python3.12 python3.11 python3 2>/dev/null))
+# The first Python on the PATH that runs and is of a version we test.
+SUITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))
+PYTHON ?= $(shell for p in python3.12 python3.11 python3 python; do $$p -c '$(SUITS)' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -10,7 +12,8 @@ CONSTRAINTS := tests/constraints.txt
 install: $(STAMP)
 
 $(STAMP): pyproject.toml $(CONSTRAINTS)
-	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 12) else "Python 3.11 or 3.12 is needed, not %d.%d; give one as make PYTHON=python3.12" % v)'
+	@test -n '$(PYTHON)' || { echo 'Python 3.11 or 3.12 is needed; give one as make PYTHON=/path/to/python3.12' >&2; exit 2; }
+	@$(PYTHON) -c '$(SUITS)' || { echo '$(PYTHON) is not Python 3.11 or 3.12' >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) --editable '.[dev]'

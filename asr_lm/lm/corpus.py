@@ -176,15 +176,18 @@ def _offsets(lengths: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:
     return np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64)
 
 
+def text_identity(path: str | Path) -> list[object]:
+    """Path, size and time of change of a text file: enough to see that it is not the one read before."""
+    try:
+        status = Path(path).stat()
+    except OSError:
+        raise InputError("no such file", file=path) from None
+    return [str(Path(path).resolve()), status.st_size, status.st_mtime_ns]
+
+
 def _origin(
     paths: Sequence[str | Path], vocabulary: Vocabulary, normalizer: str, fold: Fold | None
 ) -> dict[str, object]:
-    files = []
-    for path in paths:
-        try:
-            status = Path(path).stat()
-        except OSError:
-            raise InputError("no such file", file=path) from None
-        files.append([str(Path(path).resolve()), status.st_size, status.st_mtime_ns])
+    files = [text_identity(path) for path in paths]
     left_out = None if fold is None else list(fold)
     return {"files": files, "vocabulary": vocabulary.fingerprint(), "normalizer": normalizer, "fold": left_out}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -13,7 +14,8 @@ import torch
 from asr_lm.errors import InputError
 from asr_lm.lm.batches import BatchSource, SentenceBatches, StreamBatches
 from asr_lm.lm.checkpoint import CHECKPOINT_FILE
-from asr_lm.lm.corpus import TokenCorpus, read_sentences
+from asr_lm.files import make_folder, write_text
+from asr_lm.lm.corpus import TokenCorpus, read_sentences, text_identity
 from asr_lm.lm.folder import CONFIG_FILE, SENTENCES_FILE
 from asr_lm.lm.neural import Network, NeuralLanguageModel
 from asr_lm.lm.options import TextOptions, TrainingOptions
@@ -35,8 +37,16 @@ CORPUS_FOLDER = "corpus"
 
 
 def build_vocabulary(options: TextOptions, folder: Path) -> Vocabulary:
-    """The vocabulary of ``folder``, made from the training text when it has none yet."""
-    if (folder / WORDS_FILE).exists() or (folder / PIECES_FILE).exists():
+    """The vocabulary for a training text; an unfinished training's is taken from ``folder``.
+
+    Raises:
+        InputError: ``folder`` holds a finished model.
+    """
+    if (folder / CONFIG_FILE).exists():
+        raise InputError("holds a trained model already; choose another folder or remove it", file=folder)
+    origin_file = folder / CORPUS_FOLDER / "vocabulary.json"
+    origin = json.dumps([*map(str, _described(options))])
+    if origin_file.exists() and origin_file.read_text() == origin:
         return load_vocabulary(folder)
     sentences = read_sentences(options.texts, options.normalizer, options.fold)
     vocabulary: Vocabulary
@@ -45,9 +55,18 @@ def build_vocabulary(options: TextOptions, folder: Path) -> Vocabulary:
     else:
         size = options.vocabulary_size or 4000
         vocabulary = SentencePieceVocabulary.train(sentences, size, model_type=options.vocabulary)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder / CORPUS_FOLDER)
+    for name in (WORDS_FILE, PIECES_FILE):
+        (folder / name).unlink(missing_ok=True)
     vocabulary.save(folder)
+    write_text(origin_file, origin)
     return vocabulary
+
+
+def _described(options: TextOptions) -> list[object]:
+    """What the vocabulary depends on."""
+    files = [text_identity(path) for path in options.texts]
+    return [files, options.normalizer, options.vocabulary, options.vocabulary_size, options.min_count, options.fold]
 
 
 def train_ngram_model(
@@ -102,8 +121,6 @@ def train_model(
     Raises:
         InputError: unreadable or empty text, or a folder that is in use.
     """
-    if (folder / CONFIG_FILE).exists():
-        raise InputError("holds a trained model already; choose another folder or remove it", file=folder)
     vocabulary = build_vocabulary(text, folder)
     corpus = TokenCorpus.build(text.texts, vocabulary, text.normalizer, folder / CORPUS_FOLDER, text.fold)
     if text.valid is None:

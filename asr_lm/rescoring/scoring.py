@@ -18,8 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from asr_lm.errors import InputError
-from asr_lm.files import atomic_write
+from asr_lm.files import atomic_write, make_folder
 from asr_lm.hypotheses.fingerprint import fingerprint
 from asr_lm.hypotheses.utterance import Utterance
 from asr_lm.lm.protocol import LanguageModel
@@ -48,9 +47,12 @@ class Scores:
 
     @classmethod
     def concatenate(cls, parts: Sequence[Scores]) -> Scores:
-        """Scores of several shards, one after another."""
-        columns = ([getattr(part, name) for part in parts] for name in ("log_prob", "tokens", "unknown"))
-        return cls(*(np.concatenate(column) if column else np.zeros(0) for column in columns))
+        """Scores of several shards (at least one), one after another."""
+        return cls(
+            np.concatenate([part.log_prob for part in parts]),
+            np.concatenate([part.tokens for part in parts]),
+            np.concatenate([part.unknown for part in parts]),
+        )
 
     def to_bytes(self) -> bytes:
         """Serialised for the cache."""
@@ -90,10 +92,7 @@ class ScoreCache:
         """Keep scores under ``key``."""
         if self.folder is None:
             return
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"the cache folder cannot be made ({error.strerror})", file=self.folder) from None
+        make_folder(self.folder)
         with atomic_write(self.folder / f"{key}.npy") as stream:
             stream.write(scores.to_bytes())
 
