@@ -7,7 +7,7 @@
 
 ``id`` and ``hypotheses`` (each with a ``text``) are needed, the rest is optional
 (:class:`~asr_lm.hypotheses.utterance.Utterance` says what it means). Other fields are allowed and left out of what is
-read. Scores are natural logarithms, larger is better.
+read, and of a key given twice in one object the last counts. Scores are natural logarithms, larger is better.
 """
 
 from __future__ import annotations

@@ -8,8 +8,9 @@ This is what ``nbest-to-linear`` and the n-best rescoring scripts leave in ``arc
 * ``ref`` (else ``text`` beside ``words_text``): ``utt the words``, references.
 
 Signs are turned, so that larger is better. The names become ``acoustic`` (``acwt``, ``ac_cost``), ``lm`` (``lm_cost``),
-else what is left of the name without ``lmwt.`` and ``_cost``. The integer archives ``words`` and ``ali``, hidden files
-and folders hold nothing more and are left alone; any other file is an error. Archives may end in ``.gz`` or ``.zst``.
+else what is left of the name without ``lmwt.``, ``_cost`` and ``.sum``. The integer archives ``words`` and ``ali``,
+costs by word whose sums lie beside them (``lmwt.nn`` by ``lmwt.nn.sum``), hidden files and folders hold nothing more
+and are left alone; any other file is an error. Archives may end in ``.gz`` or ``.zst``.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ REFERENCES = ("ref", "text")
 INTEGER_ARCHIVES = ("words", "ali")
 SCORE_NAMES = {"acwt": "acoustic", "ac_cost": "acoustic", "lm_cost": "lm"}
 
-_COST = re.compile(r"lmwt\.(.+)|(.+)_cost")
+_COST = re.compile(r"lmwt\.(.+?)(?:\.sum)?|(.+)_cost")
 _KEY = re.compile(r"(.+)-(\d{1,9})", re.ASCII)
 _JOB = re.compile(r"archives\.\d{1,9}", re.ASCII)
 
@@ -111,7 +112,11 @@ def _archives(folder: Path) -> _Archives:
     hypotheses = _first_present(files, HYPOTHESES)
     if hypotheses is None:
         raise InputError("no hypotheses, expected a file words_text or text", file=folder)
-    rest = {name: file for name, file in files.items() if file != hypotheses and name not in INTEGER_ARCHIVES}
+    rest = {
+        name: file
+        for name, file in files.items()
+        if file != hypotheses and name not in INTEGER_ARCHIVES and f"{name}.sum" not in files
+    }
     references = _first_present(rest, REFERENCES)
     costs: dict[str, Path] = {}
     for name, file in rest.items():

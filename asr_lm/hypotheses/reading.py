@@ -59,13 +59,15 @@ def read_nbest(
             after utterances were yielded: a list is refused as a whole, so act on none before the last.
     """
     with rereadable(path) as file:
-        located = _located(file, format or recognise(file), manifest, beam_size)
         consistency = Consistency()
         empty = True
-        for place, utterance in located:
-            consistency.check(utterance, place)
-            empty = False
-            yield utterance
+        try:
+            for place, utterance in _located(file, format or recognise(file), manifest, beam_size):
+                consistency.check(utterance, place)
+                empty = False
+                yield utterance
+        except OSError as error:
+            raise InputError(f"cannot be read ({error.strerror or error})", file=file) from error
         if empty:
             raise InputError("empty list, expected at least one utterance", file=display_name(file))
 

@@ -6,6 +6,7 @@ A format is named only where the beginning of the file fits it and no other; whe
 from __future__ import annotations
 
 import codecs
+import contextlib
 import itertools
 import json
 import operator
@@ -54,8 +55,10 @@ def recognise(path: Path) -> str:
 def _fitting_folder(folder: Path) -> list[str]:
     fitting = [KALDI] if kaldi.has_hypotheses(folder) else []
     files = switchboard.utterance_files(folder)
-    if files and _is_switchboard([line for _, line in itertools.islice(iterate_text(files[0]), 2)]):
-        fitting.append(SWITCHBOARD)
+    # Beside Kaldi's archives there may be binary files, which are no fault.
+    with contextlib.suppress(InputError) if fitting else contextlib.nullcontext():
+        if files and _is_switchboard([line for _, line in itertools.islice(iterate_text(files[0]), 2)]):
+            fitting.append(SWITCHBOARD)
     return fitting
 
 

@@ -46,6 +46,8 @@ def rereadable(path: str | Path) -> Iterator[Path]:
 def _copy(source: Path, target: Path) -> None:
     with target.open("wb") as spooled:
         if str(source) == STDIN:
+            if sys.stdin is None or sys.stdin.buffer.closed:
+                raise OSError("standard input is closed")
             shutil.copyfileobj(sys.stdin.buffer, spooled)
         else:
             with source.open("rb") as stream:

@@ -118,6 +118,12 @@ def hypotheses(*values: object) -> dict[str, object]:
             "not a",
         ),
         (hypotheses({"text": "x", "scores": {"m": 10**400}}), "hypotheses[0].scores.m", "not a finite number"),
+        ('{"id": 1, "x": ' + "9" * 5000 + "}", None, "malformed JSON (Exceeds the limit"),
+        (
+            '{"hypotheses": [{"text": "x", "scores": {"m": "1"}}], "hypotheses": []}',
+            "hypotheses[0].scores",
+            "got `str`",
+        ),
         (hypotheses({"text": "x y", "times": [[0, 1]]}), "hypotheses[0].times", "1 intervals for 2 words"),
         (hypotheses({"text": "x", "times": [[2, 1]]}), "hypotheses[0].times[0]", "no interval"),
         ('{"id": "b", "hypotheses": [{"text": "\\ud800"}]}', None, "surrogate"),

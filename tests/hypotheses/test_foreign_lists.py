@@ -216,6 +216,12 @@ class TestKaldi:
         assert sorted(first.hypotheses[0].scores) == ["acoustic", "lm", "nn"]
         assert (first.reference, second.reference) == (None, "x")
 
+    def test_costs_by_word_give_way_to_their_sums(self, tmp_path: Path) -> None:
+        folder = self.folder(tmp_path / "n", words_text="u-1 a b\n", lmwt__nn="u-1 1 2\n", lmwt__nn__sum="u-1 3\n")
+        assert next(read_nbest(folder)).hypotheses[0].scores == {"nn": -3.0}
+        (folder / "lmwt.nn.sum").unlink()
+        assert "finite decimal number" in refusal(folder).message
+
     def test_without_scores(self, tmp_path: Path) -> None:
         assert next(read_nbest(self.folder(tmp_path / "n", text=self.WORDS))).hypotheses[0].scores == {}
 
@@ -229,6 +235,7 @@ class TestKaldi:
         for job in (10, 2):
             self.folder(tmp_path / f"archives.{job}", words_text=f"u{job}-1 a\n", acwt=f"u{job}-1 {job}\n")
         written(tmp_path / "text", "u2 x\nu10 y\n")
+        (tmp_path / "ali.1.gz").write_bytes(gzip.compress(b"u \0B\xff"))
         assert [(u.id, u.reference, u.hypotheses[0].scores) for u in read_nbest(tmp_path)] == [
             ("u2", "x", {"acoustic": -2.0}),
             ("u10", "y", {"acoustic": -10.0}),

@@ -51,6 +51,12 @@ def test_errors_speak_of_standard_input(monkeypatch: pytest.MonkeyPatch, content
         assert (caught.value.file, caught.value.line) == ("<stdin>", line)
 
 
+def test_closed_standard_input_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(InputError, match="<stdin>.*standard input is closed"):
+        list(read_nbest("-"))
+
+
 def test_a_pipe_is_spooled(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
