@@ -53,7 +53,7 @@ def test_errors_speak_of_standard_input(monkeypatch: pytest.MonkeyPatch, content
 
 def test_closed_standard_input_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", None)
-    with pytest.raises(InputError, match="<stdin>.*standard input is closed"):
+    with pytest.raises(InputError, match=r"<stdin>.*standard input is closed"):
         list(read_nbest("-"))
 
 
