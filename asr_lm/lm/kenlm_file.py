@@ -41,7 +41,7 @@ def read_with_kenlm(path: Path) -> kenlm.Model:
     with _uncompressed(path) as file:
         try:
             return kenlm.Model(str(file), config)
-        except OSError as error:
+        except (OSError, UnicodeDecodeError) as error:  # the latter where KenLM's message quotes damaged text
             if not is_binary:
                 for _ in read_arpa(path):
                     pass
@@ -100,6 +100,6 @@ def _uncompressed(path: Path) -> Iterator[Path]:
         yield Path(copy.name)
 
 
-def _reason(error: OSError) -> str:
+def _reason(error: Exception) -> str:
     match = _REASON.search(str(error))
     return " ".join((match[1] if match else str(error)).split())

@@ -141,9 +141,7 @@ class NgramModel(CausalModel):
         config = read_config(path)
         if config["family"] != FAMILY:
             raise InputError(f"a model of family {config['family']!r}, expected {FAMILY!r}", file=path)
-        names = _check_files(path, config)
-        file = path / (BINARY_FILE if BINARY_FILE in names else ARPA_FILE)
-        return cls(file, _folder_vocabulary(path, config), config["normalizer"], config)
+        return cls(_intact_file(path, config), _folder_vocabulary(path, config), config["normalizer"], config)
 
     def node_log_probs(self, tree: PrefixTree) -> LogProbs:
         score, new_state, tokens = self._model.BaseScore, kenlm.State, self.vocabulary.tokens
@@ -325,16 +323,16 @@ def _folder_vocabulary(folder: Path, config: dict[str, Any]) -> Vocabulary | Non
     return vocabulary
 
 
-def _check_files(folder: Path, config: dict[str, Any]) -> list[str]:
-    """Names of the model's files, which must be there as they were written."""
+def _intact_file(folder: Path, config: dict[str, Any]) -> Path:
+    """The model's file, KenLM's binary if there is one, which must be as it was written."""
     files = config.get("files")
     if not isinstance(files, dict) or not files or not set(files) <= {ARPA_FILE, BINARY_FILE}:
         expected = f"{ARPA_FILE} or {BINARY_FILE} with their digests expected"
         raise InputError(f"damaged model folder: {expected}", file=folder / CONFIG_FILE, field="files")
-    for name, digest in files.items():
-        if _file_digest(folder / name) != digest:
-            raise InputError("damaged model folder: the file is not as it was written", file=folder / name)
-    return list(files)
+    name = BINARY_FILE if BINARY_FILE in files else ARPA_FILE
+    if _file_digest(folder / name) != files[name]:
+        raise InputError("damaged model folder: the file is not as it was written", file=folder / name)
+    return folder / name
 
 
 def _file_digest(path: Path) -> str:
