@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,14 +21,10 @@ from asr_lm.errors import InputError
 from asr_lm.files import iterate_text, write_text
 from asr_lm.lm.options import Fold
 from asr_lm.text.normalizer import get_normalizer
+from asr_lm.text.sentence_hashes import fold_of
 from asr_lm.text.vocabulary import Tokens, Vocabulary
 
 _BLOCK = 20_000
-
-
-def sentence_fold(sentence: str, folds: int) -> int:
-    """The fold a normalised sentence belongs to: by its words alone, so that all its copies fall into the same."""
-    return zlib.crc32(sentence.encode()) % folds
 
 
 def read_sentences(paths: Sequence[str | Path], normalizer: str, fold: Fold | None = None) -> Iterator[str]:
@@ -45,9 +40,14 @@ def read_sentences(paths: Sequence[str | Path], normalizer: str, fold: Fold | No
     """
     normalize = get_normalizer(normalizer)
     for path in paths:
-        for _, line in iterate_text(path):
-            sentence = normalize(line)
-            if sentence and (fold is None or sentence_fold(sentence, fold[1]) != fold[0]):
+        sentences = (sentence for _, line in iterate_text(path) if (sentence := normalize(line)))
+        yield from sentences if fold is None else _without_fold(sentences, fold)
+
+
+def _without_fold(sentences: Iterable[str], fold: Fold) -> Iterator[str]:
+    for block in _blocks(sentences):
+        for sentence, number in zip(block, fold_of(block, fold[1]).tolist(), strict=True):
+            if number != fold[0]:
                 yield sentence
 
 

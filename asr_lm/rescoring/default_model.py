@@ -1,0 +1,129 @@
+"""What a bare ``rescore`` uses: the packaged general-English model, and weights for each kind of first-pass score.
+
+The folder ``asr_lm/rescoring/default`` holds the model (SentencePiece with byte fallback, so nothing is unknown) and
+``weights.json``, tuned once on the packaged development list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Literal, get_args
+
+import msgspec
+import numpy as np
+
+from asr_lm.errors import InputError
+from asr_lm.hypotheses.utterance import Utterance
+from asr_lm.rescoring.features import RANK, FeatureTable
+from asr_lm.rescoring.weights import Weights
+
+DEFAULT = "default"
+"""Name of the packaged model wherever a model is asked for."""
+
+ScoreKind = Literal["sum", "mean", "rank"]
+"""What the first pass tells of a hypothesis: the log-probability of the whole utterance (``sum``), its average a token
+(``mean``), or nothing but the order (``rank``)."""
+
+LENGTH_CORRELATION = 0.5
+"""Correlation of the first hypothesis' score with its length, from which on scores are taken for sums."""
+
+MEAN_LARGEST = 5.0
+"""Average log-probabilities a token are smaller than this in size."""
+
+
+def default_folder() -> Path:
+    """The packaged model's folder."""
+    return Path(__file__).parent / "default"
+
+
+def score_kind(utterances: Sequence[Utterance]) -> ScoreKind:
+    """Recognise what kind of score a list has.
+
+    Without scores it is ``rank``. The log-probability of an utterance grows with its length, an average does not:
+    scores are ``sum`` when those of the first hypotheses correlate with their number of characters by at least 0.5
+    (in size), or when they are larger than averages a token can be (median size above 5); else ``mean``. Lists with
+    several scores are ``sum``: recognisers give the parts of a total, not of an average.
+    """
+    names = list(utterances[0].hypotheses[0].scores)
+    if not names:
+        return "rank"
+    if len(names) > 1:
+        return "sum"
+    first = [utterance.hypotheses[0] for utterance in utterances]
+    size = np.abs([hypothesis.scores[names[0]] for hypothesis in first])
+    length = np.array([len(hypothesis.text) for hypothesis in first], dtype=float)
+    if float(np.median(size)) > MEAN_LARGEST:
+        return "sum"
+    if size.std() == 0 or length.std() == 0:
+        return "mean"
+    return "sum" if float(np.corrcoef(size, length)[0, 1]) >= LENGTH_CORRELATION else "mean"
+
+
+class DefaultWeights(msgspec.Struct, frozen=True):
+    """Weights by kind of score.
+
+    Attributes:
+        model: weight of the language models' log-probability, together.
+        words: weight of the number of words.
+        first_pass: weight of the first-pass score: of the sum of all scores, of the average times the number of
+            characters, or of ``-log(1 + rank)``.
+        note: how they were found.
+    """
+
+    model: float
+    words: float
+    first_pass: float
+    note: str = ""
+
+
+def read_default_weights() -> dict[ScoreKind, DefaultWeights]:
+    """The packaged weights.
+
+    Raises:
+        InputError: they are missing or damaged.
+    """
+    path = default_folder() / "weights.json"
+    try:
+        found = msgspec.json.decode(path.read_bytes(), type=dict[str, DefaultWeights])
+    except (OSError, msgspec.MsgspecError) as error:
+        raise InputError(
+            f"the packaged default weights cannot be read ({error}); install asr_lm again", file=path
+        ) from None
+    return {kind: found[kind] for kind in get_args(ScoreKind)}
+
+
+FIRST_PASS_TOTAL = "first_pass_total"
+"""Column that the default weights apply to: see :func:`first_pass_total`."""
+
+
+def first_pass_total(table: FeatureTable, kind: ScoreKind) -> np.ndarray:
+    """The one first-pass figure that default weights know ``[rows]``: larger is better.
+
+    ``sum``: the sum of all first-pass scores. ``mean``: the average times the number of characters, so that it weighs
+    against a language model's sum as a sum does. ``rank``: ``-log(1 + rank)``.
+    """
+    if kind == "rank":
+        return table.column(RANK)
+    names = [column.name for column in table.columns if column.kind == "first-pass"]
+    if not names:
+        raise InputError(f"the list has no scores, so its kind is rank, not {kind}", field="--score-kind")
+    total: np.ndarray = table.features(names).sum(axis=1)
+    return total * table.column("characters") if kind == "mean" else total
+
+
+def default_weights(kind: ScoreKind, models: Iterable[str], unknown: Iterable[str]) -> Weights:
+    """The packaged weights as weights of a table with the column :data:`FIRST_PASS_TOTAL`.
+
+    Args:
+        kind: of the first-pass score.
+        models: names of the models' columns; they share the weight of the model.
+        unknown: names of the columns that count unknown words; each is charged ten nats of its model.
+    """
+    packaged = read_default_weights()[kind]
+    names = list(models)
+    share = packaged.model / max(len(names), 1)
+    values = {FIRST_PASS_TOTAL: packaged.first_pass, "words": packaged.words}
+    values |= dict.fromkeys(names, share)
+    values |= dict.fromkeys(unknown, -10.0 * share)
+    return Weights(values=values)

@@ -1,0 +1,219 @@
+"""The language models of a rescoring, each a column of the feature table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from asr_lm.errors import InputError
+from asr_lm.evaluation.word_errors import Unit
+from asr_lm.hypotheses.utterance import Utterance
+from asr_lm.lm.folder import SENTENCES_FILE, fold_folders
+from asr_lm.lm.loading import load
+from asr_lm.lm.protocol import LanguageModel
+from asr_lm.rescoring.default_model import DEFAULT, default_folder
+from asr_lm.rescoring.features import FeatureTable
+from asr_lm.rescoring.jackknife import unseen_by
+from asr_lm.rescoring.scoring import ScoreCache, Scorer, Scores
+from asr_lm.text.normalizer import get_normalizer
+from asr_lm.text.sentence_hashes import SentenceHashes
+
+UNKNOWN_ERROR = 0.20
+"""Share of unknown words above which a closed vocabulary does not fit the list."""
+UNKNOWN_WARNING = 0.03
+
+Warn = Callable[[str], None]
+
+
+@dataclass
+class RescoringModel:
+    """A language model under the name of its column.
+
+    Attributes:
+        name: of the column.
+        path: where the model came from.
+        scorer: scores with it.
+        seen: fingerprint of its training sentences, where the folder has one.
+        folds: jackknife models, each with the fingerprint of what it was trained on.
+    """
+
+    name: str
+    path: Path
+    scorer: Scorer
+    seen: SentenceHashes | None = None
+    folds: list[tuple[Path, SentenceHashes]] = field(default_factory=list)
+    _device: str = "cpu"
+    _cache: ScoreCache | None = None
+    _budget: int | None = None
+
+    @property
+    def model(self) -> LanguageModel:
+        """The language model."""
+        return self.scorer.model
+
+    @classmethod
+    def open(
+        cls,
+        specification: str,
+        *,
+        device: str = "cpu",
+        cache: ScoreCache | None = None,
+        budget: int | None = None,
+    ) -> RescoringModel:
+        """Open ``PATH`` or ``NAME=PATH``; ``default`` is the packaged model.
+
+        Raises:
+            InputError: no model there, or a damaged one.
+        """
+        name, path = _name_and_path(specification)
+        seen = _hashes(path)
+        folds = []
+        for folder in fold_folders(path) if path.is_dir() else []:
+            if (hashes := _hashes(folder)) is None:
+                raise InputError(f"the jackknife model has no {SENTENCES_FILE}", file=folder)
+            folds.append((folder, hashes))
+        scorer = Scorer(load(path, device), cache, budget)
+        return cls(name, path, scorer, seen, folds, device, cache, budget)
+
+    def score_unseen(self, utterances: Sequence[Utterance], report: Callable[[int], None]) -> Scores:
+        """Scores in which no utterance is scored by a model that was trained on its reference, as far as known.
+
+        Where references are in the training text and there are jackknife models, those score these utterances; the
+        full model scores the rest.
+        """
+        if self.seen is None or not self.folds or not self.overlap(utterances):
+            return self.scorer.score_list(utterances, report)
+        chosen = unseen_by(utterances, [self.seen, *(hashes for _, hashes in self.folds)])
+        parts: dict[int, Scores] = {}
+        for number in np.unique(chosen).tolist():
+            scorer = self.scorer if number == 0 else self._fold_scorer(number - 1)
+            subset = [utterance for utterance, which in zip(utterances, chosen, strict=True) if which == number]
+            parts[number] = scorer.score_list(subset, report)
+        return _interleaved(utterances, chosen.tolist(), parts)
+
+    def _fold_scorer(self, index: int) -> Scorer:
+        return Scorer(load(self.folds[index][0], self._device), self._cache, self._budget)
+
+    def overlap(self, utterances: Sequence[Utterance]) -> float:
+        """Share of the references that are in the training text, from 0 to 1."""
+        references = [utterance.reference for utterance in utterances if utterance.reference is not None]
+        return self.seen.overlap(references) if self.seen is not None else 0.0
+
+
+def _name_and_path(specification: str) -> tuple[str, Path]:
+    name, equals, path = specification.partition("=")
+    if not equals or "/" in name:
+        name, path = "", specification
+    if path == DEFAULT:
+        return name or DEFAULT, default_folder()
+    stem = Path(path).resolve().name
+    for suffix in (".gz", ".zst", ".arpa", ".bin", ".binary", ".klm"):
+        stem = stem.removesuffix(suffix)
+    return name or stem, Path(path)
+
+
+def _hashes(path: Path) -> SentenceHashes | None:
+    file = path / SENTENCES_FILE
+    return SentenceHashes.load(file) if path.is_dir() and file.exists() else None
+
+
+def _interleaved(utterances: Sequence[Utterance], chosen: Sequence[int], parts: dict[int, Scores]) -> Scores:
+    """Scores of all utterances in order, each taken from the next rows of its part."""
+    positions = dict.fromkeys(parts, 0)
+    pieces = []
+    for utterance, number in zip(utterances, chosen, strict=True):
+        begin = positions[number]
+        positions[number] = end = begin + len(utterance.hypotheses)
+        part = parts[number]
+        pieces.append(Scores(part.log_prob[begin:end], part.tokens[begin:end], part.unknown[begin:end]))
+    return Scores.concatenate(pieces)
+
+
+def open_models(
+    specifications: Sequence[str], *, device: str = "cpu", cache: ScoreCache | None = None, budget: int | None = None
+) -> list[RescoringModel]:
+    """Open several models; their names must differ.
+
+    Raises:
+        InputError: as :meth:`RescoringModel.open`, or two models of one name.
+    """
+    models = [RescoringModel.open(spec, device=device, cache=cache, budget=budget) for spec in specifications]
+    names = [model.name for model in models]
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(f"two models are called {name!r}; name them with --lm NAME=PATH")
+    return models
+
+
+def feature_table(
+    utterances: Sequence[Utterance],
+    models: Sequence[RescoringModel],
+    *,
+    development: bool = False,
+    unit: Unit = "word",
+    wer_normalizer: str = "as-is",
+    report: Callable[[str, int], None] = lambda name, hypotheses: None,
+    warn: Warn = lambda message: None,
+) -> FeatureTable:
+    """Score utterances with every model and put all features side by side.
+
+    Args:
+        utterances: a list, or a shard of one.
+        models: their columns follow the first pass's.
+        development: take jackknife scores where a model has seen references (see :meth:`RescoringModel.score_unseen`).
+        unit: what an error is counted in.
+        wer_normalizer: name of the normaliser applied before errors are counted.
+        report: told of scored hypotheses, by model name.
+        warn: told of vocabularies that fit badly.
+
+    Raises:
+        InputError: a closed vocabulary does not fit, or a model is named like a first-pass score.
+    """
+    columns, unknown = {}, {}
+    for model in models:
+
+        def progress(hypotheses: int, name: str = model.name) -> None:
+            report(name, hypotheses)
+
+        score = model.score_unseen if development else model.scorer.score_list
+        scores = score(utterances, progress)
+        columns[model.name] = scores.log_prob
+        if not model.model.vocabulary.is_open:
+            _check_vocabulary(model, utterances, scores, warn)
+            unknown[model.name] = scores.unknown
+    first_pass = utterances[0].hypotheses[0].scores
+    if taken := [name for name in columns if name in first_pass]:
+        raise InputError(f"a first-pass score is called {taken[0]!r} too; name the model with --lm NAME={taken[0]}")
+    normalizer = None if wer_normalizer == "as-is" else get_normalizer(wer_normalizer)
+    return FeatureTable.from_utterances(utterances, columns, unknown, unit=unit, wer_normalizer=normalizer)
+
+
+def _check_vocabulary(model: RescoringModel, utterances: Sequence[Utterance], scores: Scores, warn: Warn) -> None:
+    texts = [hypothesis.text for utterance in utterances for hypothesis in utterance.hypotheses]
+    normalize = get_normalizer(model.model.normalizer)
+    words = sum(normalize(text).count(" ") + bool(text.strip()) for text in texts)
+    share = float(scores.unknown.sum()) / max(words, 1)
+    if share <= UNKNOWN_WARNING:
+        return
+    examples = _unknown_examples(model.model, (normalize(text) for text in texts))
+    message = f"{100 * share:.1f} % of the hypotheses' words are unknown to the model {model.name!r}, as {examples}"
+    if share > UNKNOWN_ERROR:
+        raise InputError(
+            f"{message}; its vocabulary does not fit this list (at most {100 * UNKNOWN_ERROR:.0f} % are accepted): "
+            f"train it on text like the list's, or with another normaliser than {model.model.normalizer!r}"
+        )
+    warn(message)
+
+
+def _unknown_examples(model: LanguageModel, texts: Iterable[str]) -> str:
+    examples: dict[str, None] = {}
+    for text in texts:
+        for word in text.split():
+            if model.vocabulary.unknown_words(word):
+                examples[word] = None
+        if len(examples) >= 5:
+            break
+    return ", ".join(repr(word) for word in list(examples)[:5])

@@ -1,0 +1,293 @@
+"""The second pass: score, weigh, choose, and compare with what the first pass chose.
+
+:func:`develop` finds weights on a development list; :class:`SecondPass` applies weights to a list, shard by shard, and
+remembers what the evaluation needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from asr_lm.errors import InputError
+from asr_lm.evaluation.comparison import FIRST_PASS, ORACLE, RESCORED, RETUNED, Comparison, Resampled, compare
+from asr_lm.evaluation.word_errors import Unit
+from asr_lm.hypotheses.utterance import Hypothesis, Utterance
+from asr_lm.rescoring.decision import Decisions, apply, tune_decision
+from asr_lm.rescoring.default_model import FIRST_PASS_TOTAL, ScoreKind, default_weights, first_pass_total, score_kind
+from asr_lm.rescoring.features import UNKNOWN, Column, FeatureTable
+from asr_lm.rescoring.models import RescoringModel, Warn, feature_table
+from asr_lm.rescoring.scoring import shards
+from asr_lm.rescoring.tuning import FOLDS, CrossValidation, cross_validate, tune
+from asr_lm.rescoring.weights import DecisionRule, Weights
+from asr_lm.text.sentence_hashes import SentenceHashes
+
+Report = Callable[[str, int], None]
+
+OVERLAP_WARNING = 0.01
+"""Share of overlapping utterances above which the figures without them are given, too."""
+
+
+@dataclass(frozen=True)
+class Measuring:
+    """How errors are counted.
+
+    Attributes:
+        unit: words or characters.
+        normalizer: name of the normaliser both sides go through before they are compared.
+        resample: what the intervals are drawn over.
+    """
+
+    unit: Unit = "word"
+    normalizer: str = "as-is"
+    resample: Resampled = "utterance"
+
+
+@dataclass(frozen=True)
+class Development:
+    """What a development list taught.
+
+    Attributes:
+        weights: by name of the system, the re-tuned first pass among them.
+        cross_validation: of the last system; None when there are too few recordings for folds.
+        references: fingerprint of the list's references.
+        ids: of its utterances.
+        overlaps: share of the references in the training text of each model.
+    """
+
+    weights: dict[str, Weights]
+    cross_validation: CrossValidation | None
+    references: SentenceHashes
+    ids: frozenset[str]
+    overlaps: dict[str, float]
+
+
+def develop(
+    utterances: Sequence[Utterance],
+    models: Sequence[RescoringModel],
+    systems: dict[str, Sequence[str]],
+    *,
+    decision: DecisionRule = "best",
+    measuring: Measuring | None = None,
+    signs: dict[str, int] | None = None,
+    report: Report = lambda name, hypotheses: None,
+    warn: Warn = lambda message: None,
+) -> Development:
+    """Tune the weights of several systems on one development list.
+
+    Args:
+        utterances: the list; those without a reference are of no use.
+        models: all models.
+        systems: for each system the names of its models; that without any is the re-tuned first pass.
+        decision: how one hypothesis is chosen.
+        measuring: how errors are counted.
+        signs: see :func:`asr_lm.rescoring.tuning.tune`.
+        report, warn: see :func:`asr_lm.rescoring.models.feature_table`.
+
+    Raises:
+        InputError: no reference, or as scoring and tuning raise it.
+    """
+    measuring = measuring or Measuring()
+    known = [utterance for utterance in utterances if utterance.reference is not None]
+    if not known:
+        raise InputError("no utterance of the development list has a reference, so no weights can be found")
+    table = feature_table(
+        known,
+        models,
+        development=True,
+        unit=measuring.unit,
+        wer_normalizer=measuring.normalizer,
+        report=report,
+        warn=warn,
+    )
+    weights = {name: _tuned(table, members, decision, signs or {}) for name, members in systems.items()}
+    last = features_of(table, list(systems.values())[-1])
+    try:
+        cross_validation = cross_validate(table, last, FOLDS, signs=_relevant(signs or {}, last))
+    except InputError:
+        cross_validation = None
+    return Development(
+        weights,
+        cross_validation,
+        SentenceHashes.from_sentences(utterance.reference or "" for utterance in known),
+        frozenset(utterance.id for utterance in known),
+        {model.name: model.overlap(known) for model in models},
+    )
+
+
+def features_of(table: FeatureTable, members: Sequence[str]) -> tuple[str, ...]:
+    """The features of a system that has only the named models."""
+    wanted = set(members)
+    kinds = table.kinds(table.default_features())
+    return tuple(column.name for column in kinds if column.model is None or column.model in wanted)
+
+
+def _tuned(table: FeatureTable, members: Sequence[str], decision: DecisionRule, signs: dict[str, int]) -> Weights:
+    features = features_of(table, members)
+    weights = tune(table, features, signs=_relevant(signs, features))
+    return tune_decision(weights, table) if decision == "mbr" else weights
+
+
+def _relevant(signs: dict[str, int], features: Sequence[str]) -> dict[str, int]:
+    return {name: sign for name, sign in signs.items() if name in features}
+
+
+@dataclass
+class _Outcome:
+    """What the evaluation needs of every utterance."""
+
+    ids: list[str] = field(default_factory=list)
+    references: list[str | None] = field(default_factory=list)
+    recordings: list[str | None] = field(default_factory=list)
+    chosen: dict[str, list[str]] = field(default_factory=dict)
+
+
+class SecondPass:
+    """Applies weights to a list.
+
+    Args:
+        models: their columns.
+        weights: weights by name of the system, in the order of the result table; the last one decides the output.
+            None takes the packaged default weights for one system, ``rescored``.
+        kind: of the first-pass scores, for the default weights; None recognises it.
+        measuring: how errors are counted.
+        report, warn: see :func:`asr_lm.rescoring.models.feature_table`.
+
+    Attributes:
+        weights: as above; the default weights once the first shard is read.
+        kind: of the first-pass scores, where the default weights needed it.
+    """
+
+    def __init__(
+        self,
+        models: Sequence[RescoringModel],
+        weights: dict[str, Weights] | None,
+        *,
+        kind: ScoreKind | None = None,
+        measuring: Measuring | None = None,
+        report: Report = lambda name, hypotheses: None,
+        warn: Warn = lambda message: None,
+    ) -> None:
+        self._models = models
+        self.weights = weights
+        self.kind = kind
+        self._measuring = measuring or Measuring()
+        self._report = report
+        self._warn = warn
+        self._outcome = _Outcome()
+
+    def rescore(self, utterances: Iterable[Utterance]) -> Iterator[Utterance]:
+        """The utterances with their hypotheses reordered, scores extended and ``total`` added, as they are ready."""
+        for shard in shards(utterances):
+            if self.weights is None:
+                self._take_default_weights(shard)
+            table = self._table(shard)
+            assert self.weights is not None
+            decisions = {name: apply(weights, table) for name, weights in self.weights.items()}
+            self._remember(shard, table, decisions)
+            yield from _rewritten(shard, table, list(decisions.values())[-1])
+
+    def _take_default_weights(self, shard: Sequence[Utterance]) -> None:
+        self.kind = self.kind or score_kind(shard)
+        closed = [UNKNOWN + model.name for model in self._models if not model.model.vocabulary.is_open]
+        self.weights = {RESCORED: default_weights(self.kind, [model.name for model in self._models], closed)}
+
+    def _table(self, shard: Sequence[Utterance]) -> FeatureTable:
+        table = feature_table(
+            shard,
+            self._models,
+            unit=self._measuring.unit,
+            wer_normalizer=self._measuring.normalizer,
+            report=self._report,
+            warn=self._warn,
+        )
+        if self.kind is None:
+            return table
+        return table.with_columns([(Column(FIRST_PASS_TOTAL, "first-pass"), first_pass_total(table, self.kind))])
+
+    def _remember(self, shard: Sequence[Utterance], table: FeatureTable, decisions: dict[str, Decisions]) -> None:
+        outcome = self._outcome
+        outcome.ids += [utterance.id for utterance in shard]
+        outcome.references += [utterance.reference for utterance in shard]
+        outcome.recordings += [utterance.recording for utterance in shard]
+        rows = {FIRST_PASS: table.lists.starts}
+        rows |= {name: decision.rows for name, decision in decisions.items()}
+        rows[ORACLE] = table.lists.best(-table.errors.sum(1).astype(float))
+        for name, chosen in rows.items():
+            outcome.chosen.setdefault(name, []).extend(table.texts[row] for row in chosen.tolist())
+
+    @property
+    def utterances(self) -> int:
+        """Utterances rescored so far."""
+        return len(self._outcome.ids)
+
+    @property
+    def references(self) -> int:
+        """Those of them that have a reference."""
+        return sum(reference is not None for reference in self._outcome.references)
+
+    def overlaps(self, development: Development | None) -> dict[str, list[bool]]:
+        """Which references occur in each model's training text and in the development list, by name of either."""
+        references = [reference or "" for reference in self._outcome.references]
+        sources = {f"training text of {model.name}": model.seen for model in self._models}
+        sources["development list"] = development.references if development else None
+        return {name: hashes.contains(references).tolist() for name, hashes in sources.items() if hashes is not None}
+
+    def same_utterances(self, development: Development) -> float:
+        """Share of the utterances whose ids are those of the development list."""
+        return sum(name in development.ids for name in self._outcome.ids) / max(len(self._outcome.ids), 1)
+
+    def comparison(self, without: Sequence[bool] | None = None) -> Comparison:
+        """Error rates of all systems.
+
+        Args:
+            without: utterances to leave out ``[utterances]``.
+
+        Raises:
+            InputError: no utterance has a reference.
+        """
+        outcome = self._outcome
+        kept = [number for number in range(len(outcome.ids)) if without is None or not without[number]]
+
+        def of(values: Sequence[str | None]) -> list[str | None]:
+            return [values[number] for number in kept]
+
+        return compare(
+            of(outcome.references),
+            {name: [texts[number] for number in kept] for name, texts in outcome.chosen.items()},
+            recordings=of(outcome.recordings),
+            unit=self._measuring.unit,
+            resample=self._measuring.resample,
+            normalizer=self._measuring.normalizer,
+        )
+
+
+def _rewritten(shard: Sequence[Utterance], table: FeatureTable, decisions: Decisions) -> Iterator[Utterance]:
+    added = [column.name for column in table.columns if column.kind in ("model", "unknown")]
+    values = table.features(added).tolist()
+    totals = decisions.totals.tolist()
+    order = decisions.order(table.lists).tolist()
+    begin = 0
+    for utterance in shard:
+        rows = order[begin : begin + len(utterance.hypotheses)]
+        hypotheses = []
+        for row in rows:
+            old = utterance.hypotheses[row - begin]
+            scores = {**old.scores, **dict(zip(added, values[row], strict=True))}
+            hypotheses.append(Hypothesis(text=old.text, scores=scores, total=totals[row], times=old.times))
+        begin += len(rows)
+        yield Utterance(utterance.id, tuple(hypotheses), utterance.reference, utterance.recording)
+
+
+def systems_for_rescore(models: Sequence[RescoringModel]) -> dict[str, Sequence[str]]:
+    """The systems of ``rescore``: the re-tuned first pass, and all models together."""
+    return {RETUNED: (), RESCORED: tuple(model.name for model in models)}
+
+
+def systems_for_comparison(models: Sequence[RescoringModel]) -> dict[str, Sequence[str]]:
+    """The systems of ``compare``: the re-tuned first pass, each model alone, and all together."""
+    names = [model.name for model in models]
+    systems: dict[str, Sequence[str]] = {RETUNED: (), **{name: (name,) for name in names}}
+    if len(names) > 1:
+        systems[" + ".join(names)] = tuple(names)
+    return systems
