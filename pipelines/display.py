@@ -24,16 +24,16 @@ def training_progress(name: str) -> Iterator[Callable[[Progress], None]]:
 
 
 @contextlib.contextmanager
-def scoring_progress(name: str, hypotheses: int) -> Iterator[Callable[[int], None]]:
-    """A function that is told of finished hypotheses, and shows how many are done and how fast."""
-    begin, done = time.monotonic(), 0
-    with _line(f"scoring with {name}") as show:
+def scoring_progress() -> Iterator[Callable[[str, int], None]]:
+    """A function that is told of scored hypotheses by model name, and shows how many are done and how fast."""
+    begin = time.monotonic()
+    done: dict[str, int] = {}
+    with _line("scoring") as show:
 
-        def report(count: int) -> None:
-            nonlocal done
-            done += count
-            rate = done / max(time.monotonic() - begin, 1e-9)
-            show(done, hypotheses, f"{rate:,.0f} hypotheses/s")
+        def report(name: str, count: int) -> None:
+            done[name] = done.get(name, 0) + count
+            rate = sum(done.values()) / max(time.monotonic() - begin, 1e-9)
+            show(done[name], None, f"hypotheses with {name}, {rate:,.0f}/s")
 
         yield report
 
@@ -48,16 +48,17 @@ def _training_text(progress: Progress) -> str:
 
 
 @contextlib.contextmanager
-def _line(title: str) -> Iterator[Callable[[int, int, str], None]]:
+def _line(title: str) -> Iterator[Callable[[int, int | None, str], None]]:
     output = console()
     if not output.is_terminal:
         shown = time.monotonic()
 
-        def plain(done: int, total: int, text: str) -> None:
+        def plain(done: int, total: int | None, text: str) -> None:
             nonlocal shown
             if time.monotonic() - shown >= _PLAIN_SECONDS:
                 shown = time.monotonic()
-                output.print(f"{title}: {done:,}/{total:,}, {text}")
+                of = "" if total is None else f"/{total:,}"
+                output.print(f"{title}: {done:,}{of} {text}")
 
         yield plain
         return

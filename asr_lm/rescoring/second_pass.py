@@ -263,7 +263,7 @@ class SecondPass:
 
 
 def _rewritten(shard: Sequence[Utterance], table: FeatureTable, decisions: Decisions) -> Iterator[Utterance]:
-    added = [column.name for column in table.columns if column.kind in ("model", "unknown")]
+    added = [column.name for column in table.columns if column.kind == "model"]
     values = table.features(added).tolist()
     totals = decisions.totals.tolist()
     order = decisions.order(table.lists).tolist()

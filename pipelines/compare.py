@@ -1,0 +1,94 @@
+"""Compare language models on n-best lists: ``python -m pipelines.compare --dev DEV --test TEST --lm A --lm B``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from pipelines import lists
+from pipelines.command import console, parse, run
+from pipelines.display import scoring_progress
+
+if TYPE_CHECKING:
+    from asr_lm.rescoring.models import RescoringModel
+    from asr_lm.rescoring.second_pass import Development
+
+DESCRIPTION = """Compare language models: each alone and all together, weights tuned on --dev, error rates on --test."""
+
+
+@dataclass(kw_only=True)
+class Arguments(lists.Common):
+    """Options of ``compare``."""
+
+    dev: Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
+    """Development list with references; may be given several times."""
+    test: Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
+    """List with references that is reported on; may be given several times."""
+
+
+def main() -> None:
+    """Run the command."""
+    arguments = parse(Arguments, "compare", DESCRIPTION)
+    from asr_lm.errors import InputError
+    from asr_lm.files import write_text
+    from asr_lm.rescoring.default_model import DEFAULT
+
+    if not arguments.dev or not arguments.test:
+        raise InputError("expected --dev and --test")
+    if set(arguments.dev) & set(arguments.test):
+        raise InputError("the list reported on cannot be the one weights are tuned on", field="--dev")
+    models = lists.models(arguments, arguments.lm or (DEFAULT,))
+    development = _develop(arguments, models)
+    output = console(stderr=False)
+    for line in lists.describe_development(development, arguments.dev):
+        output.print(line, markup=False)
+    records = {path: _compare(arguments, path, models, development, output) for path in arguments.test}
+    if arguments.json:
+        record: Any = records[arguments.test[0]] if len(records) == 1 else {"lists": records}
+        write_text(arguments.json, json.dumps(record, indent=2) + "\n")
+
+
+def _develop(arguments: Arguments, models: list[RescoringModel]) -> Development:
+    from asr_lm.rescoring.second_pass import develop, systems_for_comparison
+
+    known = [utterance for path in arguments.dev for utterance in lists.utterances(arguments, path)]
+    with scoring_progress() as report:
+        development = develop(
+            known,
+            models,
+            systems_for_comparison(models),
+            decision=arguments.decision,
+            measuring=lists.measuring(arguments),
+            signs=lists.signs(arguments),
+            report=report,
+            warn=lists.warn,
+        )
+    lists.check_honesty(development, models)
+    return development
+
+
+def _compare(
+    arguments: Arguments, path: str, models: list[RescoringModel], development: Development, output: Any
+) -> dict[str, Any]:
+    from asr_lm.rescoring.second_pass import SecondPass
+
+    with scoring_progress() as report:
+        second_pass = SecondPass(
+            models, development.weights, measuring=lists.measuring(arguments), report=report, warn=lists.warn
+        )
+        for _ in second_pass.rescore(lists.utterances(arguments, path)):
+            pass
+    lists.refuse_same_list(second_pass, development)
+    comparison = second_pass.comparison()
+    shares, without = lists.overlap_report(second_pass, development)
+    output.print(f"\n{path}", markup=False)
+    lists.print_result(output, comparison, shares, without)
+    weights = {name: weights.values for name, weights in development.weights.items()}
+    return lists.result_json(comparison, weights, ", ".join(arguments.dev), shares, without)
+
+
+if __name__ == "__main__":
+    run(main)

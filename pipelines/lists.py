@@ -1,0 +1,183 @@
+"""Arguments that ``rescore`` and ``compare`` share: lists, models, how to count, and what is said of a result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import tyro
+
+from pipelines.command import console, device
+
+if TYPE_CHECKING:
+    from asr_lm.evaluation.comparison import Comparison
+    from asr_lm.hypotheses.utterance import Utterance
+    from asr_lm.rescoring.models import RescoringModel
+    from asr_lm.rescoring.second_pass import Development, Measuring, SecondPass
+
+
+@dataclass(kw_only=True)
+class Common:
+    """Options of ``rescore`` and ``compare``."""
+
+    lm: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    """Language model: a trained folder, an ARPA or KenLM file, or "default" (the packaged one); NAME=PATH names its
+    column. May be given several times."""
+    decision: Literal["best", "mbr"] = "best"
+    """Take the hypothesis with the best total, or that with the fewest expected errors (minimum Bayes risk)."""
+    subtract: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    """Name of a model that may only count against a hypothesis."""
+    format: str | None = None
+    """Format of the lists: canonical, mlm-scoring, hyporadise, nemo, kaldi, switchboard-ws97; recognised by default."""
+    manifest: Path | None = None
+    """Manifest of NeMo's beams."""
+    beam_size: int | None = None
+    """Lines an utterance in NeMo's beams."""
+    unit: Literal["word", "character"] = "word"
+    """What an error is counted in."""
+    wer_normalizer: Literal["as-is", "librispeech", "unicode", "chinese"] = "as-is"
+    """Normalise references and hypotheses before they are compared; as-is collapses white space and nothing else."""
+    resample: Literal["utterance", "recording"] = "utterance"
+    """What the bootstrap intervals are drawn over."""
+    cache: bool = True
+    """Keep scores and use those already computed."""
+    cache_folder: Path | None = None
+    """Where scores are kept; by default $ASR_LM_CACHE, or the user's cache folder."""
+    budget: int | None = None
+    """Most prefix-tree nodes in memory at once; lower it where memory is short."""
+    json: Path | None = None
+    """Write what is printed to this file, too."""
+    device: str = "auto"
+    """cpu, cuda, or auto."""
+
+
+def utterances(arguments: Common, path: str) -> Iterator[Utterance]:
+    """The utterances of one list."""
+    from asr_lm.hypotheses.reading import read_nbest
+
+    return read_nbest(path, arguments.format, manifest=arguments.manifest, beam_size=arguments.beam_size)
+
+
+def models(arguments: Common, specifications: Sequence[str]) -> list[RescoringModel]:
+    """The language models, with their cache."""
+    from asr_lm.rescoring.models import open_models
+    from asr_lm.rescoring.scoring import ScoreCache, default_cache_folder
+
+    folder = (arguments.cache_folder or default_cache_folder()) if arguments.cache else None
+    return open_models(
+        specifications, device=device(arguments.device), cache=ScoreCache(folder), budget=arguments.budget
+    )
+
+
+def measuring(arguments: Common) -> Measuring:
+    """How errors are counted."""
+    from asr_lm.rescoring.second_pass import Measuring
+
+    return Measuring(arguments.unit, arguments.wer_normalizer, arguments.resample)
+
+
+def signs(arguments: Common) -> dict[str, int]:
+    """Signs of weights that were asked for."""
+    return dict.fromkeys(arguments.subtract, -1)
+
+
+def warn(message: str) -> None:
+    """Print a warning once."""
+    if message not in _WARNED:
+        _WARNED.add(message)
+        console().print(f"warning: {message}", style="yellow", markup=False)
+
+
+_WARNED: set[str] = set()
+
+
+def describe_development(development: Development, paths: Sequence[str]) -> list[str]:
+    """What a reader must know of the tuning."""
+    last = list(development.weights.values())[-1]
+    dev = last.dev
+    lines = [
+        f"tuned on {', '.join(paths)}: {dev['utterances']:,.0f} utterances, WER there "
+        f"{dev['first_pass_wer']:.2f} first pass, {dev['wer']:.2f} tuned, {dev['oracle_wer']:.2f} oracle"
+    ]
+    if (cross := development.cross_validation) is not None and cross.held_out.rate is not None:
+        lines.append(
+            f"{int(cross.folds.max()) + 1}-fold check of the tuning: {cross.tuning.rate:.2f} on what it was tuned on, "
+            f"{cross.held_out.rate:.2f} held out (over-fit {cross.overfit:+.2f})"
+        )
+    for name, share in development.overlaps.items():
+        if share:
+            lines.append(f"{100 * share:.1f} % of the development references are in the training text of {name}")
+    return lines
+
+
+def check_honesty(development: Development, models: Sequence[RescoringModel]) -> None:
+    """Warn where weights come from references a model was trained on."""
+    from asr_lm.rescoring.second_pass import OVERLAP_WARNING
+
+    for model in models:
+        if development.overlaps.get(model.name, 0.0) > OVERLAP_WARNING and not model.folds:
+            warn(
+                f"{100 * development.overlaps[model.name]:.1f} % of the development references are in the training "
+                f"text of {model.name}, so its weight will be too high; train it with --jackknife 2 or more"
+            )
+
+
+def refuse_same_list(second_pass: SecondPass, development: Development) -> None:
+    """Weights are never reported on the list they were tuned on.
+
+    Raises:
+        InputError: most of the list is the development list.
+    """
+    from asr_lm.errors import InputError
+
+    share = second_pass.same_utterances(development)
+    if share > 0.5:
+        raise InputError(
+            f"{100 * share:.0f} % of the utterances are those of the development list: weights are never reported on "
+            "the list they were tuned on; give another --dev"
+        )
+    if share > 0.01:
+        warn(f"{100 * share:.1f} % of the utterances have ids of the development list")
+
+
+def overlap_report(second_pass: SecondPass, development: Development | None) -> tuple[dict[str, float], Any]:
+    """Shares of overlapping references by source, and the comparison without them where they matter."""
+    from asr_lm.rescoring.second_pass import OVERLAP_WARNING
+
+    overlaps = second_pass.overlaps(development)
+    count = max(second_pass.references, 1)
+    shares = {name: sum(flags) / count for name, flags in overlaps.items()}
+    if not any(share > OVERLAP_WARNING for share in shares.values()):
+        return shares, None
+    overlapping = [any(flags) for flags in zip(*overlaps.values(), strict=True)]
+    left = second_pass.references - sum(overlapping)
+    return shares, second_pass.comparison(without=overlapping) if left else None
+
+
+def print_result(output: Any, comparison: Comparison, shares: dict[str, float], without: Comparison | None) -> None:
+    """The result table, the words that changed, and the figures without overlapping utterances."""
+    from asr_lm.evaluation.table import changes_table, comparison_table, rates_table
+
+    output.print(comparison_table(comparison))
+    if comparison.changes:
+        output.print()
+        output.print(changes_table(comparison.changes, 8))
+    for name, share in shares.items():
+        if share:
+            output.print(f"{100 * share:.1f} % of the references are in the {name}")
+    if without is not None:
+        output.print(f"\nwithout overlapping utterances ({without.with_reference} left):")
+        output.print(rates_table(without))
+
+
+def result_json(
+    comparison: Comparison, weights: Any, tuned_on: str, shares: dict[str, float], without: Comparison | None
+) -> dict[str, Any]:
+    """The result as JSON (design: rates in percent)."""
+    record = comparison.to_json(weights, tuned_on)
+    record["overlaps"] = {name: 100 * share for name, share in shares.items()}
+    if without is not None:
+        record["without_overlaps"] = without.to_json()
+    return record

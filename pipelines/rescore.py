@@ -1,0 +1,201 @@
+"""Rescore n-best lists with language models: ``python -m pipelines.rescore --nbest hyps.json``."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import tyro
+
+from pipelines import lists
+from pipelines.command import console, parse, run
+from pipelines.display import scoring_progress
+
+if TYPE_CHECKING:
+    from asr_lm.hypotheses.utterance import Utterance
+    from asr_lm.rescoring.models import RescoringModel
+    from asr_lm.rescoring.second_pass import Development, SecondPass
+    from asr_lm.rescoring.weights import Weights
+
+DESCRIPTION = """Rescore n-best lists with language models.
+
+With --dev the weights are tuned there and applied to --nbest; with --weights they come from an earlier tuning; with
+neither the packaged default weights are used. Weights are never tuned on the list they are reported on."""
+
+
+@dataclass(kw_only=True)
+class Arguments(lists.Common):
+    """Options of ``rescore``."""
+
+    nbest: Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
+    """n-best list to rescore (file, folder, or - for standard input); may be given several times."""
+    dev: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    """Development list with references, on which weights are tuned; may be given several times."""
+    weights: Path | None = None
+    """Weights of an earlier tuning."""
+    save_weights: Path | None = None
+    """Write the tuned weights here."""
+    out: str | None = None
+    """Where the rescored list goes (.json, .jsonl, .trn, .ctm; .gz, .zst): by default NAME.rescored.json in the current
+    folder, standard output for standard input. A folder where there are several lists."""
+    score_kind: Literal["sum", "mean", "rank"] | None = None
+    """What the first-pass scores are, for the default weights: log-probability of the utterance, average a token, or
+    none; recognised by default."""
+
+
+def main() -> None:
+    """Run the command."""
+    arguments = parse(Arguments, "rescore", DESCRIPTION)
+    _check(arguments)
+    from asr_lm.files import write_text
+    from asr_lm.rescoring.default_model import DEFAULT
+
+    specifications = arguments.lm or (DEFAULT,)
+    if not arguments.lm:
+        console().print("no --lm given: using the packaged general-English model")
+    models = lists.models(arguments, specifications)
+    development, weights = _weights(arguments, models)
+    records = {}
+    for path in arguments.nbest:
+        records[path] = _rescore(arguments, path, models, weights, development)
+    if arguments.json:
+        record: Any = records[arguments.nbest[0]] if len(records) == 1 else {"lists": records}
+        write_text(arguments.json, json.dumps(record, indent=2) + "\n")
+
+
+def _check(arguments: Arguments) -> None:
+    from asr_lm.errors import InputError
+
+    if not arguments.nbest:
+        raise InputError("expected at least one list", field="--nbest")
+    if arguments.dev and arguments.weights:
+        raise InputError("give either --dev (tune here) or --weights (tuned before), not both")
+    if arguments.save_weights and not arguments.dev:
+        raise InputError("there is nothing to save without --dev", field="--save-weights")
+    if len(arguments.nbest) > 1 and arguments.out and not Path(arguments.out).is_dir():
+        raise InputError("several lists need an existing folder", field="--out", file=arguments.out)
+    if set(arguments.dev) & set(arguments.nbest):
+        raise InputError("the list reported on cannot be the one weights are tuned on", field="--dev")
+
+
+def _weights(
+    arguments: Arguments, models: list[RescoringModel]
+) -> tuple[Development | None, dict[str, Weights] | None]:
+    from asr_lm.evaluation.comparison import RESCORED
+    from asr_lm.rescoring.second_pass import develop, systems_for_rescore
+    from asr_lm.rescoring.weights import Weights
+
+    if arguments.weights:
+        return None, {RESCORED: Weights.load(arguments.weights)}
+    if not arguments.dev:
+        return None, None
+    known = [utterance for path in arguments.dev for utterance in lists.utterances(arguments, path)]
+    with scoring_progress() as report:
+        development = develop(
+            known,
+            models,
+            systems_for_rescore(models),
+            decision=arguments.decision,
+            measuring=lists.measuring(arguments),
+            signs=lists.signs(arguments),
+            report=report,
+            warn=lists.warn,
+        )
+    lists.check_honesty(development, models)
+    if arguments.save_weights:
+        fingerprints = {model.name: model.model.fingerprint() for model in models}
+        development.weights[RESCORED].replaced(fingerprints=fingerprints).save(arguments.save_weights)
+    return development, development.weights
+
+
+def _rescore(
+    arguments: Arguments,
+    path: str,
+    models: list[RescoringModel],
+    weights: dict[str, Weights] | None,
+    development: Development | None,
+) -> dict[str, Any]:
+    from asr_lm.hypotheses.writing import write_nbest
+    from asr_lm.rescoring.second_pass import SecondPass
+
+    begin = time.monotonic()
+    out = _out(arguments, path)
+    with scoring_progress() as report:
+        second_pass = SecondPass(
+            models,
+            weights,
+            kind=arguments.score_kind if weights is None else None,
+            measuring=lists.measuring(arguments),
+            report=report,
+            warn=lists.warn,
+        )
+        rescored: Any = _checked(second_pass, lists.utterances(arguments, path), development)
+        # Standard output cannot be taken back: nothing goes there before all is well.
+        write_nbest(out, list(rescored) if out == "-" else rescored)
+    output = console(stderr=out == "-")
+    for line in _about(arguments, second_pass, development):
+        output.print(line, markup=False)
+    record = _report(output, second_pass, arguments, development)
+    seconds = time.monotonic() - begin
+    output.print(f"{second_pass.utterances:,} utterances rescored in {seconds:.1f} s", end="")
+    output.print("" if out == "-" else f", written to {out}", markup=False)
+    return record
+
+
+def _checked(
+    second_pass: SecondPass, utterances: Iterator[Utterance], development: Development | None
+) -> Iterator[Utterance]:
+    """The rescored utterances; a list that turns out to be the development list is refused before it is written."""
+    yield from second_pass.rescore(utterances)
+    if development is not None:
+        lists.refuse_same_list(second_pass, development)
+
+
+def _out(arguments: Arguments, path: str) -> str:
+    if arguments.out and len(arguments.nbest) == 1:
+        return arguments.out
+    if path == "-":
+        return "-"
+    name = Path(path).resolve().name
+    for suffix in (".gz", ".zst", ".json", ".jsonl", ".tsv"):
+        name = name.removesuffix(suffix)
+    return str(Path(arguments.out or ".") / f"{name}.rescored.json")
+
+
+def _about(arguments: Arguments, second_pass: SecondPass, development: Development | None) -> list[str]:
+    assert second_pass.weights is not None
+    lines = []
+    if development is not None:
+        lines += lists.describe_development(development, arguments.dev)
+    elif arguments.weights:
+        lines.append(f"weights from {arguments.weights}")
+    else:
+        why = "given" if arguments.score_kind else "recognised"
+        lines.append(f"no --dev or --weights given: packaged default weights for {second_pass.kind!r} scores ({why})")
+    values = list(second_pass.weights.values())[-1].values
+    lines.append("weights: " + ", ".join(f"{name} {value:.4g}" for name, value in values.items()))
+    return lines
+
+
+def _report(
+    output: Any, second_pass: SecondPass, arguments: Arguments, development: Development | None
+) -> dict[str, Any]:
+    assert second_pass.weights is not None
+    weights = list(second_pass.weights.values())[-1].values
+    tuned_on = ", ".join(arguments.dev) or str(arguments.weights or f"default weights ({second_pass.kind})")
+    if not second_pass.references:
+        output.print("no reference was given, so there is no word error rate to report")
+        return {"weights": weights, "tuned_on": tuned_on, "utterances": second_pass.utterances}
+    comparison = second_pass.comparison()
+    shares, without = lists.overlap_report(second_pass, development)
+    output.print()
+    lists.print_result(output, comparison, shares, without)
+    return lists.result_json(comparison, weights, tuned_on, shares, without)
+
+
+if __name__ == "__main__":
+    run(main)
