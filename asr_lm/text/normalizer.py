@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable
+from typing import Literal
 
 from asr_lm.errors import InputError
 
@@ -17,8 +18,16 @@ Normalizer = Callable[[str], str]
 _PLAIN = re.compile(r"[a-z' ]*\Z")
 _OUTSIDE_LIBRISPEECH = re.compile(r"[^a-z0-9' ]+")
 _APOSTROPHES = str.maketrans(dict.fromkeys("’‘ʼ＇`´", "'"))
+_ZERO_WIDTH_SPACE = "\u200b"
+# Soft hyphen, joiners, marks of writing direction, byte-order mark: they are within words and mean nothing to speech.
+_INVISIBLE = re.compile("[\u00ad\u061c\u180e\u200c-\u200f\u202a-\u202e\u2060-\u206f\ufeff]+")
+# Letters that no Unicode decomposition takes apart.
+_LATIN_LETTERS = str.maketrans(dict(zip("æœøłđðþßı", ("ae", "oe", "o", "l", "d", "d", "th", "ss", "i"), strict=True)))
 # Ideographs (unified, extension A, compatibility, supplementary planes), kana and Bopomofo are written without spaces.
-_IDEOGRAPH = "\u3005\u3007\u3040-\u30ff\u3100-\u312f\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_IDEOGRAPH = (
+    "\u3005-\u3007\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u3105-\u312f\u31a0-\u31bf\u31f0-\u31ff"
+    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U0001b000-\U0001b16f\U00020000-\U0003ffff"
+)
 _CHINESE_TOKEN = re.compile(rf"[{_IDEOGRAPH}]|[^\W_{_IDEOGRAPH}]+(?:'[^\W_{_IDEOGRAPH}]+)*")
 
 
@@ -30,13 +39,13 @@ def as_is(text: str) -> str:
 def librispeech(text: str) -> str:
     """Lower-case letters a to z and apostrophes, as LibriSpeech transcripts are (there in capitals).
 
-    Accents are removed, typographic apostrophes unified, hyphens and other punctuation become spaces. Digits stay:
-    how a number was spoken cannot be known.
+    Accents are removed, ligatures spelled out, typographic apostrophes unified (single quotation marks are not told
+    from them), hyphens and other punctuation become spaces. Digits stay: how a number was spoken cannot be known.
     """
     text = text.lower()
     if not _PLAIN.match(text):
-        text = unicodedata.normalize("NFKD", text.translate(_APOSTROPHES))
-        text = "".join(character for character in text if not unicodedata.combining(character))
+        text = _compatible(text, "NFKD").lower().translate(_LATIN_LETTERS)
+        text = "".join(character for character in text if unicodedata.category(character) not in ("Mn", "Me"))
         text = _OUTSIDE_LIBRISPEECH.sub(" ", text)
     return " ".join(text.split())
 
@@ -46,7 +55,7 @@ def unicode_words(text: str) -> str:
 
     Apostrophes inside a word stay, as do combining marks.
     """
-    text = unicodedata.normalize("NFKC", text.translate(_APOSTROPHES)).casefold()
+    text = _compatible(_compatible(text, "NFKC").casefold(), "NFKC")
     kept = [character if _belongs_to_word(character) else " " for character in text]
     words = (word.strip("'") for word in "".join(kept).split())
     return " ".join(word for word in words if word)
@@ -59,10 +68,20 @@ def _belongs_to_word(character: str) -> bool:
 def chinese_characters(text: str) -> str:
     """Each Chinese character a token of its own, runs of other letters or digits one token, punctuation dropped.
 
-    The word error rate of such text is the character error rate as the Mandarin literature counts it.
+    Letters are lower-cased. Kana and Bopomofo count as Chinese characters. The word error rate of such text is the
+    character error rate as the Mandarin literature counts it.
     """
-    text = unicodedata.normalize("NFKC", text.translate(_APOSTROPHES)).lower()
-    return " ".join(_CHINESE_TOKEN.findall(text))
+    text = _compatible(_compatible(text, "NFKC").lower(), "NFKC")
+    text = "".join(character for character in text if not unicodedata.combining(character))
+    return " ".join(_CHINESE_TOKEN.findall(unicodedata.normalize("NFC", text)))
+
+
+def _compatible(text: str, form: Literal["NFKC", "NFKD"]) -> str:
+    """The compatibility normal form, apostrophes unified, without soft hyphens, joiners and their like."""
+    if text.isascii():
+        return text.translate(_APOSTROPHES)
+    text = _INVISIBLE.sub("", text.translate(_APOSTROPHES).replace(_ZERO_WIDTH_SPACE, " "))
+    return unicodedata.normalize(form, text).translate(_APOSTROPHES)
 
 
 NORMALIZERS: dict[str, Normalizer] = {
