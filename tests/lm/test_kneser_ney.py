@@ -179,6 +179,15 @@ def test_equals_plain_reference(order: int, thresholds: tuple[int, ...]) -> None
         np.testing.assert_allclose(ours, list(expected.values()), rtol=2e-6)
 
 
+def test_equals_plain_reference_where_no_word_is_new_after_the_first_sentence() -> None:
+    """``</s>`` is then the last to appear, but not the last in the order that decides the counts of counts."""
+    for seed in range(8):
+        text = [[3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14], *random_text(seed)]
+        expected = reference(text, 3, 15, (0, 0, 0))
+        ours = grams_of(fit(text, 3, 15))
+        np.testing.assert_allclose([ours[gram] for gram in expected], list(expected.values()), rtol=2e-6)
+
+
 @pytest.mark.parametrize("text", [[[]], [[], []], [[3]], [[3, 3, 3, 3]], [[0, 3], [3, 0]]])
 def test_tiny_texts_equal_the_reference(text: Text) -> None:
     for order in range(1, 7):
