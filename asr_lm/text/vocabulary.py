@@ -1,8 +1,8 @@
 """Vocabularies: text to token ids and back.
 
 Two kinds: words (:class:`WordVocabulary`) and SentencePiece pieces (:class:`SentencePieceVocabulary`). In both id 0 is
-``<unk>``, 1 is ``<s>`` and 2 is ``</s>``; :meth:`Vocabulary.encode` returns neither of the latter two, the language
-models add them. Text is expected to be normalised already.
+``<unk>``, 1 is ``<s>`` and 2 is ``</s>``; :meth:`Vocabulary.encode` returns neither of the latter two, even where a
+text spells them: the language models add them. Text is expected to be normalised already.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import hashlib
 import io
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr_lm.errors import InputError
-from asr_lm.files import atomic_write, iterate_text, write_text
+from asr_lm.files import atomic_write, iterate_text, read_bytes, write_text
 
 UNK, BOS, EOS = "<unk>", "<s>", "</s>"
 SPECIALS = (UNK, BOS, EOS)
 WORDS_FILE = "words.txt"
 PIECES_FILE = "tokens.model"
-_UNKNOWN_SURFACE = " \u2047 "  # what SentencePiece decodes <unk> to
+_SPACE = "\u2581"  # how SentencePiece writes a space within a piece
+
+_LONGEST_LINE = 1 << 24  # bytes; SentencePiece leaves longer lines out of the training, and at 4 kB by default
+_SAMPLING_SEED = 1
+_FEW_TEXTS = 100
 
 Tokens = NDArray[np.int32]
 
@@ -89,7 +93,7 @@ class Vocabulary(ABC):
 
 
 class WordVocabulary(Vocabulary):
-    """White-space separated words; any other word is ``<unk>``. A literal ``<unk>`` in the text is ``<unk>`` too.
+    """White-space separated words; any other word is ``<unk>``, literal ``<unk>``, ``<s>`` and ``</s>`` included.
 
     File format: ``words.txt``, one word a line in order of ids, the first three being the special tokens.
     """
@@ -97,12 +101,19 @@ class WordVocabulary(Vocabulary):
     kind = "words"
 
     def __init__(self, words: Iterable[str]) -> None:
-        """Args: words: without the special tokens, each once, in order of ids from 3."""
+        """Args: words: without the special tokens, each once, in order of ids from 3.
+
+        Raises:
+            InputError: a word stands twice, is empty or holds white space.
+        """
         self._tokens = [*SPECIALS, *words]
         self._ids = {word: index for index, word in enumerate(self._tokens)}
         if len(self._ids) != len(self._tokens):
             repeated = next(word for word, count in Counter(self._tokens).items() if count > 1)
             raise InputError(f"word {repeated!r} stands twice in the vocabulary")
+        if (bad := next((word for word in self._tokens if word.split() != [word]), None)) is not None:
+            raise InputError(f"{bad!r} is no word: none may be empty or hold white space")
+        self._ids |= dict.fromkeys(SPECIALS, self.unk_id)
 
     @classmethod
     def build(cls, lines: Iterable[str], *, min_count: int = 1, max_size: int | None = None) -> WordVocabulary:
@@ -112,6 +123,9 @@ class WordVocabulary(Vocabulary):
             lines: sentences.
             min_count: words seen less often are left out.
             max_size: keep at most so many ids, special tokens included.
+
+        Raises:
+            InputError: no word is left.
         """
         counts: Counter[str] = Counter()
         for line in lines:
@@ -119,7 +133,12 @@ class WordVocabulary(Vocabulary):
         for special in SPECIALS:
             counts.pop(special, None)
         kept = sorted((word for word, count in counts.items() if count >= min_count), key=lambda w: (-counts[w], w))
-        return cls(kept if max_size is None else kept[: max(max_size - len(SPECIALS), 0)])
+        if max_size is not None:
+            kept = kept[: max(max_size - len(SPECIALS), 0)]
+        if not kept:
+            size = "" if max_size is None else f" of {max_size} tokens, {len(SPECIALS)} of them special,"
+            raise InputError(f"no word is left for a vocabulary{size} of words seen {min_count} times or more")
+        return cls(kept)
 
     @classmethod
     def load(cls, path: Path) -> WordVocabulary:
@@ -131,7 +150,7 @@ class WordVocabulary(Vocabulary):
         words = [line for _, line in iterate_text(path)]
         if tuple(words[:3]) != SPECIALS:
             raise InputError(f"damaged vocabulary: the first three lines must be {' '.join(SPECIALS)}", file=path)
-        bad = next((number for number, word in enumerate(words, 1) if not word or word.split() != [word]), None)
+        bad = next((number for number, word in enumerate(words, 1) if word.split() != [word]), None)
         if bad is not None:
             raise InputError("damaged vocabulary: one word a line expected", file=path, line=bad)
         try:
@@ -144,7 +163,7 @@ class WordVocabulary(Vocabulary):
         return self._tokens
 
     def __contains__(self, word: str) -> bool:
-        return word in self._ids
+        return self._ids.get(word, self.unk_id) != self.unk_id
 
     def encode_batch(self, texts: Sequence[str]) -> list[Tokens]:
         get, unk = self._ids.get, self.unk_id
@@ -154,7 +173,7 @@ class WordVocabulary(Vocabulary):
         return " ".join(self._tokens[index] for index in ids)
 
     def unknown_words(self, text: str) -> int:
-        return sum(self._ids.get(word, 0) == 0 for word in text.split())
+        return sum(word not in self for word in text.split())
 
     def word_lengths(self, text: str) -> list[int]:
         return [1] * len(text.split())
@@ -169,6 +188,8 @@ class WordVocabulary(Vocabulary):
 class SentencePieceVocabulary(Vocabulary):
     """Pieces of a SentencePiece model (Kudo and Richardson 2018), BPE or unigram.
 
+    SentencePiece writes a space as U+2581, so that character in a text counts as a space.
+
     File format: ``tokens.model`` as SentencePiece writes it.
     """
 
@@ -182,6 +203,8 @@ class SentencePieceVocabulary(Vocabulary):
         """
         from sentencepiece import SentencePieceProcessor
 
+        if not model:
+            raise InputError("empty, a SentencePiece model was expected")
         self._model = model
         try:
             self._processor: Any = SentencePieceProcessor(model_proto=model)
@@ -191,7 +214,7 @@ class SentencePieceVocabulary(Vocabulary):
         self._tokens: list[str] = [self._processor.id_to_piece(index) for index in range(count)]
         if tuple(self._tokens[:3]) != SPECIALS:
             raise InputError(f"ids 0, 1, 2 of the SentencePiece model must be {' '.join(SPECIALS)}")
-        self._has_bytes = any(self._processor.is_byte(index) for index in range(min(count, 300)))
+        self._has_bytes = any(map(self._processor.is_byte, range(count)))
 
     @classmethod
     def train(
@@ -212,14 +235,16 @@ class SentencePieceVocabulary(Vocabulary):
             byte_fallback: spell unknown characters as bytes, so that nothing is unknown.
 
         Raises:
-            InputError: the text is too small for ``size`` pieces.
+            InputError: the text is too small for ``size`` pieces, or ``size`` for the characters of the text; whatever
+                ``lines`` raises is passed on.
         """
-        from sentencepiece import SentencePieceTrainer
+        from sentencepiece import SentencePieceTrainer, set_random_generator_seed
 
-        writer = io.BytesIO()
+        set_random_generator_seed(_SAMPLING_SEED)
+        writer, reader = io.BytesIO(), _Reader(lines)
         try:
             SentencePieceTrainer.train(
-                sentence_iterator=iter(lines),
+                sentence_iterator=iter(reader),
                 model_writer=writer,
                 vocab_size=size,
                 model_type=model_type,
@@ -232,10 +257,13 @@ class SentencePieceVocabulary(Vocabulary):
                 pad_id=-1,
                 input_sentence_size=max_sentences,
                 shuffle_input_sentence=True,
+                max_sentence_length=_LONGEST_LINE,
                 num_threads=2,
                 minloglevel=2,
             )
         except (RuntimeError, OSError) as error:
+            if reader.failure is not None:
+                raise reader.failure from None
             reason = str(error).rpartition("] ")[2].strip() or "the text is too small"
             raise InputError(f"cannot train {size} SentencePiece pieces on this text: {reason}") from None
         return cls(writer.getvalue())
@@ -247,12 +275,11 @@ class SentencePieceVocabulary(Vocabulary):
         Raises:
             InputError: missing or damaged.
         """
+        model = read_bytes(path)
         try:
-            return cls(path.read_bytes())
-        except FileNotFoundError:
-            raise InputError("no such file", file=path) from None
+            return cls(model)
         except InputError as error:
-            raise InputError(error.message, file=path) from None
+            raise InputError(f"damaged vocabulary: {error.message}", file=path) from None
 
     @property
     def tokens(self) -> Sequence[str]:
@@ -263,18 +290,32 @@ class SentencePieceVocabulary(Vocabulary):
         return self._has_bytes
 
     def encode_batch(self, texts: Sequence[str]) -> list[Tokens]:
-        return [np.array(ids, dtype=np.int32) for ids in self._processor.encode(list(texts), out_type=int)]
+        return [np.array(ids, dtype=np.int32) for ids in self._encode_all(texts)]
+
+    def _encode_all(self, texts: Sequence[str]) -> list[list[int]]:
+        # For a list SentencePiece starts threads, at the price of encoding a hundred words.
+        if len(texts) < _FEW_TEXTS:
+            return [self._processor.encode(text, out_type=int) for text in texts]
+        encoded: list[list[int]] = self._processor.encode(list(texts), out_type=int)
+        return encoded
 
     def decode(self, ids: Iterable[int]) -> str:
-        return str(self._processor.decode([int(index) for index in ids])).replace(_UNKNOWN_SURFACE, UNK)
+        spelled = b"".join(self._surface(int(index)) for index in ids)
+        return spelled.decode(errors="replace").removeprefix(" ")
+
+    def _surface(self, index: int) -> bytes:
+        piece = self._tokens[index]
+        if self._processor.is_byte(index):
+            return bytes([int(piece[1:-1], 16)])
+        return b"" if self._processor.is_control(index) else piece.replace(_SPACE, " ").encode()
 
     def unknown_words(self, text: str) -> int:
-        if self._has_bytes:
+        if self._has_bytes or self.unk_id not in self._processor.encode(text, out_type=int):
             return 0
-        return sum(self.unk_id in ids for ids in self._processor.encode(text.split(), out_type=int))
+        return sum(self.unk_id in ids for ids in self._encode_all(text.split()))
 
     def word_lengths(self, text: str) -> list[int]:
-        return [len(ids) for ids in self._processor.encode(text.split(), out_type=int)]
+        return [len(ids) for ids in self._encode_all(text.split())]
 
     def fingerprint(self) -> str:
         return hashlib.blake2b(self._model, digest_size=16).hexdigest()
@@ -282,6 +323,21 @@ class SentencePieceVocabulary(Vocabulary):
     def save(self, folder: Path) -> None:
         with atomic_write(folder / PIECES_FILE) as stream:
             stream.write(self._model)
+
+
+class _Reader:
+    """Iterates over lines and keeps the error that ended them: SentencePiece makes a RuntimeError of it."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._lines = lines
+        self.failure: BaseException | None = None
+
+    def __iter__(self) -> Iterator[str]:
+        try:
+            yield from self._lines
+        except (Exception, KeyboardInterrupt) as error:
+            self.failure = error
+            raise
 
 
 def load_vocabulary(folder: Path) -> Vocabulary:
