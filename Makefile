@@ -19,8 +19,17 @@ $(STAMP): pyproject.toml $(CONSTRAINTS)
 	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) --editable '.[dev]'
 	@touch $(STAMP)
 
+SAMPLE := data/sample
+DEMO := runs/demo
+
 demo: $(STAMP)
-	$(BIN)/python data/sample/demo.py
+	@echo; echo '1. The packaged model and weights, nothing else given:'
+	rm -rf $(DEMO) && mkdir -p $(DEMO)
+	$(BIN)/python -m pipelines.rescore --nbest $(SAMPLE)/test.json --out $(DEMO)/test.default.json
+	@echo; echo '2. A language model of the domain, weights tuned on the development list:'
+	$(BIN)/python -m pipelines.train ngram --text $(SAMPLE)/train.txt --out $(DEMO)/harbour --order 4
+	$(BIN)/python -m pipelines.rescore --nbest $(SAMPLE)/test.json --dev $(SAMPLE)/dev.json \
+		--lm default --lm $(DEMO)/harbour --out $(DEMO)/test.rescored.json --json $(DEMO)/result.json
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

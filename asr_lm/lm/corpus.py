@@ -8,23 +8,31 @@ and ``</s>``), ``offsets.bin`` where each sentence begins, ``corpus.json`` what 
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from asr_lm.errors import InputError
-from asr_lm.files import iterate_text, write_text
+from asr_lm.files import atomic_write, iterate_text, make_folder, write_text
 from asr_lm.lm.options import Fold
 from asr_lm.text.normalizer import get_normalizer
 from asr_lm.text.sentence_hashes import fold_of
 from asr_lm.text.vocabulary import Tokens, Vocabulary
 
+TOKENS_FILE = "tokens.bin"
+OFFSETS_FILE = "offsets.bin"
+DESCRIPTION_FILE = "corpus.json"
+
 _BLOCK = 20_000
+"""Sentences encoded at once."""
+
+_BLOCK_CHARACTERS = 1 << 26
+"""With fewer sentences where they are long."""
 
 
 def read_sentences(paths: Sequence[str | Path], normalizer: str, fold: Fold | None = None) -> Iterator[str]:
@@ -36,9 +44,11 @@ def read_sentences(paths: Sequence[str | Path], normalizer: str, fold: Fold | No
         fold: leave out the sentences of fold ``i`` of ``K``.
 
     Raises:
-        InputError: a file cannot be read or is not UTF-8.
+        InputError: a file cannot be read or is not UTF-8; there is no such fold.
     """
     normalize = get_normalizer(normalizer)
+    if fold is not None and not 0 <= fold[0] < fold[1]:
+        raise InputError(f"no fold {fold[0]} of {fold[1]}; expected one from 0 to {fold[1] - 1}", field="fold")
     for path in paths:
         sentences = (sentence for _, line in iterate_text(path) if (sentence := normalize(line)))
         yield from sentences if fold is None else _without_fold(sentences, fold)
@@ -56,7 +66,7 @@ class TokenCorpus:
     """Sentences as token ids.
 
     Attributes:
-        tokens: ids of all sentences ``[tokens]``, memory-mapped, without ``<s>`` and ``</s>``.
+        tokens: ids of all sentences ``[tokens]``, memory-mapped when they lie on disk, without ``<s>`` and ``</s>``.
         offsets: sentence ``i`` is ``tokens[offsets[i]:offsets[i + 1]]``, ``[sentences + 1]``.
         words: number of words.
         unknown_words: how many of them are unknown to the vocabulary.
@@ -73,7 +83,7 @@ class TokenCorpus:
         return len(self.offsets) - 1
 
     def __getitem__(self, index: int) -> Tokens:
-        return np.asarray(self.tokens[self.offsets[index] : self.offsets[index + 1]], dtype=np.int32)
+        return self.tokens[self.offsets[index] : self.offsets[index + 1]].astype(np.int32)
 
     @property
     def lengths(self) -> NDArray[np.int64]:
@@ -86,8 +96,9 @@ class TokenCorpus:
         builder = _Builder(vocabulary)
         blocks = [builder.encode(block) for block in _blocks(sentences)]
         tokens = np.concatenate([block for block, _ in blocks]) if blocks else np.zeros(0, builder.dtype)
-        lengths = [length for _, block_lengths in blocks for length in block_lengths]
-        return cls(tokens, _offsets(lengths), builder.words, builder.unknown, builder.digest())
+        lengths = [0, *(length for _, block_lengths in blocks for length in block_lengths)]
+        offsets = np.cumsum(lengths, dtype=np.int64)
+        return cls(tokens, offsets, builder.words, builder.unknown_words, builder.digest())
 
     @classmethod
     def build(
@@ -101,44 +112,72 @@ class TokenCorpus:
         """Encode text files into ``folder``; what lies there already is used when it was made from the same.
 
         Raises:
-            InputError: a text cannot be read, or holds no sentence.
+            InputError: a text cannot be read, or holds no sentence; the folder cannot be written.
         """
         origin = _origin(paths, vocabulary, normalizer, fold)
         if (existing := cls._open(folder, origin)) is not None:
             return existing
-        folder.mkdir(parents=True, exist_ok=True)
-        builder, lengths = _Builder(vocabulary), []
-        with open(folder / "tokens.bin", "wb") as stream:
-            for block in _blocks(read_sentences(paths, normalizer, fold)):
-                tokens, block_lengths = builder.encode(block)
-                tokens.tofile(stream)
-                lengths.append(np.array(block_lengths, dtype=np.int64))
-        if not lengths:
-            raise InputError("no sentence in the text", file=", ".join(map(str, paths)))
-        _offsets(np.concatenate(lengths)).tofile(folder / "offsets.bin")
+        _prepare(folder)
+        builder = _Builder(vocabulary)
+        sentences = read_sentences(paths, normalizer, fold)
+        with atomic_write(folder / TOKENS_FILE) as tokens, atomic_write(folder / OFFSETS_FILE) as offsets:
+            if not _encode_into(tokens, offsets, builder, sentences):
+                raise InputError("no sentence in the text", file=", ".join(map(str, paths)))
         description = {
             "origin": origin,
             "dtype": np.dtype(builder.dtype).name,
             "words": builder.words,
-            "unknown_words": builder.unknown,
+            "unknown_words": builder.unknown_words,
             "digest": builder.digest(),
         }
-        write_text(folder / "corpus.json", json.dumps(description))
+        write_text(folder / DESCRIPTION_FILE, json.dumps(description))
         opened = cls._open(folder, origin)
         assert opened is not None
         return opened
 
     @classmethod
     def _open(cls, folder: Path, origin: object) -> TokenCorpus | None:
+        """The corpus of ``folder``; None where it is not whole or was made from something else."""
         try:
-            description = json.loads((folder / "corpus.json").read_text())
+            description = json.loads((folder / DESCRIPTION_FILE).read_text())
             if description["origin"] != origin:
                 return None
-            tokens = np.memmap(folder / "tokens.bin", dtype=description["dtype"], mode="r")
-            offsets = np.fromfile(folder / "offsets.bin", dtype=np.int64)
-        except (OSError, ValueError, KeyError):
+            tokens = _mapped(folder / TOKENS_FILE, np.dtype(description["dtype"]))
+            offsets = _mapped(folder / OFFSETS_FILE, np.dtype(np.int64))
+            if offsets[-1] != len(tokens):
+                return None
+            return cls(tokens, offsets, description["words"], description["unknown_words"], description["digest"])
+        except (OSError, ValueError, LookupError, TypeError):
             return None
-        return cls(tokens, offsets, description["words"], description["unknown_words"], description["digest"])
+
+
+def _prepare(folder: Path) -> None:
+    """Make the folder; until :data:`DESCRIPTION_FILE` is written again its files describe nothing."""
+    make_folder(folder)
+    try:
+        (folder / DESCRIPTION_FILE).unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot be written ({error.strerror})", file=folder) from None
+
+
+def _encode_into(tokens: BinaryIO, offsets: BinaryIO, builder: _Builder, sentences: Iterable[str]) -> int:
+    """Encode sentences block by block into two files; the number of sentences."""
+    count, end = 0, np.zeros(1, dtype=np.int64)
+    offsets.write(end.tobytes())
+    for block in _blocks(sentences):
+        ids, lengths = builder.encode(block)
+        ends = end + np.cumsum(lengths, dtype=np.int64)
+        tokens.write(ids.tobytes())
+        offsets.write(ends.tobytes())
+        count, end = count + len(block), ends[-1:]
+    return count
+
+
+def _mapped(path: Path, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """A flat file as an array, memory-mapped; an empty file cannot be."""
+    if path.stat().st_size == 0:
+        return np.zeros(0, dtype)
+    return np.asarray(np.memmap(path, dtype, mode="r"))
 
 
 class _Builder:
@@ -149,35 +188,50 @@ class _Builder:
         self._hash = hashlib.blake2b(digest_size=16)
         self.dtype: type[np.integer] = np.uint16 if vocabulary.size <= 1 << 16 else np.int32
         self.words = 0
-        self.unknown = 0
+        self.unknown_words = 0
 
     def encode(self, sentences: Sequence[str]) -> tuple[NDArray[np.integer], list[int]]:
+        """Token ids of all sentences one after another, and how many each has."""
         encoded = self._vocabulary.encode_batch(sentences)
         tokens = np.concatenate(encoded).astype(self.dtype)
+        lengths = [len(ids) for ids in encoded]
         self.words += sum(sentence.count(" ") + 1 for sentence in sentences)
         if not self._vocabulary.is_open:
-            self.unknown += int((tokens == self._vocabulary.unk_id).sum())
-        lengths = [len(ids) for ids in encoded]
+            self.unknown_words += self._count_unknown_words(sentences, tokens, lengths)
         self._hash.update(tokens.tobytes())
         self._hash.update(np.array(lengths).tobytes())
         return tokens, lengths
+
+    def _count_unknown_words(
+        self, sentences: Sequence[str], tokens: NDArray[np.integer], lengths: Sequence[int]
+    ) -> int:
+        unknown = np.flatnonzero(tokens == self._vocabulary.unk_id)
+        rows = np.unique(np.searchsorted(np.cumsum(lengths), unknown, side="right"))
+        return sum(self._vocabulary.unknown_words(sentences[row]) for row in rows)
 
     def digest(self) -> str:
         return self._hash.hexdigest()
 
 
 def _blocks(sentences: Iterable[str]) -> Iterator[list[str]]:
-    iterator = iter(sentences)
-    while block := list(itertools.islice(iterator, _BLOCK)):
+    block: list[str] = []
+    characters = 0
+    for sentence in sentences:
+        block.append(sentence)
+        characters += len(sentence)
+        if len(block) == _BLOCK or characters > _BLOCK_CHARACTERS:
+            yield block
+            block, characters = [], 0
+    if block:
         yield block
 
 
-def _offsets(lengths: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64)
-
-
 def text_identity(path: str | Path) -> list[object]:
-    """Path, size and time of change of a text file: enough to see that it is not the one read before."""
+    """Path, size and time of change of a text file: enough to see that it is not the one read before.
+
+    Raises:
+        InputError: there is no such file.
+    """
     try:
         status = Path(path).stat()
     except OSError:

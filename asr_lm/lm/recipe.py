@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import torch
 
 from asr_lm.errors import InputError
+from asr_lm.files import make_folder, write_text
 from asr_lm.lm.batches import BatchSource, SentenceBatches, StreamBatches
 from asr_lm.lm.checkpoint import CHECKPOINT_FILE
-from asr_lm.files import make_folder, write_text
 from asr_lm.lm.corpus import TokenCorpus, read_sentences, text_identity
 from asr_lm.lm.folder import CONFIG_FILE, SENTENCES_FILE
 from asr_lm.lm.neural import Network, NeuralLanguageModel

@@ -15,7 +15,8 @@ import numpy as np
 
 from asr_lm.errors import InputError
 from asr_lm.hypotheses.utterance import Utterance
-from asr_lm.rescoring.features import RANK, FeatureTable
+from asr_lm.rescoring.features import CHARACTERS, RANK, WORDS, FeatureTable
+from asr_lm.rescoring.lists import Values
 from asr_lm.rescoring.weights import Weights
 
 DEFAULT = "default"
@@ -66,13 +67,14 @@ class DefaultWeights(msgspec.Struct, frozen=True):
     Attributes:
         model: weight of the language models' log-probability, together.
         words: weight of the number of words.
-        first_pass: weight of the first-pass score: of the sum of all scores, of the average times the number of
-            characters, or of ``-log(1 + rank)``.
+        characters: weight of the number of characters; it makes up for what the model charges a longer text.
+        first_pass: weight of :func:`first_pass_total`.
         note: how they were found.
     """
 
     model: float
     words: float
+    characters: float
     first_pass: float
     note: str = ""
 
@@ -97,19 +99,24 @@ FIRST_PASS_TOTAL = "first_pass_total"
 """Column that the default weights apply to: see :func:`first_pass_total`."""
 
 
-def first_pass_total(table: FeatureTable, kind: ScoreKind) -> np.ndarray:
+def first_pass_total(table: FeatureTable, kind: ScoreKind) -> Values:
     """The one first-pass figure that default weights know ``[rows]``: larger is better.
 
-    ``sum``: the sum of all first-pass scores. ``mean``: the average times the number of characters, so that it weighs
-    against a language model's sum as a sum does. ``rank``: ``-log(1 + rank)``.
+    ``sum``: the sum of all first-pass scores. ``mean``: the average times the mean number of characters of the list's
+    hypotheses, so that it weighs against a language model's sum as a sum does, and the recogniser's order within the
+    list stays. ``rank``: ``-log(1 + rank)``.
+
+    Raises:
+        InputError: the list has no scores, and the kind is not ``rank``.
     """
     if kind == "rank":
         return table.column(RANK)
     names = [column.name for column in table.columns if column.kind == "first-pass"]
     if not names:
         raise InputError(f"the list has no scores, so its kind is rank, not {kind}", field="--score-kind")
-    total: np.ndarray = table.features(names).sum(axis=1)
-    return total * table.column("characters") if kind == "mean" else total
+    total: Values = table.features(names).sum(axis=1)
+    lists = table.lists
+    return total * lists.spread(lists.total(table.column(CHARACTERS)) / lists.lengths) if kind == "mean" else total
 
 
 def default_weights(kind: ScoreKind, models: Iterable[str], unknown: Iterable[str]) -> Weights:
@@ -123,7 +130,7 @@ def default_weights(kind: ScoreKind, models: Iterable[str], unknown: Iterable[st
     packaged = read_default_weights()[kind]
     names = list(models)
     share = packaged.model / max(len(names), 1)
-    values = {FIRST_PASS_TOTAL: packaged.first_pass, "words": packaged.words}
+    values = {FIRST_PASS_TOTAL: packaged.first_pass, WORDS: packaged.words, CHARACTERS: packaged.characters}
     values |= dict.fromkeys(names, share)
     values |= dict.fromkeys(unknown, -10.0 * share)
     return Weights(values=values)
