@@ -279,8 +279,10 @@ def test_bad_options_are_refused_before_anything_is_written(tmp_path: Path) -> N
         train(target, ["the"], WordVocabulary(["the"]), order=7)
     with pytest.raises(InputError, match="is <unk> to KenLM"):
         train(target, ["the"], WordVocabulary(["the", "<UNK>"]), order=2)
-    with pytest.raises(InputError, match="sentence 1: token id 1"):
-        train(target, ["the <s>"], WordVocabulary(["the"]), order=2)
+    with pytest.raises(InputError, match="must not decrease"):
+        train(target, ["the"], WordVocabulary(["the"]), order=3, prune=(0, 2, 1))
+    with pytest.raises(InputError, match="no sentence"):
+        train(target, [], WordVocabulary(["the"]), order=2)
     assert not target.exists()
 
 
