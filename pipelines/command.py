@@ -61,18 +61,3 @@ def console(stderr: bool = True) -> Console:
 
     width = None if (sys.stderr if stderr else sys.stdout).isatty() else 120
     return Console(stderr=stderr, width=width, highlight=False, soft_wrap=False)
-
-
-def device(name: str) -> str:
-    """The device to run on: ``auto`` takes a GPU where there is one.
-
-    Raises:
-        InputError: a GPU was asked for and there is none.
-    """
-    import torch
-
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise InputError("no GPU that torch can use was found; give --device cpu")
-    return name

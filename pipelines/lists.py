@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from pipelines.command import console, device
+from pipelines.command import console
 
 if TYPE_CHECKING:
     from asr_lm.evaluation.comparison import Comparison
@@ -66,9 +66,7 @@ def models(arguments: Common, specifications: Sequence[str]) -> list[RescoringMo
     from asr_lm.rescoring.scoring import ScoreCache, default_cache_folder
 
     folder = (arguments.cache_folder or default_cache_folder()) if arguments.cache else None
-    return open_models(
-        specifications, device=device(arguments.device), cache=ScoreCache(folder), budget=arguments.budget
-    )
+    return open_models(specifications, device=arguments.device, cache=ScoreCache(folder), budget=arguments.budget)
 
 
 def measuring(arguments: Common) -> Measuring:

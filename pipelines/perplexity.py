@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from pipelines.command import console, device, parse, run
+from pipelines.command import console, parse, run
 
 DESCRIPTION = """Perplexity of language models on a text, one sentence a line.
 
@@ -43,7 +43,7 @@ def main() -> None:
 
     if not arguments.lm:
         raise InputError("expected at least one model", field="--lm")
-    models = [load(path, device(arguments.device)) for path in arguments.lm]
+    models = [load(path, arguments.device) for path in arguments.lm]
     lines = (line for path in arguments.text for _, line in iterate_text(path))
     results = measure(models, lines, carry_state=arguments.context == "stream")
     console(stderr=False).print(_table(arguments.lm, models, results))

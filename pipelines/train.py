@@ -13,7 +13,7 @@ import tyro
 
 from asr_lm.lm.folder import fold_folder
 from asr_lm.lm.options import Fold, TextOptions, TrainingOptions
-from pipelines.command import console, device, run
+from pipelines.command import console, run
 from pipelines.display import training_progress
 
 DESCRIPTION = """Train a language model on text, one sentence a line, into a folder.
@@ -149,6 +149,7 @@ def _print_perplexity(folder: Path, valid: Path) -> None:
 
 def _train_neural(arguments: Lstm, fold: Fold | None) -> None:
     from asr_lm.lm.folder import CONFIG_FILE
+    from asr_lm.lm.loading import resolve_device
     from asr_lm.lm.lstm import LstmConfig, LstmNetwork
     from asr_lm.lm.recipe import train_model
 
@@ -167,7 +168,7 @@ def _train_neural(arguments: Lstm, fold: Fold | None) -> None:
             _text_options(arguments, fold),
             arguments.training,
             folder,
-            device=device(arguments.device),
+            device=resolve_device(arguments.device),
             half=arguments.half,
             report=report,
         )

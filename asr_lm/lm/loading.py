@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from asr_lm.errors import InputError
 from asr_lm.lm.folder import CONFIG_FILE, read_config
-from asr_lm.lm.neural import WEIGHTS_FILE, Network, NetworkConfig, NeuralLanguageModel, read_weights
 from asr_lm.lm.protocol import LanguageModel
 from asr_lm.text.vocabulary import load_vocabulary
+
+if TYPE_CHECKING:
+    from asr_lm.lm.neural import Network, NetworkConfig, NeuralLanguageModel
 
 
 def network_families() -> dict[str, tuple[type[NetworkConfig], type[Network]]]:
@@ -25,10 +27,12 @@ def load(path: str | Path, device: str = "cpu") -> LanguageModel:
 
     Args:
         path: trained folder or file.
-        device: where a neural model's weights go.
+        device: where a neural model's weights go: ``cpu``, ``cuda``, or ``auto`` for a GPU where there is one.
+
+    torch is imported for neural models only.
 
     Raises:
-        InputError: missing, damaged, of another version or of an unknown family.
+        InputError: missing, damaged, of another version or of an unknown family; no such device.
     """
     path = Path(path)
     if not path.exists():
@@ -46,6 +50,8 @@ def load_neural(folder: Path, device: str = "cpu") -> NeuralLanguageModel:
     Raises:
         InputError: missing, damaged, of another version or of an unknown family.
     """
+    from asr_lm.lm.neural import WEIGHTS_FILE, NeuralLanguageModel, read_weights
+
     config = read_config(folder)
     families = network_families()
     if config["family"] not in families:
@@ -59,7 +65,26 @@ def load_neural(folder: Path, device: str = "cpu") -> NeuralLanguageModel:
     if vocabulary.fingerprint() != config.get("vocabulary_fingerprint"):
         raise InputError("damaged model folder: the vocabulary is not the one of the model", file=folder)
     read_weights(folder / WEIGHTS_FILE, network)
-    return NeuralLanguageModel(config["family"], network.to(device), vocabulary, config["normalizer"])
+    return NeuralLanguageModel(config["family"], network.to(resolve_device(device)), vocabulary, config["normalizer"])
+
+
+def resolve_device(name: str) -> str:
+    """The device called ``name``; ``auto`` is a GPU where there is one.
+
+    Raises:
+        InputError: a GPU was asked for and there is none, or no device is called so.
+    """
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        kind = torch.device(name).type
+    except RuntimeError:
+        raise InputError(f"unknown device {name!r}; expected cpu, cuda or auto", field="--device") from None
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise InputError("no GPU that torch can use was found; give --device cpu", field="--device")
+    return name
 
 
 def _sizes(config_class: type[NetworkConfig], found: Any, folder: Path) -> Any:
