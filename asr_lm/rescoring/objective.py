@@ -64,7 +64,11 @@ class Objective:
 
     def error_count(self, point: Point) -> float:
         """Errors of the hypotheses with the largest total."""
-        return self.fixed_errors + float(self.errors[self.lists.best(self.values @ point)].sum())
+        return self.fixed_errors + float(self.list_errors(point).sum())
+
+    def list_errors(self, point: Point) -> Values:
+        """Errors of the hypothesis with the largest total of each list that can tell weights apart ``[lists]``."""
+        return self.errors[self.lists.best(self.values @ point)]
 
     def along(self, point: Point, direction: Point) -> ErrorCurve:
         """Errors for every weight ``point + t direction``, the errors of the lists left out not counted."""

@@ -130,6 +130,8 @@ def _completed(table: FeatureTable, names: Sequence[str], found: Mapping[str, fl
 def fitted_scale(table: FeatureTable, weights: Weights) -> float:
     """Scale of the totals that gives the lowest expected word error rate under ``softmax(scale * total)``.
 
+    Certainty has the price it has in the search, so the scale is finite even where the totals never err.
+
     Raises:
         InputError: the utterances have no references, or the table lacks a feature.
     """
