@@ -90,7 +90,9 @@ def _weights(
     from asr_lm.rescoring.weights import Weights
 
     if arguments.weights:
-        return None, {RESCORED: Weights.load(arguments.weights)}
+        weights = Weights.load(arguments.weights)
+        _warn_of_other_models(weights, models)
+        return None, {RESCORED: weights}
     if not arguments.dev:
         return None, None
     known = [utterance for path in arguments.dev for utterance in lists.utterances(arguments, path)]
@@ -110,6 +112,12 @@ def _weights(
         fingerprints = {model.name: model.model.fingerprint() for model in models}
         development.weights[RESCORED].replaced(fingerprints=fingerprints).save(arguments.save_weights)
     return development, development.weights
+
+
+def _warn_of_other_models(weights: Weights, models: list[RescoringModel]) -> None:
+    for model in models:
+        if weights.fingerprints.get(model.name, "") not in ("", model.model.fingerprint()):
+            lists.warn(f"the weights were tuned with another model called {model.name}; tune them again with --dev")
 
 
 def _rescore(
