@@ -130,8 +130,7 @@ class StreamBatches:
     Args:
         corpus: sentences in order.
         vocabulary: knows ``<s>`` and ``</s>``.
-        streams: rows of a batch; the text is cut into so many equal parts (a rest shorter than ``streams`` is left out
-            when ``streams > 1``).
+        streams: rows of a batch; the text is cut into so many parts of one length, the last of them padded.
         steps: tokens of each row.
     """
 
@@ -141,10 +140,10 @@ class StreamBatches:
         self._corpus = corpus
         self._vocabulary = vocabulary
         self._ends = corpus.offsets[1:] + np.arange(len(corpus))
-        total = len(corpus.tokens) + len(corpus)
-        self._streams = max(1, min(streams, total))
+        self._total = len(corpus.tokens) + len(corpus)
+        self._streams = max(1, min(streams, self._total))
         self._steps = steps
-        self._width = total // self._streams
+        self._width = -(-self._total // self._streams)
 
     def count(self, epoch: int) -> int:
         return -(-self._width // self._steps)
@@ -153,21 +152,21 @@ class StreamBatches:
         for number in range(start, self.count(epoch)):
             first = number * self._steps
             last = min(first + self._steps, self._width)
-            rows = [self._read(stream * self._width + first, stream * self._width + last) for stream in self._rows()]
+            begins = range(0, self._streams * self._width, self._width)
+            rows = [self._read(begin + first, begin + last) for begin in begins]
             inputs, targets = (torch.from_numpy(np.stack(side)) for side in zip(*rows, strict=True))
             yield Batch(inputs, targets)
-
-    def _rows(self) -> range:
-        return range(self._streams)
 
     def _read(self, first: int, last: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Inputs and targets of the stream positions ``first`` to ``last - 1``."""
         position = np.arange(first - 1, last)
+        is_padding = position >= self._total
+        position = np.minimum(position, self._total - 1)
         sentence = np.searchsorted(self._ends, position)
         is_end = self._ends[sentence] == position
         index = np.where(is_end, 0, position - sentence)
         token = self._corpus.tokens[np.maximum(index, 0)].astype(np.int64)
-        targets = np.where(is_end, self._vocabulary.eos_id, token)
+        targets = np.where(is_padding, IGNORED, np.where(is_end, self._vocabulary.eos_id, token))
         begins = is_end | (position < 0)
         inputs = np.where(begins, self._vocabulary.bos_id, token)
         return inputs[:-1], targets[1:]

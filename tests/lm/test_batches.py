@@ -1,0 +1,148 @@
+"""Laws of training batches: every token is a target once an epoch, at the right place, in an order that repeats."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asr_lm.lm.batches import IGNORED, Batch, SentenceBatches, StreamBatches
+from asr_lm.lm.corpus import TokenCorpus
+from asr_lm.text.vocabulary import WordVocabulary
+
+VOCABULARY = WordVocabulary([f"w{number}" for number in range(50)])
+BOS, EOS = VOCABULARY.bos_id, VOCABULARY.eos_id
+
+# Token ids from 3; an empty sentence is possible (SentencePiece spells some texts with nothing).
+texts = st.lists(st.lists(st.integers(3, 52), max_size=12), min_size=1, max_size=30).filter(any)
+
+
+def corpus_of(sentences: list[list[int]]) -> TokenCorpus:
+    tokens = np.array([token for sentence in sentences for token in sentence], dtype=np.uint16)
+    return TokenCorpus(tokens, np.cumsum([0, *map(len, sentences)], dtype=np.int64), 0, 0, "")
+
+
+def random_corpus(count: int, seed: int = 0) -> TokenCorpus:
+    random = np.random.default_rng(seed)
+    return corpus_of([random.integers(3, 53, size=random.integers(1, 15)).tolist() for _ in range(count)])
+
+
+def lines(batch: Batch) -> list[list[int]]:
+    """The sentences of a batch of sentences, read off inputs and targets."""
+    rows = []
+    for inputs, targets in zip(batch.inputs.tolist(), batch.targets.tolist(), strict=True):
+        length = targets.index(EOS) + 1
+        assert set(targets[length:]) <= {IGNORED}
+        assert inputs[0] == BOS
+        assert inputs[1:length] == targets[: length - 1]
+        rows.append(targets[: length - 1])
+    return rows
+
+
+def equal(first: list[Batch], second: list[Batch]) -> bool:
+    return len(first) == len(second) and all(
+        torch.equal(one.inputs, other.inputs) and torch.equal(one.targets, other.targets)
+        for one, other in zip(first, second, strict=True)
+    )
+
+
+class TestSentenceBatches:
+    @given(texts, st.integers(1, 60), st.sampled_from([None, 3]), st.integers(0, 3))
+    def test_every_sentence_once_an_epoch_within_the_budget(
+        self, sentences: list[list[int]], budget: int, seed: int | None, epoch: int
+    ) -> None:
+        source = SentenceBatches(corpus_of(sentences), VOCABULARY, budget, seed)
+        batches = list(source.batches(epoch))
+        assert len(batches) == source.count(epoch)
+        found = [line for batch in batches for line in lines(batch)]
+        assert Counter(map(tuple, found)) == Counter(map(tuple, sentences))
+        for batch in batches:
+            assert batch.inputs.shape == batch.targets.shape
+            assert batch.inputs.numel() <= budget or len(batch.inputs) == 1
+            assert batch.tokens == sum(len(line) + 1 for line in lines(batch))
+
+    def test_the_order_depends_on_seed_and_epoch_alone(self) -> None:
+        corpus = random_corpus(300)
+        first, again, other = (SentenceBatches(corpus, VOCABULARY, 64, seed) for seed in (1, 1, 2))
+        list(first.batches(0))
+        epochs = [list(first.batches(epoch)) for epoch in (5, 3, 5)]
+        assert equal(epochs[0], epochs[2])
+        assert equal(epochs[0], list(again.batches(5)))
+        assert not equal(epochs[0], epochs[1])
+        assert not equal(epochs[0], list(other.batches(5)))
+
+    @pytest.mark.parametrize("start", [0, 1, 17, 10_000])
+    def test_an_epoch_can_be_taken_up_anywhere(self, start: int) -> None:
+        source = SentenceBatches(random_corpus(300), VOCABULARY, 64, 1)
+        whole = list(source.batches(2))
+        assert equal(list(source.batches(2, start)), whole[start:])
+
+    def test_pools_mix_the_text_and_waste_little_on_padding(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("asr_lm.lm.batches._POOL_BATCHES", 20)
+        corpus = random_corpus(4000)
+        batches = list(SentenceBatches(corpus, VOCABULARY, 128, 1).batches(0))
+        used = sum(batch.tokens for batch in batches) / sum(batch.targets.numel() for batch in batches)
+        assert used > 0.95
+        widths = [batch.inputs.shape[1] for batch in batches]
+        assert np.corrcoef(widths, np.arange(len(widths)))[0, 1] == pytest.approx(0, abs=0.15)
+
+    def test_without_a_seed_sentences_come_by_length_in_their_order(self) -> None:
+        sentences = [[3, 4], [5], [6, 7], [8], [9, 10, 11]]
+        source = SentenceBatches(corpus_of(sentences), VOCABULARY, 6, None)
+        assert [lines(batch) for batch in source.batches(0)] == [[[5], [8]], [[3, 4], [6, 7]], [[9, 10, 11]]]
+
+    def test_a_sentence_longer_than_the_budget_is_whole_and_alone(self) -> None:
+        source = SentenceBatches(corpus_of([[3] * 20, [4]]), VOCABULARY, 5, 1)
+        assert sorted(len(line) for batch in source.batches(0) for line in lines(batch)) == [1, 20]
+        assert source.count(0) == 2
+
+
+class TestStreamBatches:
+    @given(texts, st.integers(1, 8), st.integers(1, 10))
+    def test_the_streams_one_after_another_spell_the_text(
+        self, sentences: list[list[int]], streams: int, steps: int
+    ) -> None:
+        source = StreamBatches(corpus_of(sentences), VOCABULARY, streams, steps)
+        batches = list(source.batches(0))
+        assert len(batches) == source.count(0)
+        assert all(batch.inputs.shape[1] == steps for batch in batches[:-1])
+        targets = torch.cat([batch.targets for batch in batches], dim=1).flatten()
+        inputs = torch.cat([batch.inputs for batch in batches], dim=1).flatten()[targets != IGNORED].tolist()
+        targets = targets[targets != IGNORED].tolist()
+        assert targets == [token for sentence in sentences for token in (*sentence, EOS)]
+        # What is read is what was to be predicted before, a sentence's end being the next one's beginning.
+        assert inputs == [BOS, *(BOS if token == EOS else token for token in targets[:-1])]
+        assert sum(batch.tokens for batch in batches) == len(targets)
+
+    @given(texts, st.integers(1, 8))
+    def test_padding_is_at_the_end_of_the_text_only(self, sentences: list[list[int]], streams: int) -> None:
+        (batch,) = StreamBatches(corpus_of(sentences), VOCABULARY, streams, 10_000).batches(0)
+        counts = (batch.targets != IGNORED).flatten().int()
+        assert counts.diff().le(0).all()
+        rows, width = batch.targets.shape
+        assert 0 <= rows * width - counts.sum() < rows
+
+    def test_a_row_goes_on_where_it_stopped(self) -> None:
+        source = StreamBatches(random_corpus(100), VOCABULARY, 4, 7)
+        batches = list(source.batches(0))
+        assert len(batches) > 10
+        for before, after in itertools.pairwise(batches[:-1]):
+            last = before.targets[:, -1]
+            assert torch.equal(after.inputs[:, 0], torch.where(last == EOS, BOS, last))
+
+    def test_every_epoch_is_the_same_and_can_be_taken_up_anywhere(self) -> None:
+        source = StreamBatches(random_corpus(60), VOCABULARY, 3, 5)
+        whole = list(source.batches(0))
+        assert equal(list(source.batches(4)), whole)
+        for start in (1, 9, len(whole), 1000):
+            assert equal(list(source.batches(1, start)), whole[start:])
+
+    def test_more_streams_than_tokens(self) -> None:
+        (batch,) = StreamBatches(corpus_of([[3], [4]]), VOCABULARY, 100, 5).batches(0)
+        assert batch.targets.tolist() == [[3], [EOS], [4], [EOS]]
+        assert batch.inputs.tolist() == [[BOS], [3], [BOS], [4]]
