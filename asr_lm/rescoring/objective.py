@@ -52,7 +52,7 @@ class Objective:
         known = np.flatnonzero(table.referenced)
         words = int(table.reference_words[known].sum())
         if not words:
-            raise InputError("no references to tune on: a development list needs them")
+            raise InputError("no reference with a word to tune on: a development list needs references")
         errors = table.errors.sum(1).astype(np.float64)
         lowest = np.minimum.reduceat(errors, table.lists.starts)
         telling = known[(lowest < np.maximum.reduceat(errors, table.lists.starts))[known]]

@@ -50,7 +50,7 @@ def test_lists_without_a_choice_keep_their_errors(build) -> None:
 
 def test_no_reference_is_refused(build) -> None:
     table = build([1], [[0.0]], [0], reference_words=[-1])
-    with pytest.raises(InputError, match="no references to tune on"):
+    with pytest.raises(InputError, match="no reference with a word to tune on"):
         Objective.of(table, table.names)
 
 
