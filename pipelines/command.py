@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
+import re
 import sys
-from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from asr_lm.errors import InputError
 
@@ -22,20 +25,92 @@ _TORCH_ADVICE = (
     "torch and torchaudio must be of one build: install both with "
     "`pip install 'torch>=2.11,<2.12' 'torchaudio>=2.11,<2.12'`, or run `make install`"
 )
+_FRAME = "╭╮╰╯│┃|─━ "
+_RULE = re.compile(r"[─━-]{3,}")
+_HELP = re.compile(r"python -m \S.*? --help")
+_SUGGESTED = re.compile(r"Perhaps you meant:\s*(--[\w-]+)")
 
 
 def parse(arguments: type[Arguments], prog: str, description: str) -> Arguments:
-    """The command line as a dataclass; a wrong one ends the program with exit code 2."""
+    """The command line as a dataclass.
+
+    Raises:
+        InputError: a wrong command line.
+    """
     import tyro
 
-    return tyro.cli(arguments, prog=f"python -m pipelines.{prog}", description=description)
+    prog = f"python -m pipelines.{prog}"
+    return _in_one_line(lambda: tyro.cli(arguments, prog=prog, description=description))
+
+
+def parse_one_of(choices: dict[str, Callable[..., Any]], prog: str, description: str) -> Any:
+    """The command line as one of several dataclasses, chosen by its first word; raises as :func:`parse`."""
+    import tyro
+
+    prog = f"python -m pipelines.{prog}"
+    subcommands = tyro.extras.subcommand_cli_from_dict
+    return _in_one_line(lambda: subcommands(choices, prog=prog, description=description))
+
+
+def _in_one_line(read: Callable[[], Arguments]) -> Arguments:
+    """What ``read`` gives; what tyro would print in a box becomes the message of an error."""
+    complaint = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(complaint):
+            return read()
+    except SystemExit as error:
+        if error.code in (None, 0):
+            raise
+        raise InputError(_unboxed(complaint.getvalue())) from None
+
+
+def _unboxed(box: str) -> str:
+    """The message of tyro's box: the first paragraph after the title, and where help is."""
+    lines = [line.strip(_FRAME) for line in re.sub(r"\x1b\[[\d;]*m", "", box).splitlines()]
+    paragraphs: list[list[str]] = [[]]
+    for line in lines[1:]:
+        if _RULE.fullmatch(line) or not line:
+            paragraphs.append([])
+        else:
+            paragraphs[-1].append(line)
+    first = next((paragraph for paragraph in paragraphs if paragraph), lines)
+    options = [line for line in first if line.startswith("--")]
+    message = f"{first[0]} {', '.join(options)}" if options else " ".join(first)
+    everything = " ".join(lines)
+    suggested, help_command = _SUGGESTED.search(everything), _HELP.search(everything)
+    message += f"; perhaps you meant {suggested[1]}" if suggested else ""
+    return f"{message} (see {help_command[0]})" if help_command else message
+
+
+def check_outputs(paths: Iterable[str | Path | None]) -> None:
+    """Refuse outputs that cannot be written, before hours of work go into them; None and ``-`` are left out.
+
+    Raises:
+        InputError: a folder is missing or cannot be written, a folder stands where a file should, or two outputs go to
+            one file.
+    """
+    wanted = [Path(path) for path in paths if path is not None and str(path) != "-"]
+    for path in wanted:
+        if path.is_dir():
+            raise InputError("is a folder, a file was expected", file=path)
+        if not path.parent.is_dir():
+            raise InputError(f"cannot be written: there is no folder {path.parent}", file=path)
+        if not os.access(path if path.exists() and not path.is_file() else path.parent, os.W_OK):
+            raise InputError("cannot be written: no permission", file=path)
+    places = [os.path.realpath(path) for path in wanted if not path.exists() or path.is_file()]
+    for path in wanted:
+        if places.count(os.path.realpath(path)) > 1:
+            raise InputError("two outputs would go to this file", file=path)
 
 
 def run(main: Callable[[], None]) -> None:
     """Run a command; bad input prints one message and exits with 2, Ctrl-C exits with 130."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # Not every terminal can write every hypothesis.
+            stream.reconfigure(errors="backslashreplace")
     try:
-        with contextlib.suppress(BrokenPipeError):
-            main()
+        main()
         sys.stdout.flush()
     except InputError as error:
         sys.exit(_failed(str(error)))
@@ -43,15 +118,29 @@ def run(main: Callable[[], None]) -> None:
         print("\ninterrupted; nothing half written is left behind", file=sys.stderr)
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
     except (ImportError, OSError) as error:
-        if "torch" not in str(error) and "libc10" not in str(error):
-            raise
-        sys.exit(_failed(f"{error}; {_TORCH_ADVICE}"))
+        sys.exit(_failed(_outside_trouble(error)))
+
+
+def _outside_trouble(error: ImportError | OSError) -> str:
+    """What to say of a library that does not load, of a full disk and the like."""
+    if "torch" in str(error) or "libc10" in str(error):
+        return f"{error}; {_TORCH_ADVICE}"
+    if isinstance(error, ImportError):
+        return f"{error}; install asr_lm again, with what it depends on"
+    _discard_output()
+    return f"{error.filename or 'the output'}: {error.strerror or error}"
+
+
+def _discard_output() -> None:
+    """Let what waits to be written to standard output go nowhere: the interpreter would try again when it ends."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _failed(message: str) -> int:
-    print(f"error: {message}", file=sys.stderr)
+    print("error:", " ".join(message.split()), file=sys.stderr)
     return BAD_INPUT
 
 

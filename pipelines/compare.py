@@ -60,7 +60,7 @@ def _develop(arguments: Arguments, models: list[RescoringModel]) -> Development:
             known,
             models,
             systems_for_comparison(models),
-            decision=arguments.decision,
+            decision=arguments.decision or "best",
             measuring=lists.measuring(arguments),
             signs=lists.signs(arguments),
             report=report,

@@ -25,8 +25,9 @@ class Common:
     lm: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
     """Language model: a trained folder, an ARPA or KenLM file, or "default" (the packaged one); NAME=PATH names its
     column. May be given several times."""
-    decision: Literal["best", "mbr"] = "best"
-    """Take the hypothesis with the best total, or that with the fewest expected errors (minimum Bayes risk)."""
+    decision: Literal["best", "mbr"] | None = None
+    """Take the hypothesis with the best total, or that with the fewest expected errors (minimum Bayes risk); by default
+    what --weights say, else the best."""
     subtract: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
     """Name of a model that may only count against a hypothesis."""
     format: str | None = None

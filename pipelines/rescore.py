@@ -74,6 +74,8 @@ def _check(arguments: Arguments) -> None:
         raise InputError("expected at least one list", field="--nbest")
     if arguments.dev and arguments.weights:
         raise InputError("give either --dev (tune here) or --weights (tuned before), not both")
+    if arguments.decision == "mbr" and not (arguments.dev or arguments.weights):
+        raise InputError("mbr needs posteriors, whose scale is tuned: give --dev or --weights", field="--decision")
     if arguments.save_weights and not arguments.dev:
         raise InputError("there is nothing to save without --dev", field="--save-weights")
     if len(arguments.nbest) > 1 and arguments.out and not Path(arguments.out).is_dir():
@@ -92,7 +94,7 @@ def _weights(
     if arguments.weights:
         weights = Weights.load(arguments.weights)
         _warn_of_other_models(weights, models)
-        return None, {RESCORED: weights}
+        return None, {RESCORED: weights.replaced(decision=arguments.decision or weights.decision)}
     if not arguments.dev:
         return None, None
     known = [utterance for path in arguments.dev for utterance in lists.utterances(arguments, path)]
@@ -101,7 +103,7 @@ def _weights(
             known,
             models,
             systems_for_rescore(models),
-            decision=arguments.decision,
+            decision=arguments.decision or "best",
             measuring=lists.measuring(arguments),
             signs=lists.signs(arguments),
             report=report,

@@ -13,7 +13,7 @@ import tyro
 
 from asr_lm.lm.folder import fold_folder
 from asr_lm.lm.options import Fold, TextOptions, TrainingOptions
-from pipelines.command import console, run
+from pipelines.command import console, parse_one_of, run
 from pipelines.display import training_progress
 
 DESCRIPTION = """Train a language model on text, one sentence a line, into a folder.
@@ -91,7 +91,7 @@ MODELS: dict[str, Callable[..., Any]] = {"ngram": Ngram, "lstm": Lstm}
 
 def main() -> None:
     """Run the command."""
-    arguments = tyro.extras.subcommand_cli_from_dict(MODELS, prog="python -m pipelines.train", description=DESCRIPTION)
+    arguments = parse_one_of(MODELS, "train", DESCRIPTION)
     from asr_lm.errors import InputError
 
     if not arguments.text:
