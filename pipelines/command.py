@@ -27,7 +27,7 @@ _TORCH_ADVICE = (
 )
 _FRAME = "╭╮╰╯│┃|─━ "
 _RULE = re.compile(r"[─━-]{3,}")
-_HELP = re.compile(r"python -m \S.*? --help")
+_HELP = re.compile(r"python -m [\w.]+( \w+)? --help")
 _SUGGESTED = re.compile(r"Perhaps you meant:\s*(--[\w-]+)")
 
 
