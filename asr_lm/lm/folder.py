@@ -11,6 +11,7 @@ from typing import Any
 
 from asr_lm.errors import InputError
 from asr_lm.files import write_text
+from asr_lm.text.normalizer import get_normalizer
 from asr_lm.text.vocabulary import PIECES_FILE, WORDS_FILE
 
 CONFIG_FILE = "config.json"
@@ -56,6 +57,10 @@ def read_config(folder: Path) -> dict[str, Any]:
     for name in ("family", "normalizer"):
         if not isinstance(config.get(name), str):
             raise InputError("damaged model folder: text expected", file=path, field=name)
+    try:
+        get_normalizer(config["normalizer"])
+    except InputError as error:
+        raise InputError(error.message, file=path, field="normalizer") from None
     return config
 
 

@@ -60,10 +60,14 @@ def load_neural(folder: Path, device: str = "cpu") -> NeuralLanguageModel:
             f"unknown model family {config['family']!r}; expected one of {known}", file=folder / CONFIG_FILE
         )
     config_class, network_class = families[config["family"]]
-    network: Any = network_class(_sizes(config_class, config.get("network"), folder))
+    sizes = _sizes(config_class, config.get("network"), folder)
     vocabulary = load_vocabulary(folder)
-    if vocabulary.fingerprint() != config.get("vocabulary_fingerprint"):
+    if vocabulary.fingerprint() != config.get("vocabulary_fingerprint") or vocabulary.size != sizes.vocabulary_size:
         raise InputError("damaged model folder: the vocabulary is not the one of the model", file=folder)
+    try:
+        network: Any = network_class(sizes)
+    except (RuntimeError, MemoryError) as error:
+        raise InputError(f"the network cannot be made: {error}", file=folder / CONFIG_FILE, field="network") from None
     read_weights(folder / WEIGHTS_FILE, network)
     return NeuralLanguageModel(config["family"], network.to(resolve_device(device)), vocabulary, config["normalizer"])
 
@@ -94,5 +98,6 @@ def _sizes(config_class: type[NetworkConfig], found: Any, folder: Path) -> Any:
         raise InputError(f"damaged model folder: expected {names}", file=folder / CONFIG_FILE, field="network")
     try:
         return config_class(**found)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"damaged model folder: {error}", file=folder / CONFIG_FILE, field="network") from None
+    except InputError as error:
+        field = ".".join(filter(None, ("network", error.field)))
+        raise InputError(f"damaged model folder: {error.message}", file=folder / CONFIG_FILE, field=field) from None

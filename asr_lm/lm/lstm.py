@@ -33,6 +33,9 @@ class LstmConfig(NetworkConfig):
         layers: number of LSTM layers.
         dropout: share of the non-recurrent connections dropped in training.
         tied: use the embedding as output weights; needs ``embedding == hidden``.
+
+    Raises:
+        InputError: sizes that make no network.
     """
 
     embedding: int = 512
@@ -42,6 +45,9 @@ class LstmConfig(NetworkConfig):
     tied: bool = True
 
     def __post_init__(self) -> None:
+        super().__post_init__()
+        if not (isinstance(self.dropout, int | float) and 0 <= self.dropout < 1):
+            raise InputError(f"expected a share from 0 to less than 1, not {self.dropout!r}", field="dropout")
         if self.tied and self.embedding != self.hidden:
             raise InputError(
                 f"tied embeddings need as many units as the embedding is wide, not {self.hidden} and {self.embedding}"

@@ -6,7 +6,7 @@ import hashlib
 import platform
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from asr_lm import __version__
 from asr_lm.errors import InputError
 from asr_lm.files import atomic_write
-from asr_lm.hypotheses.prefix_tree import PrefixTree
+from asr_lm.hypotheses.prefix_tree import PrefixTree, split_by_nodes
 from asr_lm.lm.causal import CausalModel
 from asr_lm.lm.folder import begin, write_config
 from asr_lm.lm.output import SoftmaxOutput
@@ -35,9 +35,21 @@ State = tuple[Tensor, ...]
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """Sizes every network has."""
+    """Sizes every network has.
+
+    Raises:
+        InputError: a whole number that is none or not above 0, a switch that is neither true nor false.
+    """
 
     vocabulary_size: int
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.type == "int" and not (type(value) is int and value > 0):
+                raise InputError(f"expected a whole number above 0, not {value!r}", field=field.name)
+            if field.type == "bool" and not isinstance(value, bool):
+                raise InputError(f"expected true or false, not {value!r}", field=field.name)
 
 
 class Network(nn.Module):
@@ -170,6 +182,7 @@ class NeuralLanguageModel(CausalModel):
         self.network = network
         self.vocabulary = vocabulary
         self.normalizer = normalizer
+        self._most_nodes: int | None = None
 
     @torch.inference_mode()
     def node_log_probs(self, tree: PrefixTree) -> LogProbs:
@@ -177,17 +190,29 @@ class NeuralLanguageModel(CausalModel):
         return self.network.node_log_probs(tree).double().cpu().numpy()
 
     def _score_group(self, sentences: Sequence[Tokens], group: list[int]) -> list[tuple[int, LogProbs]]:
-        """As in the base class; when the GPU's memory is not enough, both halves of the group, one after the other."""
+        """As in the base class; where the GPU's memory is not enough, half the budget, for the rest of the run too."""
+        parts = self._within_memory(sentences, group)
+        if len(parts) > 1:
+            return [scored for part in parts for scored in self._score_group(sentences, part)]
         try:
             return super()._score_group(sentences, group)
         except torch.OutOfMemoryError:
-            if len(group) == 1:
-                raise InputError(
-                    f"a sentence of {len(sentences[group[0]])} tokens does not fit into the GPU's memory"
-                ) from None
+            pass  # the exception holds the tensors that did not fit until this block is left
+        self._halve_budget([sentences[index] for index in group])
+        return self._score_group(sentences, group)
+
+    def _within_memory(self, sentences: Sequence[Tokens], group: list[int]) -> list[list[int]]:
+        """The group, cut where the GPU's memory was found too small for so many nodes."""
+        if self._most_nodes is None:
+            return [group]
+        parts = split_by_nodes([sentences[index] for index in group], self._most_nodes)
+        return [[group[position] for position in part] for part in parts]
+
+    def _halve_budget(self, sentences: Sequence[Tokens]) -> None:
+        if len(sentences) == 1:
+            raise InputError(f"a sentence of {len(sentences[0])} tokens does not fit into the GPU's memory")
+        self._most_nodes = max(1, len(PrefixTree.build(sentences, self.vocabulary.bos_id)) // 2)
         torch.cuda.empty_cache()
-        half = len(group) // 2
-        return self._score_group(sentences, group[:half]) + self._score_group(sentences, group[half:])
 
     def stream(self) -> TextStream:
         """A reader of consecutive sentences that carries the network's state from one to the next.
