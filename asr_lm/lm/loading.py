@@ -52,7 +52,7 @@ def load_neural(folder: Path, device: str = "cpu") -> NeuralLanguageModel:
     """
     from asr_lm.lm.neural import WEIGHTS_FILE, NeuralLanguageModel, read_weights
 
-    config = read_config(folder)
+    config, device = read_config(folder), resolve_device(device)
     families = network_families()
     if config["family"] not in families:
         known = ", ".join(["ngram", *families])
@@ -69,7 +69,7 @@ def load_neural(folder: Path, device: str = "cpu") -> NeuralLanguageModel:
     except (RuntimeError, MemoryError) as error:
         raise InputError(f"the network cannot be made: {error}", file=folder / CONFIG_FILE, field="network") from None
     read_weights(folder / WEIGHTS_FILE, network)
-    return NeuralLanguageModel(config["family"], network.to(resolve_device(device)), vocabulary, config["normalizer"])
+    return NeuralLanguageModel(config["family"], network.to(device), vocabulary, config["normalizer"])
 
 
 def resolve_device(name: str) -> str:
