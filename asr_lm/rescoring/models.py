@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from asr_lm.errors import InputError
+from asr_lm.evaluation.comparison import ROLES
 from asr_lm.evaluation.word_errors import Unit
 from asr_lm.hypotheses.utterance import Utterance
 from asr_lm.lm.folder import SENTENCES_FILE, fold_folders
 from asr_lm.lm.loading import load
 from asr_lm.lm.protocol import LanguageModel
-from asr_lm.rescoring.default_model import DEFAULT, default_folder
-from asr_lm.rescoring.features import FeatureTable
+from asr_lm.rescoring.default_model import DEFAULT, FIRST_PASS_TOTAL, default_folder
+from asr_lm.rescoring.features import CHARACTERS, RANK, WORDS, FeatureTable
 from asr_lm.rescoring.jackknife import unseen_by
 from asr_lm.rescoring.scoring import ScoreCache, Scorer, Scores
+from asr_lm.rescoring.vocabulary_fit import VocabularyFit, Warn
 from asr_lm.text.normalizer import get_normalizer
 from asr_lm.text.sentence_hashes import SentenceHashes
 
-UNKNOWN_ERROR = 0.20
-"""Share of unknown words above which a closed vocabulary does not fit the list."""
-UNKNOWN_WARNING = 0.03
+COLUMNS = (RANK, WORDS, CHARACTERS)
+"""Columns that every table has."""
 
-Warn = Callable[[str], None]
+TAKEN = (*COLUMNS, FIRST_PASS_TOTAL, *ROLES)
+"""Names that mean something else in a feature table or in a result."""
 
 
 @dataclass
@@ -75,6 +77,8 @@ class RescoringModel:
             if (hashes := _hashes(folder)) is None:
                 raise InputError(f"the jackknife model has no {SENTENCES_FILE}", file=folder)
             folds.append((folder, hashes))
+        if folds and seen is None:
+            raise InputError(f"the model has jackknife models, but no {SENTENCES_FILE}", file=path)
         scorer = Scorer(load(path, device), cache, budget)
         return cls(name, path, scorer, seen, folds, device, cache, budget)
 
@@ -107,6 +111,8 @@ def _name_and_path(specification: str) -> tuple[str, Path]:
     name, equals, path = specification.partition("=")
     if not equals or "/" in name:
         name, path = "", specification
+    if not path:
+        raise InputError("no path; expected a trained folder, an ARPA or a KenLM file", field="--lm")
     if path == DEFAULT:
         return name or DEFAULT, default_folder()
     stem = Path(path).resolve().name
@@ -138,13 +144,19 @@ def open_models(
     """Open several models; their names must differ.
 
     Raises:
-        InputError: as :meth:`RescoringModel.open`, or two models of one name.
+        InputError: as :meth:`RescoringModel.open`; two models of one name; a name that means something else.
     """
+    if budget is not None and budget < 1:
+        raise InputError(f"expected a number of nodes above 0, not {budget}", field="--budget")
     models = [RescoringModel.open(spec, device=device, cache=cache, budget=budget) for spec in specifications]
     names = [model.name for model in models]
-    for name in names:
+    for name, specification in zip(names, specifications, strict=True):
         if names.count(name) > 1:
             raise InputError(f"two models are called {name!r}; name them with --lm NAME=PATH")
+        if name in TAKEN:
+            raise InputError(
+                f"no model can be called {name!r}; name it with --lm NAME=PATH", field="--lm", file=specification
+            )
     return models
 
 
@@ -157,6 +169,7 @@ def feature_table(
     wer_normalizer: str = "as-is",
     report: Callable[[str, int], None] = lambda name, hypotheses: None,
     warn: Warn = lambda message: None,
+    fit: VocabularyFit | None = None,
 ) -> FeatureTable:
     """Score utterances with every model and put all features side by side.
 
@@ -168,10 +181,14 @@ def feature_table(
         wer_normalizer: name of the normaliser applied before errors are counted.
         report: told of scored hypotheses, by model name.
         warn: told of vocabularies that fit badly.
+        fit: what is known of the vocabularies from earlier shards of the list; None for the first, or only, one.
 
     Raises:
-        InputError: a closed vocabulary does not fit, or a model is named like a first-pass score.
+        InputError: a closed vocabulary does not fit, or a first-pass score is named like a model or another column.
     """
+    check_score_names(utterances, models)
+    fit = fit or VocabularyFit(warn)
+    texts = [hypothesis.text for utterance in utterances for hypothesis in utterance.hypotheses]
     columns, unknown = {}, {}
     for model in models:
 
@@ -180,40 +197,29 @@ def feature_table(
 
         score = model.score_unseen if development else model.scorer.score_list
         scores = score(utterances, progress)
+        fit.add(model.name, model.model, texts, int(scores.unknown.sum()))
         columns[model.name] = scores.log_prob
         if not model.model.vocabulary.is_open:
-            _check_vocabulary(model, utterances, scores, warn)
             unknown[model.name] = scores.unknown
-    first_pass = utterances[0].hypotheses[0].scores
-    if taken := [name for name in columns if name in first_pass]:
-        raise InputError(f"a first-pass score is called {taken[0]!r} too; name the model with --lm NAME={taken[0]}")
     normalizer = None if wer_normalizer == "as-is" else get_normalizer(wer_normalizer)
     return FeatureTable.from_utterances(utterances, columns, unknown, unit=unit, wer_normalizer=normalizer)
 
 
-def _check_vocabulary(model: RescoringModel, utterances: Sequence[Utterance], scores: Scores, warn: Warn) -> None:
-    texts = [hypothesis.text for utterance in utterances for hypothesis in utterance.hypotheses]
-    normalize = get_normalizer(model.model.normalizer)
-    words = sum(normalize(text).count(" ") + bool(text.strip()) for text in texts)
-    share = float(scores.unknown.sum()) / max(words, 1)
-    if share <= UNKNOWN_WARNING:
-        return
-    examples = _unknown_examples(model.model, (normalize(text) for text in texts))
-    message = f"{100 * share:.1f} % of the hypotheses' words are unknown to the model {model.name!r}, as {examples}"
-    if share > UNKNOWN_ERROR:
+def check_score_names(utterances: Sequence[Utterance], models: Sequence[RescoringModel]) -> None:
+    """Refuse first-pass scores that are called like a model or another column.
+
+    Raises:
+        InputError: there is one.
+    """
+    names = utterances[0].hypotheses[0].scores if utterances else {}
+    for model in models:
+        if model.name in names:
+            raise InputError(
+                f"a first-pass score is called {model.name!r} too; name the model otherwise, with --lm NAME=PATH"
+            )
+    if taken := [name for name in names if name in COLUMNS]:
         raise InputError(
-            f"{message}; its vocabulary does not fit this list (at most {100 * UNKNOWN_ERROR:.0f} % are accepted): "
-            f"train it on text like the list's, or with another normaliser than {model.model.normalizer!r}"
+            f"a first-pass score is called {taken[0]!r}, as is a feature of every list; rename it there",
+            utterance=utterances[0].id,
+            field=f"hypotheses[0].scores.{taken[0]}",
         )
-    warn(message)
-
-
-def _unknown_examples(model: LanguageModel, texts: Iterable[str]) -> str:
-    examples: dict[str, None] = {}
-    for text in texts:
-        for word in text.split():
-            if model.vocabulary.unknown_words(word):
-                examples[word] = None
-        if len(examples) >= 5:
-            break
-    return ", ".join(repr(word) for word in list(examples)[:5])

@@ -6,8 +6,11 @@ remembers what the evaluation needs.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+
+import msgspec
 
 from asr_lm.errors import InputError
 from asr_lm.evaluation.comparison import FIRST_PASS, ORACLE, RESCORED, RETUNED, Comparison, Resampled, compare
@@ -16,13 +19,17 @@ from asr_lm.hypotheses.utterance import Hypothesis, Utterance
 from asr_lm.rescoring.decision import Decisions, apply, tune_decision
 from asr_lm.rescoring.default_model import FIRST_PASS_TOTAL, ScoreKind, default_weights, first_pass_total, score_kind
 from asr_lm.rescoring.features import UNKNOWN, Column, FeatureTable
-from asr_lm.rescoring.models import RescoringModel, Warn, feature_table
+from asr_lm.rescoring.models import RescoringModel, check_score_names, feature_table
 from asr_lm.rescoring.scoring import shards
 from asr_lm.rescoring.tuning import FOLDS, CrossValidation, cross_validate, tune
+from asr_lm.rescoring.vocabulary_fit import VocabularyFit, Warn
 from asr_lm.rescoring.weights import DecisionRule, Weights
 from asr_lm.text.sentence_hashes import SentenceHashes
 
 Report = Callable[[str, int], None]
+
+DEVELOPMENT = "development list"
+"""What the fingerprint of the list that weights were tuned on is called in their file."""
 
 OVERLAP_WARNING = 0.01
 """Share of overlapping utterances above which the figures without them are given, too."""
@@ -51,15 +58,24 @@ class Development:
         weights: by name of the system, the re-tuned first pass among them.
         cross_validation: of the last system; None when there are too few recordings for folds.
         references: fingerprint of the list's references.
-        ids: of its utterances.
+        said: id and reference of each utterance, by which it is known again.
         overlaps: share of the references in the training text of each model.
     """
 
     weights: dict[str, Weights]
     cross_validation: CrossValidation | None
     references: SentenceHashes
-    ids: frozenset[str]
+    said: frozenset[tuple[str, str]]
     overlaps: dict[str, float]
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of :attr:`said`."""
+        return _fingerprint(self.said)
+
+
+def _fingerprint(said: Iterable[tuple[str, str]]) -> str:
+    return hashlib.blake2b(msgspec.json.encode(sorted(said)), digest_size=16).hexdigest()
 
 
 def develop(
@@ -85,12 +101,15 @@ def develop(
         report, warn: see :func:`asr_lm.rescoring.models.feature_table`.
 
     Raises:
-        InputError: no reference, or as scoring and tuning raise it.
+        InputError: no reference, a sign for something that is neither a model nor a first-pass score, or as scoring
+            and tuning raise it.
     """
     measuring = measuring or Measuring()
     known = [utterance for utterance in utterances if utterance.reference is not None]
     if not known:
         raise InputError("no utterance of the development list has a reference, so no weights can be found")
+    check_score_names(known, models)
+    _check_signs(signs or {}, known[0], models)
     table = feature_table(
         known,
         models,
@@ -110,9 +129,15 @@ def develop(
         weights,
         cross_validation,
         SentenceHashes.from_sentences(utterance.reference or "" for utterance in known),
-        frozenset(utterance.id for utterance in known),
+        frozenset((utterance.id, utterance.reference or "") for utterance in known),
         {model.name: model.overlap(known) for model in models},
     )
+
+
+def _check_signs(signs: dict[str, int], utterance: Utterance, models: Sequence[RescoringModel]) -> None:
+    scores = [*(model.name for model in models), *utterance.hypotheses[0].scores]
+    if stray := [name for name in signs if name not in scores]:
+        raise InputError(f"no model and no first-pass score is called {stray[0]!r}; there are {', '.join(scores)}")
 
 
 def features_of(table: FeatureTable, members: Sequence[str]) -> tuple[str, ...]:
@@ -178,10 +203,11 @@ class SecondPass:
 
     def rescore(self, utterances: Iterable[Utterance]) -> Iterator[Utterance]:
         """The utterances with their hypotheses reordered, scores extended and ``total`` added, as they are ready."""
+        fit = VocabularyFit(self._warn)
         for shard in shards(utterances):
             if self.weights is None:
                 self._take_default_weights(shard)
-            table = self._table(shard)
+            table = self._table(shard, fit)
             assert self.weights is not None
             decisions = {name: apply(weights, table) for name, weights in self.weights.items()}
             self._remember(shard, table, decisions)
@@ -192,14 +218,14 @@ class SecondPass:
         closed = [UNKNOWN + model.name for model in self._models if not model.model.vocabulary.is_open]
         self.weights = {RESCORED: default_weights(self.kind, [model.name for model in self._models], closed)}
 
-    def _table(self, shard: Sequence[Utterance]) -> FeatureTable:
+    def _table(self, shard: Sequence[Utterance], fit: VocabularyFit) -> FeatureTable:
         table = feature_table(
             shard,
             self._models,
             unit=self._measuring.unit,
             wer_normalizer=self._measuring.normalizer,
             report=self._report,
-            warn=self._warn,
+            fit=fit,
         )
         if self.kind is None:
             return table
@@ -234,8 +260,18 @@ class SecondPass:
         return {name: hashes.contains(references).tolist() for name, hashes in sources.items() if hashes is not None}
 
     def same_utterances(self, development: Development) -> float:
-        """Share of the utterances whose ids are those of the development list."""
-        return sum(name in development.ids for name in self._outcome.ids) / max(len(self._outcome.ids), 1)
+        """Share of the utterances with a reference whose id and reference are in the development list.
+
+        An id alone tells nothing: the utterances of many lists are simply numbered.
+        """
+        said = zip(self._outcome.ids, self._outcome.references, strict=True)
+        return sum(pair in development.said for pair in said) / max(self.references, 1)
+
+    def is_development(self, weights: Weights) -> bool:
+        """Whether the weights say that they were tuned on exactly these utterances."""
+        said = zip(self._outcome.ids, self._outcome.references, strict=True)
+        known = [(name, reference) for name, reference in said if reference is not None]
+        return bool(known) and weights.fingerprints.get(DEVELOPMENT) == _fingerprint(known)
 
     def comparison(self, without: Sequence[bool] | None = None) -> Comparison:
         """Error rates of all systems.

@@ -1,0 +1,88 @@
+"""Whether the words of a list are words to a language model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from asr_lm.errors import InputError
+from asr_lm.lm.protocol import LanguageModel
+from asr_lm.text.normalizer import Normalizer, get_normalizer
+
+UNKNOWN_ERROR = 0.20
+"""Share of unknown words above which a closed vocabulary does not fit the list."""
+
+UNKNOWN_WARNING = 0.03
+"""Share of unknown words above which it fits badly."""
+
+EXAMPLES = 5
+"""Unknown words a message shows at most."""
+
+Warn = Callable[[str], None]
+"""Told of what a reader must know although it stops nothing."""
+
+
+class VocabularyFit:
+    """How well the vocabularies of models fit a list, counted over its shards.
+
+    A word is unknown where a closed vocabulary lacks it, or where the model's normaliser leaves nothing of it (as an
+    English one does of a Chinese word).
+
+    Args:
+        warn: told of each vocabulary that fits badly, once.
+    """
+
+    def __init__(self, warn: Warn = lambda message: None) -> None:
+        self._warn = warn
+        self._words: dict[str, int] = {}
+        self._unknown: dict[str, int] = {}
+        self._warned: set[str] = set()
+
+    def add(self, name: str, model: LanguageModel, texts: Sequence[str], unknown: int) -> None:
+        """Count the words of a shard.
+
+        Args:
+            name: what messages call the model.
+            model: gives vocabulary and normaliser.
+            texts: hypotheses as the recogniser wrote them.
+            unknown: words of the normalised texts that the vocabulary lacks.
+
+        Raises:
+            InputError: so far more than :data:`UNKNOWN_ERROR` of the words are unknown to a closed vocabulary.
+        """
+        normalize = get_normalizer(model.normalizer)
+        normalized = [normalize(text) for text in texts]
+        lost = [word for pair in zip(texts, normalized, strict=True) for word in _lost_words(*pair, normalize)]
+        words = len(lost) + sum(len(text.split()) for text in normalized)
+        self._words[name] = self._words.get(name, 0) + words
+        self._unknown[name] = self._unknown.get(name, 0) + len(lost) + unknown
+        share = self._unknown[name] / max(self._words[name], 1)
+        refused = share > UNKNOWN_ERROR and not model.vocabulary.is_open
+        if share <= UNKNOWN_WARNING or (name in self._warned and not refused):
+            return
+        examples = ", ".join(map(repr, _unknown_words(model, lost, normalized)))
+        message = f"{100 * share:.1f} % of the hypotheses' words are unknown to the model {name!r}, as {examples}"
+        if refused:
+            raise InputError(
+                f"{message}; its vocabulary does not fit this list (at most {100 * UNKNOWN_ERROR:.0f} % are accepted): "
+                f"train it on text like the list's, or with another normaliser than {model.normalizer!r}"
+            )
+        self._warned.add(name)
+        self._warn(message)
+
+
+def _lost_words(text: str, normalized: str, normalize: Normalizer) -> Iterator[str]:
+    """Words with a letter or digit of which the normaliser leaves nothing."""
+    words = text.split()
+    if len(normalized.split()) < len(words):
+        yield from (word for word in words if any(map(str.isalnum, word)) and not normalize(word))
+
+
+def _unknown_words(model: LanguageModel, lost: Iterable[str], normalized: Iterable[str]) -> list[str]:
+    """A few unknown words, each once."""
+    examples = dict.fromkeys(lost)
+    for text in normalized:
+        if len(examples) >= EXAMPLES:
+            break
+        if model.vocabulary.unknown_words(text):
+            examples |= dict.fromkeys(word for word in text.split() if model.vocabulary.unknown_words(word))
+    return list(examples)[:EXAMPLES]
