@@ -7,7 +7,7 @@ import io
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -103,6 +103,18 @@ def check_outputs(paths: Iterable[str | Path | None]) -> None:
             raise InputError("two outputs would go to this file", file=path)
 
 
+@contextlib.contextmanager
+def blaming(*paths: str) -> Iterator[None]:
+    """Errors that name no file are about these."""
+    from asr_lm.files import display_name
+
+    try:
+        yield
+    except InputError as error:
+        error.file = error.file or ", ".join(map(display_name, paths))
+        raise
+
+
 def run(main: Callable[[], None]) -> None:
     """Run a command; bad input prints one message and exits with 2, Ctrl-C exits with 130."""
     for stream in (sys.stdout, sys.stderr):
@@ -136,7 +148,8 @@ def _outside_trouble(error: ImportError | OSError) -> str:
 def _discard_output() -> None:
     """Let what waits to be written to standard output go nowhere: the interpreter would try again when it ends."""
     with contextlib.suppress(OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        descriptor = sys.stdout.fileno()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
 
 
 def _failed(message: str) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from pipelines import lists
-from pipelines.command import console, parse, run
+from pipelines.command import blaming, check_outputs, console, parse, run
 from pipelines.display import scoring_progress
 
 if TYPE_CHECKING:
@@ -38,13 +38,15 @@ def main() -> None:
 
     if not arguments.dev or not arguments.test:
         raise InputError("expected --dev and --test")
-    if set(arguments.dev) & set(arguments.test):
-        raise InputError("the list reported on cannot be the one weights are tuned on", field="--dev")
+    lists.check_lists(arguments.dev, arguments.test)
+    check_outputs([arguments.json])
+    if not arguments.lm:
+        console().print(lists.NO_MODEL)
     models = lists.models(arguments, arguments.lm or (DEFAULT,))
     development = _develop(arguments, models)
     output = console(stderr=False)
     for line in lists.describe_development(development, arguments.dev):
-        output.print(line, markup=False)
+        output.print(line, markup=False, soft_wrap=True)
     records = {path: _compare(arguments, path, models, development, output) for path in arguments.test}
     if arguments.json:
         record: Any = records[arguments.test[0]] if len(records) == 1 else {"lists": records}
@@ -54,10 +56,9 @@ def main() -> None:
 def _develop(arguments: Arguments, models: list[RescoringModel]) -> Development:
     from asr_lm.rescoring.second_pass import develop, systems_for_comparison
 
-    known = [utterance for path in arguments.dev for utterance in lists.utterances(arguments, path)]
-    with scoring_progress() as report:
+    with scoring_progress() as report, blaming(*arguments.dev):
         development = develop(
-            known,
+            lists.development_utterances(arguments, arguments.dev),
             models,
             systems_for_comparison(models),
             decision=arguments.decision or "best",
@@ -75,16 +76,16 @@ def _compare(
 ) -> dict[str, Any]:
     from asr_lm.rescoring.second_pass import SecondPass
 
-    with scoring_progress() as report:
+    with scoring_progress() as report, blaming(path):
         second_pass = SecondPass(
             models, development.weights, measuring=lists.measuring(arguments), report=report, warn=lists.warn
         )
         for _ in second_pass.rescore(lists.utterances(arguments, path)):
             pass
-    lists.refuse_same_list(second_pass, development)
-    comparison = second_pass.comparison()
+        lists.refuse_same_list(second_pass, development)
+        comparison = second_pass.comparison()
     shares, without = lists.overlap_report(second_pass, development)
-    output.print(f"\n{path}", markup=False)
+    output.print(f"\n{path}", markup=False, soft_wrap=True)
     lists.print_result(output, comparison, shares, without)
     weights = {name: weights.values for name, weights in development.weights.items()}
     return lists.result_json(comparison, weights, ", ".join(arguments.dev), shares, without)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +34,9 @@ class Common:
     format: str | None = None
     """Format of the lists: canonical, mlm-scoring, hyporadise, nemo, kaldi, switchboard-ws97; recognised by default."""
     manifest: Path | None = None
-    """Manifest of NeMo's beams."""
+    """Manifest of the list reported on, where that is NeMo's beams."""
+    dev_manifest: Path | None = None
+    """Manifest of the development list, where that is NeMo's beams."""
     beam_size: int | None = None
     """Lines an utterance in NeMo's beams."""
     unit: Literal["word", "character"] = "word"
@@ -55,10 +58,47 @@ class Common:
 
 
 def utterances(arguments: Common, path: str) -> Iterator[Utterance]:
-    """The utterances of one list."""
+    """The utterances of a list that is reported on."""
     from asr_lm.hypotheses.reading import read_nbest
 
     return read_nbest(path, arguments.format, manifest=arguments.manifest, beam_size=arguments.beam_size)
+
+
+def development_utterances(arguments: Common, paths: Sequence[str]) -> list[Utterance]:
+    """The utterances of the development lists, one list after another."""
+    from asr_lm.hypotheses.reading import read_nbest
+
+    manifest = arguments.dev_manifest
+    beam_size = arguments.beam_size if manifest else None
+    return [
+        utterance
+        for path in paths
+        for utterance in read_nbest(path, arguments.format, manifest=manifest, beam_size=beam_size)
+    ]
+
+
+def check_lists(development: Sequence[str], reported: Sequence[str]) -> None:
+    """Refuse a file that is given twice.
+
+    Raises:
+        InputError: there is one.
+    """
+    from asr_lm.errors import InputError
+
+    if "" in (*development, *reported):
+        raise InputError("the name of a list is empty")
+    places = [_place(path) for path in reported]
+    for path in development:
+        if _place(path) in places:
+            message = "the list reported on cannot be the one weights are tuned on"
+            raise InputError(message, file=path, field="--dev")
+    for path, place in zip(reported, places, strict=True):
+        if places.count(place) > 1:
+            raise InputError("this list is given twice", file=path)
+
+
+def _place(path: str) -> str:
+    return path if path == "-" else os.path.realpath(path)
 
 
 def models(arguments: Common, specifications: Sequence[str]) -> list[RescoringModel]:
@@ -86,10 +126,12 @@ def warn(message: str) -> None:
     """Print a warning once."""
     if message not in _WARNED:
         _WARNED.add(message)
-        console().print(f"warning: {message}", style="yellow", markup=False)
+        console().print(f"warning: {message}", style="yellow", markup=False, soft_wrap=True)
 
 
 _WARNED: set[str] = set()
+
+NO_MODEL = "no --lm given: using the packaged general-English model"
 
 
 def describe_development(development: Development, paths: Sequence[str]) -> list[str]:
@@ -123,22 +165,25 @@ def check_honesty(development: Development, models: Sequence[RescoringModel]) ->
             )
 
 
-def refuse_same_list(second_pass: SecondPass, development: Development) -> None:
+def refuse_same_list(second_pass: SecondPass, development: Development | None) -> None:
     """Weights are never reported on the list they were tuned on.
 
     Raises:
-        InputError: most of the list is the development list.
+        InputError: most of the list is the development list, or all of it the one that the weights name.
     """
     from asr_lm.errors import InputError
+    from asr_lm.rescoring.second_pass import OVERLAP_WARNING
 
+    never = "weights are never reported on the list they were tuned on"
+    if development is None:
+        if any(map(second_pass.is_development, (second_pass.weights or {}).values())):
+            raise InputError(f"{never}, and this is that of --weights")
+        return
     share = second_pass.same_utterances(development)
     if share > 0.5:
-        raise InputError(
-            f"{100 * share:.0f} % of the utterances are those of the development list: weights are never reported on "
-            "the list they were tuned on; give another --dev"
-        )
-    if share > 0.01:
-        warn(f"{100 * share:.1f} % of the utterances have ids of the development list")
+        raise InputError(f"{100 * share:.0f} % of the utterances are in the development list: {never}", field="--dev")
+    if share > OVERLAP_WARNING:
+        warn(f"{100 * share:.1f} % of the utterances are in the development list, too, with id and reference")
 
 
 def overlap_report(second_pass: SecondPass, development: Development | None) -> tuple[dict[str, float], Any]:
@@ -148,6 +193,9 @@ def overlap_report(second_pass: SecondPass, development: Development | None) -> 
     overlaps = second_pass.overlaps(development)
     count = max(second_pass.references, 1)
     shares = {name: sum(flags) / count for name, flags in overlaps.items()}
+    for name, share in shares.items():
+        if share > OVERLAP_WARNING:
+            warn(f"{100 * share:.1f} % of the references are in the {name}; figures without them are given, too")
     if not any(share > OVERLAP_WARNING for share in shares.values()):
         return shares, None
     overlapping = [any(flags) for flags in zip(*overlaps.values(), strict=True)]
@@ -165,7 +213,7 @@ def print_result(output: Any, comparison: Comparison, shares: dict[str, float], 
         output.print(changes_table(comparison.changes, 8))
     for name, share in shares.items():
         if share:
-            output.print(f"{100 * share:.1f} % of the references are in the {name}")
+            output.print(f"{100 * share:.1f} % of the references are in the {name}", markup=False, soft_wrap=True)
     if without is not None:
         output.print(f"\nwithout overlapping utterances ({without.with_reference} left):")
         output.print(rates_table(without))

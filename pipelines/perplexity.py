@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from pipelines.command import console, parse, run
+from pipelines.command import blaming, check_outputs, console, parse, run
 
 DESCRIPTION = """Perplexity of language models on a text, one sentence a line.
 
@@ -22,7 +22,7 @@ class Arguments:
     """Options of ``perplexity``."""
 
     lm: Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
-    """Trained folder, ARPA or KenLM file; may be given several times."""
+    """Trained folder, ARPA or KenLM file, or "default" (the packaged one); may be given several times."""
     text: tuple[Path, ...]
     """Text files, one sentence a line (.gz, .zst, - for standard input)."""
     context: Literal["sentence", "stream"] = "sentence"
@@ -40,12 +40,17 @@ def main() -> None:
     from asr_lm.evaluation.perplexity import measure
     from asr_lm.files import iterate_text, write_text
     from asr_lm.lm import load
+    from asr_lm.rescoring.default_model import DEFAULT, default_folder
 
     if not arguments.lm:
         raise InputError("expected at least one model", field="--lm")
-    models = [load(path, arguments.device) for path in arguments.lm]
+    if not arguments.text:
+        raise InputError("expected at least one file", field="--text")
+    check_outputs([arguments.json])
+    models = [load(default_folder() if path == DEFAULT else path, arguments.device) for path in arguments.lm]
     lines = (line for path in arguments.text for _, line in iterate_text(path))
-    results = measure(models, lines, carry_state=arguments.context == "stream")
+    with blaming(*map(str, arguments.text)):
+        results = measure(models, lines, carry_state=arguments.context == "stream")
     console(stderr=False).print(_table(arguments.lm, models, results))
     if arguments.json:
         records = [{"lm": name, **result.to_json()} for name, result in zip(arguments.lm, results, strict=True)]
@@ -53,6 +58,7 @@ def main() -> None:
 
 
 def _table(names: tuple[str, ...], models: list[Any], results: list[Any]) -> Any:
+    from rich.markup import escape
     from rich.table import Table
 
     first = results[0]
@@ -66,7 +72,7 @@ def _table(names: tuple[str, ...], models: list[Any], results: list[Any]) -> Any
         table.add_column(heading, justify="right")
     for name, model, result in zip(names, models, results, strict=True):
         figures = (result.per_token, result.per_word, result.per_compared_word, result.to_json()["oov_rate"])
-        table.add_row(name, model.family, f"{model.parameters:,}", *(f"{figure:.2f}" for figure in figures))
+        table.add_row(escape(name), model.family, f"{model.parameters:,}", *(f"{figure:.2f}" for figure in figures))
     return table
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 
 from pipelines import lists
-from pipelines.command import console, parse, run
+from pipelines.command import blaming, check_outputs, console, parse, run
 from pipelines.display import scoring_progress
 
 if TYPE_CHECKING:
@@ -40,8 +40,9 @@ class Arguments(lists.Common):
     save_weights: Path | None = None
     """Write the tuned weights here."""
     out: str | None = None
-    """Where the rescored list goes (.json, .jsonl, .trn, .ctm; .gz, .zst): by default NAME.rescored.json in the current
-    folder, standard output for standard input. A folder where there are several lists."""
+    """Where the rescored list goes (.json, .jsonl, .trn, .ctm; .gz, .zst), or the folder it goes to as
+    NAME.rescored.json (several lists need one); by default the current folder, or standard output for a list from
+    standard input."""
     score_kind: Literal["sum", "mean", "rank"] | None = None
     """What the first-pass scores are, for the default weights: log-probability of the utterance, average a token, or
     none; recognised by default."""
@@ -56,7 +57,7 @@ def main() -> None:
 
     specifications = arguments.lm or (DEFAULT,)
     if not arguments.lm:
-        console().print("no --lm given: using the packaged general-English model")
+        console().print(lists.NO_MODEL)
     models = lists.models(arguments, specifications)
     development, weights = _weights(arguments, models)
     records = {}
@@ -68,27 +69,42 @@ def main() -> None:
 
 
 def _check(arguments: Arguments) -> None:
+    """Refuse what cannot work before anything is read."""
     from asr_lm.errors import InputError
+    from asr_lm.hypotheses.writing import format_of
 
     if not arguments.nbest:
         raise InputError("expected at least one list", field="--nbest")
+    _check_tuning(arguments)
+    if len(arguments.nbest) > 1 and arguments.out is not None and not Path(arguments.out).is_dir():
+        raise InputError("several lists need an existing folder", field="--out", file=arguments.out)
+    lists.check_lists(arguments.dev, arguments.nbest)
+    outputs = [_out(arguments, path) for path in arguments.nbest]
+    for path in outputs:
+        format_of(path)
+    check_outputs([*outputs, arguments.json, arguments.save_weights])
+
+
+def _check_tuning(arguments: Arguments) -> None:
+    from asr_lm.errors import InputError
+
     if arguments.dev and arguments.weights:
         raise InputError("give either --dev (tune here) or --weights (tuned before), not both")
     if arguments.decision == "mbr" and not (arguments.dev or arguments.weights):
         raise InputError("mbr needs posteriors, whose scale is tuned: give --dev or --weights", field="--decision")
+    if arguments.score_kind and (arguments.dev or arguments.weights):
+        raise InputError("is for the default weights; leave it out with --dev or --weights", field="--score-kind")
     if arguments.save_weights and not arguments.dev:
         raise InputError("there is nothing to save without --dev", field="--save-weights")
-    if len(arguments.nbest) > 1 and arguments.out and not Path(arguments.out).is_dir():
-        raise InputError("several lists need an existing folder", field="--out", file=arguments.out)
-    if set(arguments.dev) & set(arguments.nbest):
-        raise InputError("the list reported on cannot be the one weights are tuned on", field="--dev")
+    if arguments.subtract and not arguments.dev:
+        raise InputError("bounds a weight that is tuned: give --dev", field="--subtract")
 
 
 def _weights(
     arguments: Arguments, models: list[RescoringModel]
 ) -> tuple[Development | None, dict[str, Weights] | None]:
     from asr_lm.evaluation.comparison import RESCORED
-    from asr_lm.rescoring.second_pass import develop, systems_for_rescore
+    from asr_lm.rescoring.second_pass import DEVELOPMENT, develop, systems_for_rescore
     from asr_lm.rescoring.weights import Weights
 
     if arguments.weights:
@@ -97,10 +113,9 @@ def _weights(
         return None, {RESCORED: weights.replaced(decision=arguments.decision or weights.decision)}
     if not arguments.dev:
         return None, None
-    known = [utterance for path in arguments.dev for utterance in lists.utterances(arguments, path)]
-    with scoring_progress() as report:
+    with scoring_progress() as report, blaming(*arguments.dev):
         development = develop(
-            known,
+            lists.development_utterances(arguments, arguments.dev),
             models,
             systems_for_rescore(models),
             decision=arguments.decision or "best",
@@ -112,6 +127,7 @@ def _weights(
     lists.check_honesty(development, models)
     if arguments.save_weights:
         fingerprints = {model.name: model.model.fingerprint() for model in models}
+        fingerprints[DEVELOPMENT] = development.fingerprint
         development.weights[RESCORED].replaced(fingerprints=fingerprints).save(arguments.save_weights)
     return development, development.weights
 
@@ -143,30 +159,32 @@ def _rescore(
             report=report,
             warn=lists.warn,
         )
-        rescored: Any = _checked(second_pass, lists.utterances(arguments, path), development)
+        rescored: Any = _checked(second_pass, arguments, path, development)
         # Standard output cannot be taken back: nothing goes there before all is well.
         write_nbest(out, list(rescored) if out == "-" else rescored)
     output = console(stderr=out == "-")
-    for line in _about(arguments, second_pass, development):
-        output.print(line, markup=False)
+    for line in _about(arguments, path, second_pass, development):
+        output.print(line, markup=False, soft_wrap=True)
     record = _report(output, second_pass, arguments, development)
     seconds = time.monotonic() - begin
-    output.print(f"{second_pass.utterances:,} utterances rescored in {seconds:.1f} s", end="")
-    output.print("" if out == "-" else f", written to {out}", markup=False)
+    done = f"{second_pass.utterances:,} utterances rescored in {seconds:.1f} s"
+    output.print(done if out == "-" else f"{done}, written to {out}", markup=False, soft_wrap=True)
     return record
 
 
 def _checked(
-    second_pass: SecondPass, utterances: Iterator[Utterance], development: Development | None
+    second_pass: SecondPass, arguments: Arguments, path: str, development: Development | None
 ) -> Iterator[Utterance]:
     """The rescored utterances; a list that turns out to be the development list is refused before it is written."""
-    yield from second_pass.rescore(utterances)
-    if development is not None:
+    with blaming(path):
+        yield from second_pass.rescore(lists.utterances(arguments, path))
         lists.refuse_same_list(second_pass, development)
 
 
 def _out(arguments: Arguments, path: str) -> str:
-    if arguments.out and len(arguments.nbest) == 1:
+    """Where a list goes."""
+    folder = arguments.out is None or Path(arguments.out).is_dir()
+    if arguments.out is not None and not folder:
         return arguments.out
     if path == "-":
         return "-"
@@ -176,9 +194,10 @@ def _out(arguments: Arguments, path: str) -> str:
     return str(Path(arguments.out or ".") / f"{name}.rescored.json")
 
 
-def _about(arguments: Arguments, second_pass: SecondPass, development: Development | None) -> list[str]:
+def _about(arguments: Arguments, path: str, second_pass: SecondPass, development: Development | None) -> list[str]:
+    """What a reader must know before the figures."""
     assert second_pass.weights is not None
-    lines = []
+    lines = ["", path] if len(arguments.nbest) > 1 else []
     if development is not None:
         lines += lists.describe_development(development, arguments.dev)
     elif arguments.weights:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
 
-from asr_lm.lm.folder import fold_folder
+from asr_lm.errors import InputError
+from asr_lm.lm.folder import CONFIG_FILE, fold_folder, read_config
 from asr_lm.lm.options import Fold, TextOptions, TrainingOptions
-from pipelines.command import console, parse_one_of, run
+from pipelines.command import blaming, console, parse_one_of, run
 from pipelines.display import training_progress
 
 DESCRIPTION = """Train a language model on text, one sentence a line, into a folder.
@@ -92,15 +93,57 @@ MODELS: dict[str, Callable[..., Any]] = {"ngram": Ngram, "lstm": Lstm}
 def main() -> None:
     """Run the command."""
     arguments = parse_one_of(MODELS, "train", DESCRIPTION)
-    from asr_lm.errors import InputError
+    _check(arguments)
+    train_one = _train_ngram if isinstance(arguments, Ngram) else _train_neural
+    folds = [None, *((index, arguments.jackknife) for index in range(arguments.jackknife))]
+    pending = [fold for fold in folds if not _is_trained(arguments, fold)]
+    if not pending:
+        raise InputError("holds a trained model already; choose another folder or remove it", file=arguments.out)
+    for fold in folds:
+        if fold in pending:
+            train_one(arguments, fold)
+        else:
+            _say(f"{_folder(arguments, fold)}: trained before, left as it is")
+
+
+def _check(arguments: Text) -> None:
+    """Refuse what cannot work before anything is written."""
+    from asr_lm.files import STDIN, open_binary
+    from asr_lm.lm.corpus import read_sentences
 
     if not arguments.text:
         raise InputError("expected at least one file", field="--text")
     if arguments.jackknife == 1 or arguments.jackknife < 0:
         raise InputError(f"expected 0 or at least 2 parts, not {arguments.jackknife}", field="--jackknife")
-    train_one = _train_ngram if isinstance(arguments, Ngram) else _train_neural
-    for fold in [None, *((index, arguments.jackknife) for index in range(arguments.jackknife))]:
-        train_one(arguments, fold)
+    for option, number in (("--vocabulary-size", arguments.vocabulary_size), ("--min-count", arguments.min_count)):
+        if number is not None and number < 1:
+            raise InputError(f"expected a number above 0, not {number}", field=option)
+    valid: Path | None = getattr(arguments, "valid", None)
+    for path in (*arguments.text, *filter(None, [valid])):
+        if str(path) == STDIN:
+            raise InputError("text is read more than once; give a file, not standard input", field="--text")
+        open_binary(path).close()
+    if valid and next(read_sentences([valid], arguments.normalizer), None) is None:
+        raise InputError("no sentence in the validation text", file=valid)
+
+
+def _is_trained(arguments: Text, fold: Fold | None) -> bool:
+    """Whether the model is there.
+
+    Raises:
+        InputError: there is one of another family.
+    """
+    folder = _folder(arguments, fold)
+    if not (folder / CONFIG_FILE).exists():
+        return False
+    family, wanted = read_config(folder)["family"], type(arguments).__name__.lower()
+    if family != wanted:
+        raise InputError(f"holds a model of family {family!r}, not {wanted!r}; choose another folder", file=folder)
+    return True
+
+
+def _say(message: str) -> None:
+    console().print(message, markup=False, soft_wrap=True)
 
 
 def _text_options(arguments: Any, fold: Any) -> TextOptions:
@@ -120,19 +163,21 @@ def _folder(arguments: Text, fold: Fold | None) -> Path:
 
 
 def _train_ngram(arguments: Ngram, fold: Fold | None) -> None:
+    from rich.markup import escape
+
     from asr_lm.lm.recipe import train_ngram_model
 
     begin = time.monotonic()
     folder = _folder(arguments, fold)
-    with console().status(f"estimating {folder}"):
+    with console().status(f"estimating {escape(str(folder))}"):
         result = train_ngram_model(_text_options(arguments, fold), folder, order=arguments.order, prune=arguments.prune)
     ngrams = ", ".join(f"{count:,}" for count in result.ngrams)
-    console().print(f"{folder}: {ngrams} n-grams of order 1 to {len(result.ngrams)}, {time.monotonic() - begin:.1f} s")
+    _say(f"{folder}: {ngrams} n-grams of order 1 to {len(result.ngrams)}, {time.monotonic() - begin:.1f} s")
     if result.fallback_orders:
         orders = ", ".join(map(str, result.fallback_orders))
-        console().print(f"  too little text for the closed-form discounts of order {orders}: fallback discounts used")
+        _say(f"  too little text for the closed-form discounts of order {orders}: fallback discounts used")
     if result.binary_failure:
-        console().print(f"  KenLM's binary was not written: {result.binary_failure}")
+        _say(f"  KenLM's binary was not written: {result.binary_failure}")
     if arguments.valid:
         _print_perplexity(folder, arguments.valid)
 
@@ -142,24 +187,23 @@ def _print_perplexity(folder: Path, valid: Path) -> None:
     from asr_lm.files import iterate_text
     from asr_lm.lm import load
 
-    result = measure([load(folder)], (line for _, line in iterate_text(valid)))[0]
+    with blaming(str(valid)):
+        result = measure([load(folder)], (line for _, line in iterate_text(valid)))[0]
     oov = result.to_json()["oov_rate"]
-    console().print(f"  validation perplexity a word {result.per_word:.2f}, unknown words {oov:.2f} %")
+    _say(f"  validation perplexity a word {result.per_word:.2f}, unknown words {oov:.2f} %")
 
 
 def _train_neural(arguments: Lstm, fold: Fold | None) -> None:
-    from asr_lm.lm.folder import CONFIG_FILE
     from asr_lm.lm.loading import resolve_device
     from asr_lm.lm.lstm import LstmConfig, LstmNetwork
     from asr_lm.lm.recipe import train_model
 
     folder = _folder(arguments, fold)
-    if arguments.jackknife and (folder / CONFIG_FILE).exists():
-        return
+    sizes = {name: getattr(arguments, name) for name in ("embedding", "hidden", "layers", "dropout", "tied")}
+    config = LstmConfig(vocabulary_size=1, **sizes)
 
     def make_network(vocabulary_size: int) -> LstmNetwork:
-        sizes = {name: getattr(arguments, name) for name in ("embedding", "hidden", "layers", "dropout", "tied")}
-        return LstmNetwork(LstmConfig(vocabulary_size=vocabulary_size, **sizes))
+        return LstmNetwork(replace(config, vocabulary_size=vocabulary_size))
 
     with training_progress(str(folder)) as report:
         _, result = train_model(
@@ -173,9 +217,9 @@ def _train_neural(arguments: Lstm, fold: Fold | None) -> None:
             report=report,
         )
     why = "stopped early" if result.stopped_early else "done"
-    console().print(
+    _say(
         f"{folder}: {why} after {result.steps:,} steps, {result.tokens:,} tokens, {result.seconds:.0f} s; "
-        f"validation perplexity a token {math.exp(result.best_loss):.2f} (step {result.best_step:,})"
+        f"validation perplexity a token {math.exp(min(result.best_loss, 50)):,.2f} (step {result.best_step:,})"
     )
 
 

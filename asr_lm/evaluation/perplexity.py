@@ -59,12 +59,11 @@ class Perplexity:
         return _perplexity(self.compared_log_prob, self.compared)
 
     def to_json(self) -> dict[str, Any]:
-        """Everything the command prints."""
+        """Everything the command prints; a perplexity beyond the range of floats is None."""
         spoken = self.words - self.sentences
+        figures = {name: getattr(self, name) for name in ("per_token", "per_word", "per_compared_word")}
         return {
-            "per_token": self.per_token,
-            "per_word": self.per_word,
-            "per_compared_word": self.per_compared_word,
+            **{name: figure if math.isfinite(figure) else None for name, figure in figures.items()},
             "log_prob": self.log_prob,
             "tokens": self.tokens,
             "words": self.words,
@@ -76,7 +75,10 @@ class Perplexity:
 
 
 def _perplexity(log_prob: float, count: int) -> float:
-    return math.exp(-log_prob / count) if count else math.nan
+    try:
+        return math.exp(-log_prob / count)
+    except OverflowError:  # a word of thousands of bytes
+        return math.inf
 
 
 def measure(
@@ -109,7 +111,7 @@ def measure(
         for row, sentence in enumerate(zip(*measured, strict=True)):
             _add(sums, sentence, block[kept[row]])
     if not sums or not sums[0].sentences:
-        raise InputError("no sentence in the text")
+        raise InputError("no sentence in the text, at least one was expected")
     return [total.result() for total in sums]
 
 

@@ -73,19 +73,26 @@ def _opened(path: str | Path) -> Iterator[BinaryIO]:
 
 
 def _chunks(path: str | Path, format: str | None) -> _Chunks:
-    if format is None:
-        format = "jsonl" if str(path) == STDIN else _format_of(Path(path).name)
+    format = format or format_of(path)
     if format not in _WRITERS:
         raise InputError(f"no list of format {format!r} can be written, expected one of {_names()}", file=path)
     return _WRITERS[format]
 
 
-def _format_of(name: str) -> str:
+def format_of(path: str | Path) -> str:
+    """The format that the suffix of a path names; ``jsonl`` for ``-``.
+
+    Raises:
+        InputError: it names none.
+    """
+    if str(path) == STDIN:
+        return "jsonl"
+    name = Path(path).name
     for packed in (".gz", ".zst"):
         name = name.removesuffix(packed)
     fitting = [format for format in _WRITERS if name.endswith(f".{format}")]
     if not fitting:
-        raise InputError(f"the suffix names no format, expected one of {_names()} (and .gz or .zst)", file=name)
+        raise InputError(f"the suffix names no format, expected one of {_names()} (and .gz or .zst)", file=path)
     return max(fitting, key=len)
 
 
