@@ -123,6 +123,8 @@ def _check(arguments: Text) -> None:
         if str(path) == STDIN:
             raise InputError("text is read more than once; give a file, not standard input", field="--text")
         open_binary(path).close()
+    if next(read_sentences(arguments.text, arguments.normalizer), None) is None:
+        raise InputError("no sentence in the text", file=", ".join(map(str, arguments.text)))
     if valid and next(read_sentences([valid], arguments.normalizer), None) is None:
         raise InputError("no sentence in the validation text", file=valid)
 

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from asr_lm.errors import InputError
 from asr_lm.files import atomic_write, make_folder
 from asr_lm.hypotheses.fingerprint import fingerprint
 from asr_lm.hypotheses.utterance import Utterance
@@ -89,12 +90,22 @@ class ScoreCache:
             return None
 
     def put(self, key: str, scores: Scores) -> None:
-        """Keep scores under ``key``."""
+        """Keep scores under ``key``.
+
+        Raises:
+            InputError: the folder cannot be made or written.
+        """
         if self.folder is None:
             return
-        make_folder(self.folder)
-        with atomic_write(self.folder / f"{key}.npy") as stream:
-            stream.write(scores.to_bytes())
+        try:
+            make_folder(self.folder)
+            with atomic_write(self.folder / f"{key}.npy") as stream:
+                stream.write(scores.to_bytes())
+        except InputError as error:
+            raise InputError(
+                f"scores cannot be kept here: {error.message}; give another --cache-folder, or --no-cache",
+                file=self.folder,
+            ) from None
 
 
 def default_cache_folder() -> Path:

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from asr_lm.errors import InputError
-from asr_lm.files import display_name, open_binary, write_text
+from asr_lm.files import display_name, read_bytes, write_text
 from asr_lm.rescoring.features import FeatureTable
 from asr_lm.rescoring.lists import Values
 
@@ -93,8 +93,7 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             InputError: the file cannot be read, is damaged, no weights file or of another version.
         """
-        with open_binary(path) as stream:
-            data = stream.read()
+        data = read_bytes(path)
         name = display_name(path)
         try:
             if (found := msgspec.json.decode(data, type=_Header).version) != VERSION:

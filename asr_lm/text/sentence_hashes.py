@@ -24,7 +24,7 @@ import zstandard
 from numpy.typing import NDArray
 
 from asr_lm.errors import InputError
-from asr_lm.files import atomic_write, display_name, open_binary
+from asr_lm.files import atomic_write, display_name, read_bytes
 
 MAGIC = b"asrlm-sh"
 BATCH = 1 << 16
@@ -91,8 +91,7 @@ class SentenceHashes:
         Raises:
             InputError: the file cannot be read, is damaged or no fingerprint.
         """
-        with open_binary(path) as stream:
-            data = stream.read()
+        data = read_bytes(path)
         if not data.startswith(MAGIC):
             raise InputError(
                 f"no fingerprint of sentences: {MAGIC.decode()!r} was expected first", file=display_name(path)
