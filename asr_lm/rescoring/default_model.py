@@ -88,11 +88,11 @@ def read_default_weights() -> dict[ScoreKind, DefaultWeights]:
     path = default_folder() / "weights.json"
     try:
         found = msgspec.json.decode(path.read_bytes(), type=dict[str, DefaultWeights])
-    except (OSError, msgspec.MsgspecError) as error:
+        return {kind: found[kind] for kind in get_args(ScoreKind)}
+    except (OSError, msgspec.MsgspecError, KeyError) as error:
         raise InputError(
             f"the packaged default weights cannot be read ({error}); install asr_lm again", file=path
         ) from None
-    return {kind: found[kind] for kind in get_args(ScoreKind)}
 
 
 FIRST_PASS_TOTAL = "first_pass_total"
