@@ -33,7 +33,7 @@ class Checkpoint:
         """Atomically replace ``path``."""
         tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in self.tensors.items()}
         with atomic_write(path) as stream:
-            stream.write(save(tensors, metadata={"facts": json.dumps(self.facts)}))
+            stream.write(save(tensors, metadata={"facts": json.dumps(self.facts, allow_nan=False)}))
 
     @classmethod
     def read(cls, path: Path) -> Checkpoint:
@@ -41,9 +41,17 @@ class Checkpoint:
         try:
             with safetensors.safe_open(path, framework="pt") as file:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-                return cls(tensors, json.loads(file.metadata()["facts"]))
+                facts = json.loads(file.metadata()["facts"])
         except (safetensors.SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-            raise InputError(f"damaged checkpoint ({error}); remove it to start afresh", file=path) from None
+            raise damaged_checkpoint(path, error) from None
+        if not isinstance(facts, dict):
+            raise damaged_checkpoint(path, "its facts are no JSON object")
+        return cls(tensors, facts)
+
+
+def damaged_checkpoint(path: Path, reason: object) -> InputError:
+    """The error that says so."""
+    return InputError(f"damaged checkpoint ({reason}); remove it to start afresh", file=path)
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
@@ -57,11 +65,25 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Put back what :func:`optimizer_tensors` took."""
+    """Put back what :func:`optimizer_tensors` took; ValueError where it does not fit the parameters."""
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         kind, _, rest = key.partition(".")
         if kind == "optimizer":
             number, _, name = rest.partition(".")
             state.setdefault(int(number), {})[name] = value
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    _check_moments(state, parameters)
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def _check_moments(state: dict[int, dict[str, Tensor]], parameters: list[Tensor]) -> None:
+    """All parameters have the same moments, or none; a moment is a number or as large as its parameter."""
+    expected = {name for moments in state.values() for name in moments}
+    for number, parameter in enumerate(parameters if expected else []):
+        moments = state.get(number, {})
+        if set(moments) != expected:
+            raise ValueError(f"the optimiser's moments of parameter {number} are not complete")
+        for name, value in moments.items():
+            if value.dim() and value.shape != parameter.shape:
+                raise ValueError(f"{name} of parameter {number} is {list(value.shape)}, not {list(parameter.shape)}")

@@ -5,9 +5,10 @@ Kept apart from the code that needs torch, so that a command can show its option
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args, get_origin, get_type_hints
 
 from asr_lm.errors import InputError
 
@@ -36,6 +37,13 @@ class TextOptions:
     vocabulary_size: int | None = None
     min_count: int = 1
     fold: Fold | None = None
+
+    def __post_init__(self) -> None:
+        _check_choices(self)
+        for name in ("vocabulary_size", "min_count"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise InputError(f"expected a number above 0, not {value}", field=name)
 
 
 @dataclass(frozen=True)
@@ -78,10 +86,20 @@ class TrainingOptions:
     seed: int = 1
 
     def __post_init__(self) -> None:
-        positive = ("epochs", "batch_tokens", "bptt", "learning_rate", "decay", "validations")
-        for name in positive:
-            if not getattr(self, name) > 0:
+        _check_choices(self)
+        for name in ("epochs", "batch_tokens", "bptt", "learning_rate", "decay", "validations"):
+            if not 0 < getattr(self, name) < math.inf:
                 raise InputError(f"expected a number above 0, not {getattr(self, name)}", field=name)
-        for name in ("weight_decay", "warmup", "clip", "patience"):
-            if not getattr(self, name) >= 0:
+        for name in ("weight_decay", "clip", "patience"):
+            if not 0 <= getattr(self, name) < math.inf:
                 raise InputError(f"expected 0 or more, not {getattr(self, name)}", field=name)
+        if not 0 <= self.warmup <= 1:
+            raise InputError(f"expected a share from 0 to 1, not {self.warmup}", field="warmup")
+
+
+def _check_choices(options: TextOptions | TrainingOptions) -> None:
+    """Refuse a value that is none of its field's literals."""
+    for name, hint in get_type_hints(type(options)).items():
+        if get_origin(hint) is Literal and getattr(options, name) not in get_args(hint):
+            choices = ", ".join(get_args(hint))
+            raise InputError(f"expected one of {choices}, not {getattr(options, name)!r}", field=name)

@@ -121,13 +121,13 @@ def train_model(
     Raises:
         InputError: unreadable or empty text, or a folder that is in use.
     """
-    vocabulary = build_vocabulary(text, folder)
-    corpus = TokenCorpus.build(text.texts, vocabulary, text.normalizer, folder / CORPUS_FOLDER, text.fold)
     if text.valid is None:
         raise InputError("a neural model needs a validation text", field="valid")
-    valid = TokenCorpus.from_sentences(read_sentences([text.valid], text.normalizer), vocabulary)
-    if not len(valid):
+    if next(read_sentences([text.valid], text.normalizer), None) is None:
         raise InputError("no sentence in the validation text", file=text.valid)
+    vocabulary = build_vocabulary(text, folder)
+    corpus = TokenCorpus.build(text.texts, vocabulary, text.normalizer, folder / CORPUS_FOLDER, text.fold)
+    valid = TokenCorpus.from_sentences(read_sentences([text.valid], text.normalizer), vocabulary)
     torch.manual_seed(options.seed)
     network = make_network(vocabulary.size).to(device)
     identity = {"text": corpus.digest, "validation text": valid.digest, "network": asdict(network.config)}

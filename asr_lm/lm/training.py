@@ -7,8 +7,11 @@ run goes on as if nothing had happened (on a CPU, bit for bit).
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -19,9 +22,15 @@ import torch
 from torch import Tensor
 
 from asr_lm.errors import InputError
-from asr_lm.files import write_text
+from asr_lm.files import make_folder, write_text
 from asr_lm.lm.batches import IGNORED, Batch, BatchSource
-from asr_lm.lm.checkpoint import CHECKPOINT_FILE, Checkpoint, optimizer_tensors, restore_optimizer
+from asr_lm.lm.checkpoint import (
+    CHECKPOINT_FILE,
+    Checkpoint,
+    damaged_checkpoint,
+    optimizer_tensors,
+    restore_optimizer,
+)
 from asr_lm.lm.neural import Network, State
 from asr_lm.lm.options import TrainingOptions
 
@@ -77,8 +86,11 @@ def train_network(
         checkpoint_seconds: time between checkpoints.
 
     Raises:
-        InputError: the folder holds the checkpoint of another training, the loss is no longer finite.
+        InputError: the folder holds a damaged checkpoint or that of another training, it cannot be written, the loss
+            is no longer finite.
+        KeyboardInterrupt: Ctrl-C, once the step under way is done and a checkpoint written.
     """
+    make_folder(folder)
     run = _Run(network, train, valid, options, folder, identity)
     run.resume()
     last_saved = time.monotonic()
@@ -109,7 +121,8 @@ class _Run:
         self.network, self.train, self.valid, self.options, self.folder = network, train, valid, options, folder
         self.identity = {"options": asdict(options), **identity}
         self.optimizer = _make_optimizer(network, options)
-        self.total = max(1, round(options.epochs * train.count(0)))
+        self.epoch_steps = train.count(0)
+        self.total = max(1, round(options.epochs * self.epoch_steps))
         self.interval = max(1, self.total // options.validations)
         self.step = self.epoch = self.position = self.tokens = 0
         self.loss_sum, self.loss_tokens = 0.0, 0
@@ -124,39 +137,52 @@ class _Run:
         """Train to the end, or until validation says stop."""
         since, tokens_before = time.monotonic(), self.tokens
         begun = self.seconds
+        if self._validation_is_due():
+            self._validate()  # which an interrupted run did not finish
         while self.step < self.total and not self.exhausted:
             for batch in self.train.batches(self.epoch, self.position):
-                self._update(batch)
+                with _uninterrupted():
+                    self._update(batch)
                 self.seconds = begun + time.monotonic() - since
-                if self.step % self.interval == 0 or self.step == self.total:
+                if self._validation_is_due():
                     self._validate()
                 rate = (self.tokens - tokens_before) / max(time.monotonic() - since, 1e-9)
                 yield self._progress(rate)
                 if self.step >= self.total or self.exhausted:
                     return
-            self.epoch, self.position, self.state = self.epoch + 1, 0, None
+            with _uninterrupted():
+                self.epoch, self.position, self.state = self.epoch + 1, 0, None
 
     @property
     def exhausted(self) -> bool:
         return 0 < self.options.patience <= self.failures
 
+    def _validation_is_due(self) -> bool:
+        done = self.curve[-1]["step"] if self.curve else 0
+        return self.step > done and (self.step % self.interval == 0 or self.step == self.total)
+
     def _update(self, batch: Batch) -> None:
         self.network.train()
-        rate = self.options.learning_rate * self.factor * learning_rate_factor(self.step, self.total, self.options)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        loss, self.state = self._loss(batch, self.state if self.train.carries_state else None)
-        count = batch.tokens
+            group["lr"] = self._learning_rate(self.step)
+        loss, state = self._loss(batch, self.state if self.train.carries_state else None)
+        count, loss_value = batch.tokens, float(loss.detach())
+        self._check_finite(loss_value, "training loss")
         (loss / count).backward()
         if self.options.clip:
-            torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.options.clip)
+            norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.options.clip)
+            self._check_finite(float(norm), "gradient")
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        self.loss_sum += float(loss.detach())
+        self.state = state
+        self.loss_sum += loss_value
         self.loss_tokens += count
         self.tokens += count
         self.step += 1
         self.position += 1
+
+    def _learning_rate(self, step: int) -> float:
+        return self.options.learning_rate * self.factor * learning_rate_factor(step, self.total, self.options)
 
     def _loss(self, batch: Batch, state: State | None) -> tuple[Tensor, State | None]:
         """Summed loss (nats) and the detached state after the batch."""
@@ -172,13 +198,14 @@ class _Run:
         return self.options.precision == "bfloat16" and self.network.device.type == "cuda"
 
     def _validate(self) -> None:
-        train_loss = self.loss_sum / max(self.loss_tokens, 1)
-        if not math.isfinite(train_loss):
-            raise InputError(
-                f"the training loss is no longer finite at step {self.step}; lower the learning rate "
-                f"({self.options.learning_rate}) or clip the gradient"
-            )
         valid_loss = self.validation_loss()
+        self._check_finite(valid_loss, "validation loss")
+        with _uninterrupted():
+            self._record(valid_loss)
+        self.save()
+
+    def _record(self, valid_loss: float) -> None:
+        learning_rate = self._learning_rate(self.step - 1)
         if valid_loss < self.best_loss:
             self.best_loss, self.best_step, self.failures = valid_loss, self.step, 0
             self.best = {name: value.detach().clone() for name, value in self.network.named_parameters()}
@@ -188,17 +215,23 @@ class _Run:
         self.curve.append(
             {
                 "step": self.step,
-                "epoch": round(self.step / self.train.count(0), 4),
+                "epoch": round(self.step / self.epoch_steps, 4),
                 "tokens": self.tokens,
-                "train_loss": train_loss,
+                "train_loss": self.loss_sum / self.loss_tokens,
                 "valid_loss": valid_loss,
                 "valid_perplexity": math.exp(min(valid_loss, 50.0)),
-                "learning_rate": self.optimizer.param_groups[0]["lr"],
+                "learning_rate": learning_rate,
                 "seconds": round(self.seconds, 1),
             }
         )
         self.loss_sum, self.loss_tokens = 0.0, 0
-        self.save()
+
+    def _check_finite(self, value: float, name: str) -> None:
+        if not math.isfinite(value):
+            raise InputError(
+                f"the {name} is no longer finite after {self.step} steps; lower the learning rate "
+                f"({self.options.learning_rate}) or clip the gradient ({self.options.clip})"
+            )
 
     @torch.no_grad()
     def validation_loss(self) -> float:
@@ -228,30 +261,51 @@ class _Run:
         if self.network.device.type == "cuda":
             tensors["random.cuda"] = torch.cuda.get_rng_state(self.network.device)
         facts = {name: getattr(self, name) for name in _COUNTERS}
+        facts["best_loss"] = self.best_loss if self.best else None  # infinity is no number to JSON
         Checkpoint(tensors, {**facts, "identity": self.identity}).write(self.folder / CHECKPOINT_FILE)
         self._write_curve()
 
     def resume(self) -> None:
         """Take up the folder's checkpoint, if it has one."""
         path = self.folder / CHECKPOINT_FILE
+        for half_written in self.folder.glob(f".{CHECKPOINT_FILE}.*.partial"):  # by a run that was killed
+            half_written.unlink(missing_ok=True)
         if not path.exists():
             return
         checkpoint = Checkpoint.read(path)
-        self._check_identity(checkpoint.facts["identity"], path)
+        self._check_identity(checkpoint.facts.get("identity", {}), path)
+        try:
+            self._restore(checkpoint)
+        except (LookupError, TypeError, ValueError, RuntimeError) as error:
+            raise damaged_checkpoint(path, error) from None
+
+    def _restore(self, checkpoint: Checkpoint) -> None:
+        facts, tensors, device = checkpoint.facts, checkpoint.tensors, self.network.device
         for name in _COUNTERS:
-            setattr(self, name, checkpoint.facts[name])
-        tensors = checkpoint.tensors
-        with torch.no_grad():
-            for name, parameter in self.network.named_parameters():
-                parameter.copy_(tensors[f"network.{name}"])
-        device = self.network.device
-        self.best = {name[5:]: value.to(device) for name, value in tensors.items() if name.startswith("best.")}
+            setattr(self, name, facts[name])
+        self.best_loss = math.inf if facts["best_loss"] is None else facts["best_loss"]
+        self._put(self._weights(tensors, "network."))
+        self.best = {} if facts["best_loss"] is None else self._weights(tensors, "best.")
         restore_optimizer(self.optimizer, tensors)
         states = [tensors[f"state.{index}"].to(device) for index in range(8) if f"state.{index}" in tensors]
         self.state = tuple(states) or None
         torch.set_rng_state(tensors["random.cpu"])
         if device.type == "cuda" and "random.cuda" in tensors:
             torch.cuda.set_rng_state(tensors["random.cuda"], device)
+
+    def _weights(self, tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+        """The tensors that are weights of the network, by parameter, on its device."""
+        weights = {}
+        for name, parameter in self.network.named_parameters():
+            weights[name] = tensors[prefix + name].to(self.network.device)
+            if weights[name].shape != parameter.shape:
+                raise ValueError(f"{name} is {list(weights[name].shape)}, not {list(parameter.shape)}")
+        return weights
+
+    @torch.no_grad()
+    def _put(self, weights: dict[str, Tensor]) -> None:
+        for name, parameter in self.network.named_parameters():
+            parameter.copy_(weights[name])
 
     def _check_identity(self, found: dict[str, Any], path: Path) -> None:
         expected = json.loads(json.dumps(self.identity))
@@ -268,13 +322,11 @@ class _Run:
             )
 
     def _write_curve(self) -> None:
-        write_text(self.folder / CURVE_FILE, "".join(json.dumps(point) + "\n" for point in self.curve))
+        write_text(self.folder / CURVE_FILE, "".join(json.dumps(point, allow_nan=False) + "\n" for point in self.curve))
 
     def finish(self) -> TrainingResult:
         """Put the best weights into the network."""
-        with torch.no_grad():
-            for name, parameter in self.network.named_parameters():
-                parameter.copy_(self.best[name])
+        self._put(self.best)
         stopped = self.step < self.total
         return TrainingResult(self.best_loss, self.best_step, self.step, self.tokens, self.seconds, stopped)
 
@@ -283,6 +335,22 @@ _COUNTERS = (
     *("step", "epoch", "position", "tokens", "loss_sum", "loss_tokens", "seconds"),
     *("factor", "best_loss", "best_step", "failures", "curve"),
 )
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Hold Ctrl-C back until the block is left, so that weights and counters always belong together."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    held_back: list[int] = []
+    handler = signal.signal(signal.SIGINT, lambda number, frame: held_back.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    if held_back:
+        signal.raise_signal(signal.SIGINT)
 
 
 def learning_rate_factor(step: int, total: int, options: TrainingOptions) -> float:

@@ -1,0 +1,663 @@
+"""Laws of the training loop: what it does at each step, and that being killed at any of them changes nothing."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from asr_lm.errors import InputError
+from asr_lm.lm import load
+from asr_lm.lm import training as training_module
+from asr_lm.lm.batches import SentenceBatches, StreamBatches
+from asr_lm.lm.checkpoint import CHECKPOINT_FILE, Checkpoint
+from asr_lm.lm.corpus import TokenCorpus
+from asr_lm.lm.lstm import LstmConfig, LstmNetwork
+from asr_lm.lm.neural import NeuralLanguageModel
+from asr_lm.lm.options import TextOptions, TrainingOptions
+from asr_lm.lm.recipe import train_model
+from asr_lm.lm.training import CURVE_FILE, Progress, TrainingResult, learning_rate_factor, train_network
+from asr_lm.text.vocabulary import WordVocabulary
+
+VOCABULARY = WordVocabulary([f"w{number}" for number in range(9)])
+Report = Callable[[Progress], None]
+
+
+@pytest.fixture(autouse=True)
+def _no_wait_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+
+
+def text(sentences: int, seed: int) -> TokenCorpus:
+    random = np.random.default_rng(seed)
+    lines = [" ".join(f"w{word}" for word in random.integers(9, size=random.integers(1, 9))) for _ in range(sentences)]
+    return TokenCorpus.from_sentences(lines, VOCABULARY)
+
+
+TRAIN, VALID = text(60, 1), text(12, 2)
+CONFIG = LstmConfig(VOCABULARY.size, embedding=6, hidden=6, layers=2, dropout=0.3)
+# 22 steps in two and a half epochs, validated every fourth.
+OPTIONS = TrainingOptions(epochs=2.5, batch_tokens=40, bptt=7, learning_rate=1e-2, validations=5, patience=0)
+STREAM = replace(OPTIONS, context="stream")
+
+
+def network(config: LstmConfig = CONFIG) -> LstmNetwork:
+    torch.manual_seed(7)
+    return LstmNetwork(config)
+
+
+def batches(options: TrainingOptions) -> Any:
+    if options.context == "stream":
+        streams = options.batch_tokens // options.bptt
+        return StreamBatches(TRAIN, VOCABULARY, streams, options.bptt), StreamBatches(VALID, VOCABULARY, 2, 7)
+    return (
+        SentenceBatches(TRAIN, VOCABULARY, options.batch_tokens, options.seed),
+        SentenceBatches(VALID, VOCABULARY, 60, None),
+    )
+
+
+def train(
+    folder: Path,
+    options: TrainingOptions = OPTIONS,
+    report: Report = lambda progress: None,
+    *,
+    trained: LstmNetwork | None = None,
+    identity: dict[str, Any] | None = None,
+    checkpoint_seconds: float = 0.0,  # after every step
+) -> tuple[LstmNetwork, TrainingResult]:
+    trained = trained or network()
+    sources = batches(options)
+    result = train_network(
+        trained, *sources, options, folder, identity=identity or {"text": "t"}, report=report,
+        checkpoint_seconds=checkpoint_seconds,
+    )  # fmt: skip
+    return trained, result
+
+
+def curve(folder: Path) -> list[dict[str, Any]]:
+    """The curve without the time it took."""
+    lines = (folder / CURVE_FILE).read_text().splitlines()
+    points = [json.loads(line, parse_constant=pytest.fail) for line in lines]
+    return [{name: value for name, value in point.items() if name != "seconds"} for point in points]
+
+
+def same_weights(first: LstmNetwork, second: LstmNetwork) -> bool:
+    pairs = zip(first.parameters(), second.parameters(), strict=True)
+    return all(torch.equal(one, other) for one, other in pairs)
+
+
+class Killed(Exception):
+    """What takes a process away without a word."""
+
+
+def killed_at(*steps: int) -> Report:
+    left = list(steps)
+
+    def report(progress: Progress) -> None:
+        if left and progress.step == left[0]:
+            left.pop(0)
+            raise Killed
+
+    return report
+
+
+class TestResume:
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Callable[[TrainingOptions], Any]:
+        """Weights, result and curve of a training nobody disturbed."""
+        done: dict[TrainingOptions, Any] = {}
+
+        def run(options: TrainingOptions) -> Any:
+            if options not in done:
+                folder = tmp_path_factory.mktemp("unbroken")
+                done[options] = (*train(folder, options), curve(folder))
+            return done[options]
+
+        return run
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            OPTIONS,
+            STREAM,
+            replace(OPTIONS, optimizer="sgd", learning_rate=0.5, weight_decay=1e-3, schedule="plateau"),
+            replace(STREAM, optimizer="sgd", learning_rate=0.5, clip=0.0),
+            replace(STREAM, schedule="plateau", learning_rate=0.3, patience=3, weight_decay=0.1),
+        ],
+        ids=["sentences-adamw", "stream-adamw", "sentences-sgd", "stream-sgd", "stream-plateau"],
+    )
+    def test_killed_again_and_again_it_comes_to_the_same_end(
+        self, tmp_path: Path, options: TrainingOptions, unbroken: Callable[[TrainingOptions], Any]
+    ) -> None:
+        weights, result, expected = unbroken(options)
+        for step in (1, 4, 5, 10, result.steps):
+            torch.manual_seed(step)  # whatever happened in the new process before
+            if step <= result.steps:
+                with pytest.raises(Killed):
+                    train(tmp_path, options, killed_at(step))
+        resumed, again = train(tmp_path, options)
+        assert curve(tmp_path) == expected
+        assert same_weights(resumed, weights)
+        assert replace(again, seconds=0) == replace(result, seconds=0)
+
+    @pytest.mark.parametrize("options", [OPTIONS, STREAM], ids=["sentences", "stream"])
+    def test_without_recent_checkpoints_it_goes_back_and_comes_to_the_same_end(
+        self, tmp_path: Path, options: TrainingOptions, unbroken: Callable[[TrainingOptions], Any]
+    ) -> None:
+        for step in (3, 7, 13, 14):
+            with pytest.raises(Killed):
+                train(tmp_path, options, killed_at(step), checkpoint_seconds=1e9)
+        resumed, _ = train(tmp_path, options, checkpoint_seconds=1e9)
+        weights, _, expected = unbroken(options)
+        assert curve(tmp_path) == expected
+        assert same_weights(resumed, weights)
+
+    def test_a_finished_training_is_not_trained_again(
+        self, tmp_path: Path, unbroken: Callable[[TrainingOptions], Any]
+    ) -> None:
+        train(tmp_path)
+        steps: list[int] = []
+        resumed, result = train(tmp_path, report=lambda progress: steps.append(progress.step))
+        assert steps == []
+        assert same_weights(resumed, unbroken(OPTIONS)[0])
+        assert replace(result, seconds=0) == replace(unbroken(OPTIONS)[1], seconds=0)
+
+    def test_a_write_that_fails_leaves_the_older_checkpoint(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unbroken: Callable[[TrainingOptions], Any]
+    ) -> None:
+        with pytest.raises(Killed):
+            train(tmp_path, report=killed_at(6))
+        before = (tmp_path / CHECKPOINT_FILE).read_bytes()
+        replace_file = os.replace
+
+        def full(source: str, target: Any) -> None:
+            if str(target).endswith(CHECKPOINT_FILE):
+                raise OSError(28, "No space left on device")
+            replace_file(source, target)
+
+        monkeypatch.setattr(os, "replace", full)
+        with pytest.raises(InputError, match=r"cannot be written \(No space left on device\)"):
+            train(tmp_path)
+        assert (tmp_path / CHECKPOINT_FILE).read_bytes() == before
+        assert sorted(os.listdir(tmp_path)) == [CHECKPOINT_FILE, CURVE_FILE]
+        monkeypatch.undo()
+        assert same_weights(train(tmp_path)[0], unbroken(OPTIONS)[0])
+
+    def test_what_a_kill_left_half_written_is_cleared_away(self, tmp_path: Path) -> None:
+        (tmp_path / f".{CHECKPOINT_FILE}.abc.partial").write_bytes(b"half")
+        train(tmp_path)
+        assert sorted(os.listdir(tmp_path)) == [CHECKPOINT_FILE, CURVE_FILE]
+
+
+SCRIPT = """
+import os, signal, sys, threading
+sys.path.insert(0, {tests!r})
+import torch
+torch.set_num_threads(1)
+import test_training as t
+
+def report(progress):
+    if progress.step == {step}:
+        os.kill(os.getpid(), signal.{signal})
+
+t.train(t.Path({folder!r}), t.OPTIONS, report, checkpoint_seconds={seconds})
+"""
+
+
+def run_script(folder: Path, step: int, signal_name: str, seconds: float) -> subprocess.CompletedProcess[str]:
+    code = SCRIPT.format(
+        tests=str(Path(__file__).parent), folder=str(folder), step=step, signal=signal_name, seconds=seconds
+    )
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+
+def test_a_killed_process_is_taken_up_by_another(tmp_path: Path) -> None:
+    killed = run_script(tmp_path / "killed", 11, "SIGKILL", 0.0)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert Checkpoint.read(tmp_path / "killed" / CHECKPOINT_FILE).facts["step"] == 10
+    resumed, _ = train(tmp_path / "killed")
+    weights, _ = train(tmp_path / "whole")
+    assert same_weights(resumed, weights)
+    assert curve(tmp_path / "killed") == curve(tmp_path / "whole")
+
+
+class TestInterrupt:
+    def test_ctrl_c_saves(self, tmp_path: Path) -> None:
+        def interrupt(progress: Progress) -> None:
+            if progress.step == 6:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            train(tmp_path / "stopped", report=interrupt, checkpoint_seconds=1e9)
+        assert Checkpoint.read(tmp_path / "stopped" / CHECKPOINT_FILE).facts["step"] == 6
+        self.compare(tmp_path)
+
+    @pytest.mark.parametrize("place", ["forward", "backward", "optimizer"])
+    def test_ctrl_c_within_a_step_waits_for_its_end(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+    ) -> None:
+        owner, name = {
+            "forward": (LstmNetwork, "forward"),
+            "backward": (torch.nn.utils, "clip_grad_norm_"),
+            "optimizer": (torch.optim.AdamW, "step"),
+        }[place]
+        original, calls = getattr(owner, name), []
+
+        def interrupted(*args: Any, **kwargs: Any) -> Any:
+            calls.append(1)
+            if len(calls) == 3:
+                signal.raise_signal(signal.SIGINT)
+            return original(*args, **kwargs)
+
+        monkeypatch.setattr(owner, name, interrupted)
+        handler = signal.getsignal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            train(tmp_path / "stopped", checkpoint_seconds=1e9)
+        assert signal.getsignal(signal.SIGINT) is handler
+        monkeypatch.undo()
+        assert Checkpoint.read(tmp_path / "stopped" / CHECKPOINT_FILE).facts["step"] == 3
+        self.compare(tmp_path)
+
+    def test_ctrl_c_within_a_validation_repeats_the_validation(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def interrupted(run: Any) -> float:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(training_module._Run, "validation_loss", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train(tmp_path / "stopped", checkpoint_seconds=1e9)
+        monkeypatch.undo()
+        checkpoint = Checkpoint.read(tmp_path / "stopped" / CHECKPOINT_FILE)
+        assert (checkpoint.facts["step"], checkpoint.facts["curve"], checkpoint.facts["best_loss"]) == (4, [], None)
+        self.compare(tmp_path)
+
+    def test_it_trains_in_a_thread_where_signals_cannot_be_held_back(self, tmp_path: Path) -> None:
+        thread = threading.Thread(target=train, args=(tmp_path / "stopped",))
+        thread.start()
+        thread.join()
+        self.compare(tmp_path)
+
+    @staticmethod
+    def compare(tmp_path: Path) -> None:
+        resumed, _ = train(tmp_path / "stopped")
+        weights, _ = train(tmp_path / "whole")
+        assert same_weights(resumed, weights)
+        assert curve(tmp_path / "stopped") == curve(tmp_path / "whole")
+
+
+class TestOtherSettings:
+    @pytest.mark.parametrize(
+        ("options", "identity", "named"),
+        [
+            (replace(OPTIONS, learning_rate=1e-3), None, ["learning_rate"]),
+            (replace(OPTIONS, seed=2, epochs=3.0), None, ["epochs", "seed"]),
+            (OPTIONS, {"text": "another"}, ["text"]),
+            (OPTIONS, {"text": "t", "network": {"hidden": 7}}, ["network"]),
+            (STREAM, {"validation text": "v"}, ["text", "validation text", "context"]),
+        ],
+    )
+    def test_they_refuse_the_checkpoint_and_leave_it(
+        self, tmp_path: Path, options: TrainingOptions, identity: dict[str, Any] | None, named: list[str]
+    ) -> None:
+        with pytest.raises(Killed):
+            train(tmp_path, report=killed_at(5))
+        before = (tmp_path / CHECKPOINT_FILE).read_bytes()
+        with pytest.raises(InputError, match=r"an unfinished training with another .* lies here") as error:
+            train(tmp_path, options, identity=identity)
+        assert f"another {', '.join(named)} lies here" in error.value.message
+        assert error.value.file == str(tmp_path / CHECKPOINT_FILE)
+        assert (tmp_path / CHECKPOINT_FILE).read_bytes() == before
+
+
+class TestDamage:
+    @pytest.fixture
+    def path(self, tmp_path: Path) -> Path:
+        with pytest.raises(Killed):
+            train(tmp_path, report=killed_at(5))
+        return tmp_path / CHECKPOINT_FILE
+
+    def refused(self, path: Path) -> None:
+        with pytest.raises(InputError, match=r"damaged checkpoint \(.*\); remove it to start afresh") as error:
+            train(path.parent)
+        assert error.value.file == str(path)
+
+    def test_without_it_the_training_starts_afresh(self, path: Path) -> None:
+        path.unlink()
+        assert train(path.parent)[1].steps == 22
+
+    @pytest.mark.parametrize("share", [0.0, 0.1, 0.9])
+    def test_cut_off(self, path: Path, share: float) -> None:
+        data = path.read_bytes()
+        path.write_bytes(data[: int(share * len(data))])
+        self.refused(path)
+
+    @pytest.mark.parametrize("metadata", [None, {}, {"facts": "{"}, {"facts": "[]"}])
+    def test_facts_that_are_none(self, path: Path, metadata: dict[str, str] | None) -> None:
+        save_file(self.tensors(path), path, metadata)
+        self.refused(path)
+
+    @pytest.mark.parametrize(
+        "missing", ["network.output.bias", "random.cpu", "best.output.bias", "optimizer.0.exp_avg", "step", "best_loss"]
+    )
+    def test_a_part_that_is_missing(self, path: Path, missing: str) -> None:
+        checkpoint = Checkpoint.read(path)
+        tensors = {name: value for name, value in checkpoint.tensors.items() if name != missing}
+        facts = {name: value for name, value in checkpoint.facts.items() if name != missing}
+        assert len(tensors) + len(facts) == len(checkpoint.tensors) + len(checkpoint.facts) - 1
+        Checkpoint(tensors, facts).write(path)
+        self.refused(path)
+
+    @pytest.mark.parametrize("name", ["network.output.bias", "best.output.bias", "optimizer.0.exp_avg", "random.cpu"])
+    def test_a_part_of_another_shape(self, path: Path, name: str) -> None:
+        checkpoint = Checkpoint.read(path)
+        Checkpoint({**checkpoint.tensors, name: torch.zeros(1)}, checkpoint.facts).write(path)
+        self.refused(path)
+
+    def test_nothing_is_unpickled(self, path: Path) -> None:
+        torch.save({"step": 1}, path)
+        self.refused(path)
+
+    @staticmethod
+    def tensors(path: Path) -> dict[str, Tensor]:
+        with safetensors.safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+
+
+class TestCurve:
+    def test_every_point_says_where_it_stands(self, tmp_path: Path) -> None:
+        seen: list[Progress] = []
+        _, result = train(tmp_path, report=seen.append)
+        points = [json.loads(line) for line in (tmp_path / CURVE_FILE).read_text().splitlines()]
+        assert [point["step"] for point in points] == [4, 8, 12, 16, 20, 22]
+        assert result.steps == len(seen) == 22
+        assert result.tokens == points[-1]["tokens"] == seen[-1].tokens
+        best = min(points, key=lambda point: point["valid_loss"])
+        assert (result.best_loss, result.best_step) == (best["valid_loss"], best["step"])
+        steps = batches(OPTIONS)[0].count(0)
+        for point in points:
+            assert set(point) == {
+                "step", "epoch", "tokens", "train_loss", "valid_loss", "valid_perplexity", "learning_rate", "seconds",
+            }  # fmt: skip
+            assert point["epoch"] == pytest.approx(point["step"] / steps, abs=1e-3)
+            assert point["valid_perplexity"] == pytest.approx(math.exp(point["valid_loss"]))
+        assert [point["seconds"] for point in points] == sorted(point["seconds"] for point in points)
+
+    def test_losses_are_means_over_tokens(self, tmp_path: Path) -> None:
+        """With a learning rate of almost nothing they are the initial network's."""
+        options = replace(OPTIONS, learning_rate=1e-12, epochs=1.0, validations=1)
+        trained, result = train(tmp_path, options, trained=network(replace(CONFIG, dropout=0.0)))
+        model = NeuralLanguageModel("lstm", trained, VOCABULARY, "as-is")
+        (point,) = curve(tmp_path)
+        for corpus, loss in ((TRAIN, point["train_loss"]), (VALID, point["valid_loss"])):
+            sentences = [corpus[index] for index in range(len(corpus))]
+            assert -model.score(sentences).sum() / (corpus.lengths + 1).sum() == pytest.approx(loss, abs=1e-5)
+        assert result.tokens == (TRAIN.lengths + 1).sum()
+
+    def test_the_best_weights_are_kept_and_not_the_last(self, tmp_path: Path) -> None:
+        options = replace(OPTIONS, learning_rate=0.5, schedule="constant", warmup=0.0, clip=0.0)
+        trained, result = train(tmp_path, options)
+        losses = [point["valid_loss"] for point in curve(tmp_path)]
+        assert result.best_loss == min(losses) < losses[-1]
+        _, valid = batches(options)
+        trained.eval()
+        with torch.no_grad():
+            total = sum(
+                float(trained.output.nll(trained(batch.inputs)[0].flatten(0, 1), batch.targets.flatten().clamp(0))
+                      [batch.targets.flatten() >= 0].sum())
+                for batch in valid.batches(0)
+            )  # fmt: skip
+        assert total / (VALID.lengths + 1).sum() == pytest.approx(result.best_loss, abs=1e-5)
+
+    def test_progress_shows_tokens_a_second_and_the_time_left(self, tmp_path: Path) -> None:
+        begun, seen = time.monotonic(), []
+        train(tmp_path, report=seen.append)
+        assert [progress.step for progress in seen] == list(range(1, 23))
+        assert all(progress.steps == 22 for progress in seen)
+        assert [progress.valid_loss is None for progress in seen] == [True] * 3 + [False] * 19
+        assert all(math.isfinite(progress.train_loss) for progress in seen)
+        assert all(progress.tokens_per_second > progress.tokens / (time.monotonic() - begun) for progress in seen[:1])
+        assert seen[-1].seconds_left == 0
+        middle = seen[10]
+        expected = middle.tokens / middle.step * 11 / middle.tokens_per_second
+        assert middle.seconds_left == pytest.approx(expected, rel=1e-6)
+
+
+class TestSchedule:
+    def rates(self, options: TrainingOptions, total: int) -> list[float]:
+        return [learning_rate_factor(step, total, options) for step in range(total)]
+
+    def test_values(self) -> None:
+        plain = replace(OPTIONS, warmup=0.0)
+        assert self.rates(replace(plain, schedule="constant"), 5) == [1.0] * 5
+        assert self.rates(replace(plain, schedule="plateau"), 5) == [1.0] * 5
+        assert self.rates(replace(plain, schedule="linear"), 5) == pytest.approx([1.0, 0.8, 0.6, 0.4, 0.2])
+        cosine = [(1 + math.cos(math.pi * step / 4)) / 2 for step in range(4)]
+        assert self.rates(replace(plain, schedule="cosine"), 4) == pytest.approx(cosine)
+
+    @pytest.mark.parametrize("schedule", ["cosine", "linear", "constant", "plateau"])
+    def test_the_rate_rises_in_the_warm_up_and_never_after(self, schedule: Any) -> None:
+        rates = self.rates(replace(OPTIONS, schedule=schedule, warmup=0.1), 100)
+        assert rates[:10] == pytest.approx([step / 11 for step in range(1, 11)])
+        assert max(rates) == rates[10] == 1.0
+        assert rates[10:] == sorted(rates[10:], reverse=True)
+        assert min(rates) > 0
+
+    def test_all_may_be_warm_up(self) -> None:
+        assert self.rates(replace(OPTIONS, warmup=1.0), 4) == pytest.approx([0.2, 0.4, 0.6, 0.8])
+
+    def test_the_optimiser_gets_the_rate(self, tmp_path: Path) -> None:
+        seen: list[Progress] = []
+        train(tmp_path, report=seen.append)
+        expected = [OPTIONS.learning_rate * learning_rate_factor(step, 22, OPTIONS) for step in range(22)]
+        assert [progress.learning_rate for progress in seen] == pytest.approx(expected)
+        assert curve(tmp_path)[-1]["learning_rate"] == pytest.approx(expected[-1])
+
+    def scripted(self, monkeypatch: pytest.MonkeyPatch, losses: list[float]) -> None:
+        left = iter(losses)
+        monkeypatch.setattr(training_module._Run, "validation_loss", lambda run: next(left))
+
+    def test_plateau_multiplies_the_rate_when_the_loss_did_not_fall(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.scripted(monkeypatch, [3.0, 3.0, 2.0, 2.5, 2.4, 1.0])
+        options = replace(OPTIONS, schedule="plateau", decay=0.5, warmup=0.0, learning_rate=0.16)
+        train(tmp_path, options)
+        assert [point["learning_rate"] for point in curve(tmp_path)] == pytest.approx(
+            [0.16, 0.16, 0.08, 0.08, 0.04, 0.02]
+        )
+
+    @pytest.mark.parametrize(("patience", "steps", "best_step"), [(1, 8, 4), (2, 20, 12), (3, 22, 12), (0, 22, 12)])
+    def test_patience(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, patience: int, steps: int, best_step: int
+    ) -> None:
+        self.scripted(monkeypatch, [3.0, 3.5, 2.0, 2.5, 2.4, 2.1])
+        _, result = train(tmp_path, replace(OPTIONS, patience=patience))
+        assert (result.steps, result.best_step) == (steps, best_step)
+        assert result.stopped_early == (steps < 22)
+        assert len(curve(tmp_path)) == math.ceil(steps / 4)
+
+    def test_one_step_is_a_training(self, tmp_path: Path) -> None:
+        _, result = train(tmp_path, replace(OPTIONS, epochs=1e-9))
+        assert (result.steps, result.best_step, result.stopped_early) == (1, 1, False)
+
+
+class TestStep:
+    def first_gradient_and_change(self, tmp_path: Path, options: TrainingOptions) -> tuple[Tensor, Tensor]:
+        plain = replace(CONFIG, dropout=0.0)
+        before, after = network(plain), network(plain)
+        batch = next(batches(options)[0].batches(0))
+        hidden, _ = before(batch.inputs)
+        kept = batch.targets >= 0
+        before.output.nll(hidden[kept], batch.targets[kept]).mean().backward()
+        train(tmp_path, replace(options, epochs=1e-9), trained=after)
+        pairs = list(zip(before.parameters(), after.parameters(), strict=True))
+        gradient = torch.cat([one.grad.flatten() for one, _ in pairs if one.grad is not None])
+        return gradient, torch.cat([(other - one).detach().flatten() for one, other in pairs])
+
+    @pytest.mark.parametrize("clip", [0.0, 1e-2, 1e3])
+    @pytest.mark.parametrize("context", ["sentence", "stream"])
+    def test_sgd_goes_down_the_gradient_of_the_mean_loss_clipped_to_its_norm(
+        self, tmp_path: Path, clip: float, context: Any
+    ) -> None:
+        options = replace(
+            OPTIONS, optimizer="sgd", learning_rate=0.5, clip=clip, warmup=0.0, schedule="constant", context=context
+        )
+        gradient, change = self.first_gradient_and_change(tmp_path, options)
+        if clip and gradient.norm() > clip:
+            gradient = gradient * clip / gradient.norm()
+        torch.testing.assert_close(change, -0.5 * gradient, atol=1e-6, rtol=1e-3)
+        assert change.norm() > 0
+
+    def test_adamw_goes_by_the_sign_and_decays_matrices_only(self, tmp_path: Path) -> None:
+        options = replace(OPTIONS, learning_rate=1e-3, weight_decay=100.0, warmup=0.0, schedule="constant", clip=0.0)
+        plain = replace(CONFIG, dropout=0.0)
+        gradient, change = self.first_gradient_and_change(tmp_path, options)
+        expected, at = -1e-3 * gradient.sign(), 0
+        for parameter in network(plain).parameters():
+            if parameter.dim() > 1:
+                expected[at : at + parameter.numel()] -= 0.1 * parameter.detach().flatten()
+            at += parameter.numel()
+        clear = gradient.abs() > 1e-5
+        torch.testing.assert_close(change[clear], expected[clear], atol=2e-6, rtol=1e-2)
+
+    def test_a_stream_carries_its_state_through_an_epoch_and_not_beyond(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        given: list[bool] = []
+        forward = LstmNetwork.forward
+
+        def recorded(self: LstmNetwork, inputs: Tensor, state: Any = None) -> Any:
+            if self.training:
+                given.append(state is not None)
+            if state is not None:
+                assert not any(tensor.requires_grad for tensor in state)
+            return forward(self, inputs, state)
+
+        monkeypatch.setattr(LstmNetwork, "forward", recorded)
+        train(tmp_path, STREAM)
+        steps = batches(STREAM)[0].count(0)
+        assert given == [step % steps != 0 for step in range(len(given))]
+        assert 2 * steps < len(given) < 3 * steps
+
+
+class TestNotFinite:
+    def test_a_loss_that_overflows_is_told_and_the_older_checkpoint_stays(self, tmp_path: Path) -> None:
+        def poison(progress: Progress) -> None:
+            if progress.step == 9:
+                with torch.no_grad():
+                    trained.output.bias[3] = math.nan
+
+        trained = network()
+        with pytest.raises(InputError, match="the training loss is no longer finite after 9 steps") as error:
+            train(tmp_path, report=poison, trained=trained, checkpoint_seconds=1e9)
+        assert "lower the learning rate (0.01) or clip the gradient (1.0)" in error.value.message
+        checkpoint = Checkpoint.read(tmp_path / CHECKPOINT_FILE)
+        assert checkpoint.facts["step"] == 8
+        assert all(tensor.isfinite().all() for tensor in checkpoint.tensors.values() if tensor.is_floating_point())
+
+    def test_a_gradient_that_is_not_finite(self, tmp_path: Path) -> None:
+        trained = network()
+        trained.output.bias.register_hook(lambda gradient: gradient * math.inf)
+        with pytest.raises(InputError, match="the gradient is no longer finite after 0 steps"):
+            train(tmp_path, trained=trained)
+
+    def test_a_validation_loss_that_is_not(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(training_module._Run, "validation_loss", lambda run: math.nan)
+        with pytest.raises(InputError, match="the validation loss is no longer finite after 4 steps"):
+            train(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("epochs", 0), ("epochs", math.inf), ("epochs", math.nan), ("batch_tokens", -1), ("bptt", 0), ("decay", 0.0),
+        ("learning_rate", 0.0), ("validations", 0), ("clip", -1.0), ("patience", -1), ("weight_decay", math.nan),
+        ("warmup", 1.5), ("optimizer", "adam"), ("schedule", "step"), ("context", "words"), ("precision", "float16"),
+    ],
+)  # fmt: skip
+def test_options_that_make_no_sense(field: str, value: Any) -> None:
+    with pytest.raises(InputError, match="expected") as error:
+        TrainingOptions(**{field: value})
+    assert error.value.field == field
+
+
+class TestFolder:
+    """From text files to a model folder."""
+
+    @pytest.fixture
+    def texts(self, tmp_path: Path) -> TextOptions:
+        random = np.random.default_rng(3)
+        lines = [" ".join(f"w{word}" for word in random.integers(9, size=5)) for _ in range(80)]
+        (tmp_path / "train.txt").write_text("\n".join(lines[:60]) + "\n")
+        (tmp_path / "valid.txt").write_text("\n".join(lines[60:]) + "\n")
+        return TextOptions((tmp_path / "train.txt",), tmp_path / "valid.txt", normalizer="as-is", vocabulary="words")
+
+    def train(self, texts: TextOptions, folder: Path, options: TrainingOptions = OPTIONS, **more: Any) -> Any:
+        def make(size: int) -> LstmNetwork:
+            return LstmNetwork(LstmConfig(size, embedding=6, hidden=6, dropout=0.2))
+
+        return train_model("lstm", make, texts, options, folder, **more)
+
+    def test_the_folder_holds_the_model_that_was_trained(self, texts: TextOptions, tmp_path: Path) -> None:
+        model, result = self.train(texts, tmp_path / "model")
+        loaded = load(tmp_path / "model")
+        assert loaded.fingerprint() == model.fingerprint()
+        assert loaded.normalizer == "as-is"
+        kept = {"config.json", "model.safetensors", "words.txt", "training.jsonl"}
+        assert kept <= set(os.listdir(tmp_path / "model"))
+        assert not {CHECKPOINT_FILE, "corpus"} & set(os.listdir(tmp_path / "model"))
+        facts = json.loads((tmp_path / "model" / "config.json").read_text())["training"]
+        assert (facts["sentences"], facts["words"], facts["best_loss"]) == (60, 300, result.best_loss)
+        assert facts["options"]["learning_rate"] == OPTIONS.learning_rate
+
+    @pytest.mark.parametrize("step", [2, 11])
+    def test_killed_and_taken_up_it_is_the_same_model(self, texts: TextOptions, tmp_path: Path, step: int) -> None:
+        with pytest.raises(Killed):
+            self.train(texts, tmp_path / "killed", report=killed_at(step))
+        killed, _ = self.train(texts, tmp_path / "killed")
+        whole, _ = self.train(texts, tmp_path / "whole")
+        assert killed.fingerprint() == whole.fingerprint()
+        assert curve(tmp_path / "killed") == curve(tmp_path / "whole")
+
+    def test_a_finished_model_is_not_overwritten(self, texts: TextOptions, tmp_path: Path) -> None:
+        model, _ = self.train(texts, tmp_path / "model")
+        with pytest.raises(InputError, match="holds a trained model already"):
+            self.train(texts, tmp_path / "model", replace(OPTIONS, seed=2))
+        assert load(tmp_path / "model").fingerprint() == model.fingerprint()
+
+    def test_another_vocabulary_is_not_taken_from_an_unfinished_training(
+        self, texts: TextOptions, tmp_path: Path
+    ) -> None:
+        with pytest.raises(Killed):
+            self.train(texts, tmp_path / "model", report=killed_at(9))
+        with pytest.raises(InputError, match=r"an unfinished training with another .*text.* lies here"):
+            self.train(replace(texts, vocabulary_size=8), tmp_path / "model")
+
+    def test_no_validation_text(self, texts: TextOptions, tmp_path: Path) -> None:
+        (tmp_path / "empty.txt").write_text("\n \n")
+        with pytest.raises(InputError, match="no sentence in the validation text") as error:
+            self.train(replace(texts, valid=tmp_path / "empty.txt"), tmp_path / "model")
+        assert error.value.file == str(tmp_path / "empty.txt")
+        with pytest.raises(InputError, match="a neural model needs a validation text"):
+            self.train(replace(texts, valid=None), tmp_path / "model")
+        with pytest.raises(InputError, match="no such file"):
+            self.train(replace(texts, valid=tmp_path / "none.txt"), tmp_path / "model")
+        assert not (tmp_path / "model").exists()
