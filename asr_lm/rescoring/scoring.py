@@ -32,6 +32,9 @@ _VERSION = 1
 """Raised whenever scores of the same model and texts may differ from what an older release cached."""
 
 
+_DIGEST_SIZE = 16
+
+
 @dataclass(frozen=True)
 class Scores:
     """What one model says of hypotheses.
@@ -56,18 +59,23 @@ class Scores:
         )
 
     def to_bytes(self) -> bytes:
-        """Serialised for the cache."""
+        """Serialised for the cache: a digest, then the three columns as a NumPy array."""
         stream = io.BytesIO()
         np.save(stream, np.stack([self.log_prob, self.tokens, self.unknown]).astype(np.float64), allow_pickle=False)
-        return stream.getvalue()
+        return _digest(stream.getvalue()) + stream.getvalue()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Scores:
         """Inverse of :meth:`to_bytes`; ValueError when damaged."""
-        rows = np.load(io.BytesIO(data), allow_pickle=False)
-        if rows.ndim != 2 or len(rows) != 3:
-            raise ValueError("three rows expected")
+        digest, content = data[:_DIGEST_SIZE], data[_DIGEST_SIZE:]
+        if digest != _digest(content):
+            raise ValueError("not as it was written")
+        rows = np.load(io.BytesIO(content), allow_pickle=False)
         return cls(rows[0], rows[1].astype(np.int64), rows[2].astype(np.int64))
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.blake2b(content, digest_size=_DIGEST_SIZE).digest()
 
 
 class ScoreCache:
@@ -85,8 +93,8 @@ class ScoreCache:
         if self.folder is None:
             return None
         try:
-            return Scores.from_bytes((self.folder / f"{key}.npy").read_bytes())
-        except (OSError, ValueError, EOFError):
+            return Scores.from_bytes((self.folder / f"{key}.scores").read_bytes())
+        except (OSError, ValueError):
             return None
 
     def put(self, key: str, scores: Scores) -> None:
@@ -99,7 +107,7 @@ class ScoreCache:
             return
         try:
             make_folder(self.folder)
-            with atomic_write(self.folder / f"{key}.npy") as stream:
+            with atomic_write(self.folder / f"{key}.scores") as stream:
                 stream.write(scores.to_bytes())
         except InputError as error:
             raise InputError(
@@ -110,7 +118,7 @@ class ScoreCache:
 
 def default_cache_folder() -> Path:
     """``$ASR_LM_CACHE``, else ``asr_lm`` in the user's cache folder."""
-    if (folder := os.environ.get("ASR_LM_CACHE")) is not None:
+    if folder := os.environ.get("ASR_LM_CACHE"):
         return Path(folder)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "asr_lm"
 
