@@ -46,7 +46,8 @@ def build_vocabulary(options: TextOptions, folder: Path) -> Vocabulary:
         raise InputError("holds a trained model already; choose another folder or remove it", file=folder)
     origin_file = folder / CORPUS_FOLDER / "vocabulary.json"
     origin = json.dumps([*map(str, _described(options))])
-    if origin_file.exists() and origin_file.read_text() == origin:
+    has_vocabulary = any((folder / name).exists() for name in (WORDS_FILE, PIECES_FILE))
+    if has_vocabulary and origin_file.exists() and origin_file.read_text() == origin:
         return load_vocabulary(folder)
     sentences = read_sentences(options.texts, options.normalizer, options.fold)
     vocabulary: Vocabulary
@@ -83,14 +84,19 @@ def train_ngram_model(
     pruning_thresholds(prune, check_order(order))
     vocabulary = build_vocabulary(text, folder)
     corpus = TokenCorpus.build(text.texts, vocabulary, text.normalizer, folder / CORPUS_FOLDER, text.fold)
+    _keep_sentence_hashes(text, folder)
     result = train_ngram(corpus, vocabulary, text.normalizer, folder, order=order, prune=prune, binary=binary)
-    _finish(text, folder)
+    _clear_away(folder)
     return result
 
 
-def _finish(text: TextOptions, folder: Path) -> None:
-    """Keep the fingerprint of the training sentences, remove what only the training needed."""
+def _keep_sentence_hashes(text: TextOptions, folder: Path) -> None:
+    """Write the fingerprint of the training sentences; before ``config.json``, so that no whole folder lacks it."""
     SentenceHashes.from_sentences(read_sentences(text.texts, text.normalizer, text.fold)).save(folder / SENTENCES_FILE)
+
+
+def _clear_away(folder: Path) -> None:
+    """Remove what only the training needed."""
     (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
     shutil.rmtree(folder / CORPUS_FOLDER, ignore_errors=True)
 
@@ -135,8 +141,9 @@ def train_model(
     result = train_network(network, train_batches, valid_batches, options, folder, identity=identity, report=report)
     model = NeuralLanguageModel(family, network, vocabulary, text.normalizer)
     facts = {**asdict(result), "words": corpus.words, "sentences": len(corpus), "options": asdict(options)}
+    _keep_sentence_hashes(text, folder)
     model.save(folder, half=half, training=facts)
-    _finish(text, folder)
+    _clear_away(folder)
     return model, result
 
 

@@ -207,29 +207,23 @@ class TestResume:
 
 
 SCRIPT = """
-import os, signal, sys, threading
+import os, signal, sys
 sys.path.insert(0, {tests!r})
 import torch
 torch.set_num_threads(1)
 import test_training as t
 
 def report(progress):
-    if progress.step == {step}:
-        os.kill(os.getpid(), signal.{signal})
+    if progress.step == 11:
+        os.kill(os.getpid(), signal.SIGKILL)
 
-t.train(t.Path({folder!r}), t.OPTIONS, report, checkpoint_seconds={seconds})
+t.train(t.Path({folder!r}), t.OPTIONS, report)
 """
 
 
-def run_script(folder: Path, step: int, signal_name: str, seconds: float) -> subprocess.CompletedProcess[str]:
-    code = SCRIPT.format(
-        tests=str(Path(__file__).parent), folder=str(folder), step=step, signal=signal_name, seconds=seconds
-    )
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-
-
 def test_a_killed_process_is_taken_up_by_another(tmp_path: Path) -> None:
-    killed = run_script(tmp_path / "killed", 11, "SIGKILL", 0.0)
+    code = SCRIPT.format(tests=str(Path(__file__).parent), folder=str(tmp_path / "killed"))
+    killed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert Checkpoint.read(tmp_path / "killed" / CHECKPOINT_FILE).facts["step"] == 10
     resumed, _ = train(tmp_path / "killed")
@@ -636,6 +630,25 @@ class TestFolder:
         whole, _ = self.train(texts, tmp_path / "whole")
         assert killed.fingerprint() == whole.fingerprint()
         assert curve(tmp_path / "killed") == curve(tmp_path / "whole")
+
+    def test_killed_while_the_model_is_written_it_is_taken_up_too(
+        self, texts: TextOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def killed(*arguments: object) -> None:
+            raise Killed
+
+        with monkeypatch.context() as patch:
+            patch.setattr("asr_lm.lm.neural.write_config", killed)
+            with pytest.raises(Killed):
+                self.train(texts, tmp_path / "killed")
+        (tmp_path / "killed" / "words.txt").unlink()  # had it been killed a moment earlier
+        with pytest.raises(InputError, match="not a trained model"):
+            load(tmp_path / "killed")
+        killed_model, _ = self.train(texts, tmp_path / "killed")
+        whole, _ = self.train(texts, tmp_path / "whole")
+        assert killed_model.fingerprint() == whole.fingerprint()
+        names = [sorted(os.listdir(tmp_path / folder)) for folder in ("killed", "whole")]
+        assert names[0] == names[1]
 
     def test_a_finished_model_is_not_overwritten(self, texts: TextOptions, tmp_path: Path) -> None:
         model, _ = self.train(texts, tmp_path / "model")
