@@ -1,0 +1,59 @@
+"""An empty folder for every test, lists and models of the toy language for all of them."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from pathlib import Path
+
+import pytest
+from toy_language import Command, Toy, call, sentence, utterance
+
+from asr_lm.hypotheses.writing import write_nbest
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASR_LM_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def command() -> Command:
+    return call
+
+
+@pytest.fixture(scope="session")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
+    folder = tmp_path_factory.mktemp("toy")
+    generator = random.Random(1)
+    sentences = list(dict.fromkeys(sentence(generator) for _ in range(420)))
+    texts = {"train": sentences[:280], "valid": sentences[280:310]}
+    for name, lines in texts.items():
+        (folder / f"{name}.txt").write_text("".join(f"{line}\n" for line in lines))
+    for name, spoken in (("dev", sentences[310:350]), ("test", sentences[350:390])):
+        utterances = [utterance(f"{name}{n}", n, text, generator) for n, text in enumerate(spoken)]
+        write_nbest(folder / f"{name}.json", utterances)
+    paths = [folder / name for name in ("train.txt", "valid.txt", "dev.json", "test.json")]
+    return Toy(folder, sentences, *paths)
+
+
+@pytest.fixture(scope="session")
+def ngram(toy: Toy) -> Path:
+    """A trained 3-gram."""
+    folder = toy.folder / "ngram"
+    with contextlib.chdir(toy.folder):
+        finished = call("train", "ngram", "--text", toy.train, "--out", folder, "--order", 3)
+    assert finished.code == 0, finished.err
+    return folder
+
+
+@pytest.fixture(scope="session")
+def lstm(toy: Toy) -> Path:
+    """A trained LSTM over words."""
+    folder = toy.folder / "lstm"
+    sizes = ("--vocabulary", "words", "--embedding", 16, "--hidden", 16, "--epochs", 4, "--learning-rate", 0.02)
+    with contextlib.chdir(toy.folder):
+        finished = call("train", "lstm", "--text", toy.train, "--valid", toy.valid, "--out", folder, *sizes)
+    assert finished.code == 0, finished.err
+    return folder
