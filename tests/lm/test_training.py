@@ -79,7 +79,7 @@ def train(
     *,
     trained: LstmNetwork | None = None,
     identity: dict[str, Any] | None = None,
-    checkpoint_seconds: float = 0.0,  # after every step
+    checkpoint_seconds: float = math.inf,  # after validations only
 ) -> tuple[LstmNetwork, TrainingResult]:
     trained = trained or network()
     sources = batches(options)
@@ -151,8 +151,8 @@ class TestResume:
             torch.manual_seed(step)  # whatever happened in the new process before
             if step <= result.steps:
                 with pytest.raises(Killed):
-                    train(tmp_path, options, killed_at(step))
-        resumed, again = train(tmp_path, options)
+                    train(tmp_path, options, killed_at(step), checkpoint_seconds=0.0)
+        resumed, again = train(tmp_path, options, checkpoint_seconds=0.0)
         assert curve(tmp_path) == expected
         assert same_weights(resumed, weights)
         assert replace(again, seconds=0) == replace(result, seconds=0)
@@ -163,8 +163,8 @@ class TestResume:
     ) -> None:
         for step in (3, 7, 13, 14):
             with pytest.raises(Killed):
-                train(tmp_path, options, killed_at(step), checkpoint_seconds=1e9)
-        resumed, _ = train(tmp_path, options, checkpoint_seconds=1e9)
+                train(tmp_path, options, killed_at(step))
+        resumed, _ = train(tmp_path, options)
         weights, _, expected = unbroken(options)
         assert curve(tmp_path) == expected
         assert same_weights(resumed, weights)
@@ -217,7 +217,7 @@ def report(progress):
     if progress.step == 11:
         os.kill(os.getpid(), signal.SIGKILL)
 
-t.train(t.Path({folder!r}), t.OPTIONS, report)
+t.train(t.Path({folder!r}), t.OPTIONS, report, checkpoint_seconds=0.0)
 """
 
 
@@ -239,7 +239,7 @@ class TestInterrupt:
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            train(tmp_path / "stopped", report=interrupt, checkpoint_seconds=1e9)
+            train(tmp_path / "stopped", report=interrupt)
         assert Checkpoint.read(tmp_path / "stopped" / CHECKPOINT_FILE).facts["step"] == 6
         self.compare(tmp_path)
 
@@ -263,7 +263,7 @@ class TestInterrupt:
         monkeypatch.setattr(owner, name, interrupted)
         handler = signal.getsignal(signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
-            train(tmp_path / "stopped", checkpoint_seconds=1e9)
+            train(tmp_path / "stopped")
         assert signal.getsignal(signal.SIGINT) is handler
         monkeypatch.undo()
         assert Checkpoint.read(tmp_path / "stopped" / CHECKPOINT_FILE).facts["step"] == 3
@@ -277,7 +277,7 @@ class TestInterrupt:
 
         monkeypatch.setattr(training_module._Run, "validation_loss", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            train(tmp_path / "stopped", checkpoint_seconds=1e9)
+            train(tmp_path / "stopped")
         monkeypatch.undo()
         checkpoint = Checkpoint.read(tmp_path / "stopped" / CHECKPOINT_FILE)
         assert (checkpoint.facts["step"], checkpoint.facts["curve"], checkpoint.facts["best_loss"]) == (4, [], None)
@@ -561,7 +561,7 @@ class TestNotFinite:
 
         trained = network()
         with pytest.raises(InputError, match="the training loss is no longer finite after 9 steps") as error:
-            train(tmp_path, report=poison, trained=trained, checkpoint_seconds=1e9)
+            train(tmp_path, report=poison, trained=trained)
         assert "lower the learning rate (0.01) or clip the gradient (1.0)" in error.value.message
         checkpoint = Checkpoint.read(tmp_path / CHECKPOINT_FILE)
         assert checkpoint.facts["step"] == 8
