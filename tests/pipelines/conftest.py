@@ -52,8 +52,9 @@ def ngram(toy: Toy) -> Path:
 def lstm(toy: Toy) -> Path:
     """A trained LSTM over words."""
     folder = toy.folder / "lstm"
-    sizes = ("--vocabulary", "words", "--embedding", 16, "--hidden", 16, "--epochs", 4, "--learning-rate", 0.02)
+    sizes = ("--vocabulary", "words", "--embedding", 24, "--hidden", 24)
+    pace = ("--epochs", 8, "--batch-tokens", 128, "--learning-rate", 0.02)
     with contextlib.chdir(toy.folder):
-        finished = call("train", "lstm", "--text", toy.train, "--valid", toy.valid, "--out", folder, *sizes)
+        finished = call("train", "lstm", "--text", toy.train, "--valid", toy.valid, "--out", folder, *sizes, *pace)
     assert finished.code == 0, finished.err
     return folder

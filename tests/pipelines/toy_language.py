@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import importlib
 import io
+import multiprocessing
+import os
 import random
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +81,20 @@ def call(name: str, *arguments: object, stdin: bytes = b"") -> Finished:
             code = end.code or 0
     out, err = (wrapper.buffer.getvalue() for wrapper in streams[1:])  # type: ignore[attr-defined]
     return Finished(code, out, err.decode(), frozenset(_files() - before))
+
+
+def started(name: str, *arguments: object) -> BaseProcess:
+    """The same in a process of its own, to be interrupted or killed; it leaves what it had to say in ``err.txt``."""
+
+    def child() -> None:
+        finished = call(name, *arguments)
+        Path("err.txt").write_text(finished.err)
+        os._exit(finished.code)
+
+    # A fork has everything imported already.
+    process = multiprocessing.get_context("fork").Process(target=child)
+    process.start()
+    return process
 
 
 def _files() -> set[str]:

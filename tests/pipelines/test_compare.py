@@ -1,0 +1,100 @@
+"""``compare``: each model alone and all together."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from toy_language import Command, Toy
+
+from asr_lm.hypotheses.utterance import Utterance
+from asr_lm.hypotheses.writing import write_nbest
+
+
+def test_every_model_is_a_row_and_a_record(command: Command, toy: Toy, ngram: Path, lstm: Path) -> None:
+    models = ("--lm", ngram, "--lm", f"net={lstm}")
+    finished = command("compare", "--dev", toy.dev, "--test", toy.test, *models, "--json", "c.json")
+    assert finished.code == 0, finished.err
+    assert finished.written == {"c.json"}
+    record = json.loads(Path("c.json").read_text())
+    systems = {name: record[name] for name in ("first_pass", "retuned", "oracle")} | record["systems"]
+    assert list(record["systems"]) == ["ngram", "net", "ngram + net"]
+    titles = {"first_pass": "first pass", "retuned": "re-tuned first pass"}
+    lines = finished.out.splitlines()
+    for name, result in systems.items():
+        title = titles.get(name, name)
+        assert any(line.startswith(f"{title} ") and f" {result['wer']:.2f} " in line for line in lines), title
+        if name not in ("first_pass", "retuned", "oracle"):
+            assert result["difference"]["against"] == "retuned"
+            assert systems["oracle"]["wer"] <= result["wer"] < systems["retuned"]["wer"]
+            assert 0 <= result["difference"]["p_value"] <= 1
+    assert set(record["weights"]) == set(systems) - {"first_pass", "oracle"}
+    assert set(record["weights"]["ngram"]) == {"acoustic", "words", "characters", "ngram", "unknown:ngram"}
+    assert record["tuned_on"] == str(toy.dev)
+
+
+def test_one_model_compares_to_what_rescore_gives(command: Command, toy: Toy, ngram: Path) -> None:
+    command("compare", "--dev", toy.dev, "--test", toy.test, "--lm", ngram, "--json", "c.json")
+    command("rescore", "--dev", toy.dev, "--nbest", toy.test, "--lm", ngram, "--json", "r.json")
+    compared, rescored = (json.loads(Path(name).read_text()) for name in ("c.json", "r.json"))
+    assert compared["systems"]["ngram"]["wer"] == rescored["rescored"]["wer"]
+    assert compared["retuned"]["wer"] == rescored["retuned"]["wer"]
+    assert compared["weights"]["ngram"] == rescored["weights"]
+
+
+def test_several_test_lists(command: Command, toy: Toy, ngram: Path) -> None:
+    utterances = toy.utterances("test")
+    write_nbest("half.json", utterances[:20])
+    lists = ("--test", toy.test, "--test", "half.json")
+    finished = command("compare", "--dev", toy.dev, *lists, "--lm", ngram, "--json", "c.json")
+    assert finished.code == 0, finished.err
+    record = json.loads(Path("c.json").read_text())
+    assert list(record["lists"]) == [str(toy.test), "half.json"]
+    assert record["lists"]["half.json"]["utterances"] == 20
+    assert "half.json" in finished.out.splitlines()
+
+
+def test_characters_recordings_and_normalisers(command: Command, toy: Toy, ngram: Path) -> None:
+    shouted = [
+        Utterance(u.id, u.hypotheses, (u.reference or "").upper() + "!", u.recording) for u in toy.utterances("test")
+    ]
+    write_nbest("shouted.json", shouted)
+    how = ("--unit", "character", "--resample", "recording", "--wer-normalizer", "librispeech")
+    for name, path in (("plain", toy.test), ("shouted", "shouted.json")):
+        finished = command("compare", "--dev", toy.dev, "--test", path, "--lm", ngram, *how, "--json", name)
+        assert finished.code == 0, finished.err
+        assert "CER %" in finished.out
+        assert "after the normaliser librispeech" in finished.out.replace("\n", " ")
+    plain, other = (json.loads(Path(name).read_text()) for name in ("plain", "shouted"))
+    assert plain["systems"] == other["systems"]
+    assert plain["resampled"] == {"unit": "recording", "units": 8}
+    assert plain["first_pass"]["cer"] > 0
+
+
+def test_without_models_the_packaged_one_is_compared(command: Command, toy: Toy) -> None:
+    finished = command("compare", "--dev", toy.dev, "--test", toy.test, "--json", "c.json")
+    assert finished.code == 0, finished.err
+    assert "using the packaged general-English model" in finished.err
+    assert list(json.loads(Path("c.json").read_text())["systems"]) == ["default"]
+
+
+@pytest.mark.parametrize("given", [("--dev", "{dev}"), ("--test", "{test}"), ()])
+def test_both_lists_are_needed(command: Command, toy: Toy, given: tuple[str, ...]) -> None:
+    arguments = [text.format(dev=toy.dev, test=toy.test) for text in given]
+    assert "expected --dev and --test" in command("compare", *arguments).complaint
+
+
+def test_a_list_is_not_compared_on_what_it_was_tuned_on(command: Command, toy: Toy, ngram: Path) -> None:
+    assert "cannot be the one weights are tuned on" in command("compare", "--dev", toy.dev, "--test", toy.dev).complaint
+    Path("copy.json").write_bytes(toy.dev.read_bytes())
+    finished = command("compare", "--dev", toy.dev, "--test", "copy.json", "--lm", ngram)
+    assert finished.complaint.startswith(
+        "error: copy.json, field --dev: 100 % of the utterances are in the development"
+    )
+
+
+def test_a_test_list_needs_references(command: Command, toy: Toy, ngram: Path) -> None:
+    write_nbest("silent.json", [Utterance(u.id, u.hypotheses) for u in toy.utterances("test")])
+    finished = command("compare", "--dev", toy.dev, "--test", "silent.json", "--lm", ngram)
+    assert finished.complaint.startswith("error: silent.json: none of the 40 utterances has a reference")

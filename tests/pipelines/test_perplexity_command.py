@@ -1,0 +1,65 @@
+"""``perplexity``: models side by side on a text."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+from toy_language import Command, Toy
+
+from asr_lm.evaluation.perplexity import measure
+from asr_lm.lm import load
+
+
+def test_the_table_and_the_json_say_what_was_measured(command: Command, toy: Toy, ngram: Path, lstm: Path) -> None:
+    finished = command("perplexity", "--lm", ngram, "--lm", lstm, "--text", toy.valid, "--json", "p.json")
+    assert finished.code == 0, finished.err
+    records = json.loads(Path("p.json").read_text())
+    measured = measure([load(ngram), load(lstm)], toy.valid.read_text().splitlines())
+    assert [record.pop("lm") for record in records] == [str(ngram), str(lstm)]
+    for record, result in zip(records, measured, strict=True):
+        expected = result.to_json()
+        assert record == {name: pytest.approx(value, rel=1e-4) for name, value in expected.items()}
+        assert f"{record['per_word']:.2f}" in finished.out
+    assert "30 sentences" in finished.out
+
+
+def test_models_of_different_vocabularies_are_compared_over_the_same_words(
+    command: Command, toy: Toy, ngram: Path
+) -> None:
+    Path("text.txt").write_text("the cat sees the zebra\na dog likes some bread today\n")
+    finished = command("perplexity", "--lm", ngram, "--lm", "default", "--text", "text.txt", "--json", "p.json")
+    assert finished.code == 0, finished.err
+    words, general = json.loads(Path("p.json").read_text())
+    assert (words["unknown_words"], general["unknown_words"]) == (1, 0)
+    assert words["words"] == general["words"] == 13
+    assert words["compared_share"] == general["compared_share"] == pytest.approx(100 * 12 / 13)
+
+
+def test_texts_from_several_places(command: Command, toy: Toy, ngram: Path) -> None:
+    lines = toy.valid.read_bytes().splitlines(keepends=True)
+    Path("one.txt.gz").write_bytes(gzip.compress(b"".join(lines[:10])))
+    Path("two.txt").write_bytes(b"".join(lines[10:20]))
+    texts = ("--text", "one.txt.gz", "two.txt", "-")
+    command("perplexity", "--lm", ngram, *texts, "--json", "parts", stdin=b"".join(lines[20:]))
+    command("perplexity", "--lm", ngram, "--text", toy.valid, "--json", "whole")
+    assert Path("parts").read_bytes() == Path("whole").read_bytes()
+
+
+def test_state_can_be_carried(command: Command, toy: Toy, ngram: Path, lstm: Path) -> None:
+    for context in ("sentence", "stream"):
+        arguments = ("--lm", lstm, "--text", toy.valid, "--context", context, "--json", context)
+        assert command("perplexity", *arguments).code == 0
+    fresh, carried = (json.loads(Path(name).read_text())[0] for name in ("sentence", "stream"))
+    assert fresh["tokens"] == carried["tokens"]
+    assert fresh["per_token"] != carried["per_token"]
+    finished = command("perplexity", "--lm", ngram, "--text", toy.valid, "--context", "stream")
+    assert "has no state to carry" in finished.complaint
+
+
+def test_a_text_without_sentences_is_named(command: Command, ngram: Path) -> None:
+    Path("blank.txt").write_text("\n \n")
+    finished = command("perplexity", "--lm", ngram, "--text", "blank.txt")
+    assert finished.complaint.startswith("error: blank.txt: no sentence in the text")

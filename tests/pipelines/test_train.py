@@ -1,0 +1,177 @@
+"""``train``: text in, model folders out, whatever comes between."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from toy_language import Command, Toy, call, started
+
+from asr_lm.lm import load
+from asr_lm.text.sentence_hashes import SentenceHashes
+
+SIZES = ("--vocabulary", "words", "--embedding", 12, "--hidden", 12, "--dropout", 0.2)
+LONG = (*SIZES, "--epochs", 15, "--batch-tokens", 128, "--patience", 0)
+"""Three hundred steps, validated and kept twenty times."""
+
+WAIT = 120.0
+"""Seconds until a process that should have written something is given up."""
+
+
+def curve(folder: Path) -> list[dict[str, object]]:
+    points = [json.loads(line) for line in (folder / "training.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in point.items() if name != "seconds"} for point in points]
+
+
+def wait_for(path: Path) -> None:
+    deadline = time.monotonic() + WAIT
+    while not path.exists():
+        assert time.monotonic() < deadline, f"{path} was not written"
+        time.sleep(0.005)
+
+
+class TestNgram:
+    """Estimated models."""
+
+    def test_a_folder_that_can_be_used(self, command: Command, toy: Toy) -> None:
+        finished = command("train", "ngram", "--text", toy.train, "--out", "m", "--order", 3, "--valid", toy.valid)
+        assert finished.code == 0, finished.err
+        assert re.search(r"^m: \d+, \d+, \d+ n-grams of order 1 to 3", finished.err)
+        names = {name.removeprefix("m/") for name in finished.written} - {"m", "model.bin"}
+        assert names == {"config.json", "model.arpa", "words.txt", "sentences.hashes"}
+        model = load("m")
+        assert model.family == "ngram"
+        assert model.normalizer == "librispeech"
+        command("perplexity", "--lm", "m", "--text", toy.valid, "--json", "p.json")
+        (record,) = json.loads(Path("p.json").read_text())
+        assert f"validation perplexity a word {record['per_word']:.2f}, unknown words 0.00 %" in finished.err
+
+    def test_several_texts_are_one(self, command: Command, toy: Toy) -> None:
+        lines = toy.train.read_text().splitlines(keepends=True)
+        Path("one.txt").write_text("".join(lines[:100]))
+        Path("two.txt").write_text("".join(lines[100:]))
+        assert command("train", "ngram", "--text", "one.txt", "two.txt", "--out", "parts", "--order", 2).code == 0
+        assert command("train", "ngram", "--text", toy.train, "--out", "whole", "--order", 2).code == 0
+        assert Path("parts/model.arpa").read_bytes() == Path("whole/model.arpa").read_bytes()
+
+    def test_options_reach_the_model(self, command: Command, toy: Toy) -> None:
+        pieces = ("--vocabulary", "bpe", "--vocabulary-size", 330, "--normalizer", "as-is", "--prune", 0, 0, 1)
+        assert command("train", "ngram", "--text", toy.train, "--out", "m", "--order", 3, *pieces).code == 0
+        model = load("m")
+        assert (model.vocabulary.kind, model.vocabulary.size, model.normalizer) == ("sentencepiece", 330, "as-is")
+        config = json.loads(Path("m/config.json").read_text())
+        assert (config["order"], config["prune"]) == (3, [0, 0, 1])
+        assert command("train", "ngram", "--text", toy.train, "--out", "w", "--min-count", 3).code == 0
+        assert load("w").vocabulary.size < load("m").vocabulary.size
+
+    def test_a_folder_in_use_is_left_alone(self, command: Command, toy: Toy, ngram: Path) -> None:
+        before = (ngram / "model.arpa").read_bytes()
+        finished = command("train", "ngram", "--text", toy.valid, "--out", ngram)
+        assert "holds a trained model already" in finished.complaint
+        assert (ngram / "model.arpa").read_bytes() == before
+
+
+class TestJackknife:
+    """Fold models beside the full one."""
+
+    def test_each_leaves_out_its_part(self, command: Command, toy: Toy) -> None:
+        arguments = ("train", "ngram", "--text", toy.train, "--out", "m", "--order", 2, "--jackknife", 3)
+        assert command(*arguments).code == 0
+        lines = toy.train.read_text().splitlines()
+        seen = [
+            SentenceHashes.load(Path("m/folds", str(fold), "sentences.hashes")).contains(lines) for fold in range(3)
+        ]
+        assert (sum(flags.astype(int) for flags in seen) == 2).all()
+        assert SentenceHashes.load("m/sentences.hashes").contains(lines).all()
+
+    def test_what_is_missing_is_trained(self, command: Command, toy: Toy) -> None:
+        arguments = ("train", "ngram", "--text", toy.train, "--out", "m", "--order", 2)
+        assert command(*arguments).code == 0
+        full = Path("m/model.arpa").stat().st_mtime_ns
+        finished = command(*arguments, "--jackknife", 2)
+        assert finished.code == 0, finished.err
+        assert "m: trained before, left as it is" in finished.err
+        assert Path("m/model.arpa").stat().st_mtime_ns == full
+        Path("m/folds/1/config.json").unlink()
+        finished = command(*arguments, "--jackknife", 2)
+        assert finished.written == {"m/folds/1/config.json"}
+        assert "m/folds/0: trained before" in finished.err
+        assert "holds a trained model already" in command(*arguments, "--jackknife", 2).complaint
+
+    def test_another_family_is_not_mixed_in(self, command: Command, toy: Toy, ngram: Path) -> None:
+        arguments = ("train", "lstm", "--text", toy.train, "--valid", toy.valid, "--out", ngram, "--jackknife", 2)
+        assert "holds a model of family 'ngram', not 'lstm'" in command(*arguments).complaint
+
+
+@pytest.fixture(scope="module")
+def whole(toy: Toy) -> Path:
+    """A training that nothing disturbed."""
+    folder = toy.folder / "whole"
+    with contextlib.chdir(toy.folder):
+        arguments = ("--text", toy.train, "--valid", toy.valid, "--out", folder, *LONG)
+        assert call("train", "lstm", *arguments).code == 0
+    return folder
+
+
+class TestLstm:
+    """Trained networks."""
+
+    def test_a_folder_that_can_be_used(self, command: Command, toy: Toy, lstm: Path) -> None:
+        model = load(lstm)
+        assert model.family == "lstm"
+        points = curve(lstm)
+        losses = [point["valid_loss"] for point in points]
+        assert losses[-1] < losses[0]
+        command("perplexity", "--lm", lstm, "--text", toy.valid, "--json", "p.json")
+        (record,) = json.loads(Path("p.json").read_text())
+        assert record["per_token"] < model.vocabulary.size / 2
+
+    def test_it_lowers_the_error_rate(self, command: Command, toy: Toy, lstm: Path) -> None:
+        command("rescore", "--nbest", toy.test, "--dev", toy.dev, "--lm", lstm, "--json", "r.json")
+        record = json.loads(Path("r.json").read_text())
+        assert record["rescored"]["wer"] < record["retuned"]["wer"]
+
+    def test_half_precision_is_half_the_size(self, command: Command, toy: Toy) -> None:
+        arguments = ("train", "lstm", "--text", toy.train, "--valid", toy.valid, *SIZES, "--epochs", 1)
+        for name, half in (("full", ()), ("half", ("--half",))):
+            assert command(*arguments, "--out", name, *half).code == 0
+        full, half = (Path(name, "model.safetensors").stat().st_size for name in ("full", "half"))
+        assert half < 0.6 * full
+
+    @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+    def test_a_run_that_was_stopped_goes_on_as_if_nothing_had_happened(
+        self, command: Command, toy: Toy, whole: Path, how: signal.Signals
+    ) -> None:
+        arguments = ("train", "lstm", "--text", toy.train, "--valid", toy.valid, "--out", "m", *LONG)
+        process = started(*arguments)
+        wait_for(Path("m/training.jsonl"))
+        assert process.pid is not None
+        os.kill(process.pid, how)
+        process.join()
+        assert not Path("m/config.json").exists(), "it was done before it could be stopped"
+        if how == signal.SIGINT:
+            assert process.exitcode == 130
+            assert "interrupted; nothing half written is left behind" in Path("err.txt").read_text()
+            assert not list(Path("m").rglob("*.partial"))
+        else:
+            assert process.exitcode == -signal.SIGKILL
+        assert 0 < len(curve(Path("m"))) < len(curve(whole))
+        finished = command(*arguments)
+        assert finished.code == 0, finished.err
+        assert curve(Path("m")) == curve(whole)
+        assert Path("m/model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+        assert {path.name for path in Path("m").iterdir()} == {path.name for path in whole.iterdir()}
+
+    def test_an_unfinished_run_with_other_settings_is_not_taken_up(self, command: Command, toy: Toy) -> None:
+        arguments = ("train", "lstm", "--text", toy.train, "--valid", toy.valid, "--out", "m", *LONG)
+        process = started(*arguments)
+        wait_for(Path("m/training.jsonl"))
+        process.kill()
+        process.join()
+        assert "unfinished training with another learning_rate" in command(*arguments, "--learning-rate", 0.5).complaint
