@@ -78,15 +78,16 @@ def development_utterances(arguments: Common, paths: Sequence[str]) -> list[Utte
 
 
 def check_lists(development: Sequence[str], reported: Sequence[str]) -> None:
-    """Refuse a file that is given twice.
+    """Refuse lists that are not there or are given twice, before one of them is worked on.
 
     Raises:
         InputError: there is one.
     """
     from asr_lm.errors import InputError
 
-    if "" in (*development, *reported):
-        raise InputError("the name of a list is empty")
+    for path in (*development, *reported):
+        if path != "-" and not (path and os.path.exists(path)):
+            raise InputError("no such file" if path else "the name of a list is empty", file=path or None)
     places = [_place(path) for path in reported]
     for path in development:
         if _place(path) in places:
