@@ -1,9 +1,9 @@
 """Collects the words the decoder may write: a general word list and the words of the train sentences.
 
-The general list is Debian's ``wbritish`` or ``wamerican`` (from SCOWL), lower-cased; genitives and words with other
-characters than letters are left out. Written: one word a line, gzipped.
+The general list is Debian's ``wbritish-small`` (from SCOWL), lower-cased; genitives, abbreviations without a vowel and
+words with other characters than letters are left out. Written: one word a line, gzipped.
 
-    python data/sample/make/lexicon.py --words /usr/share/dict/british-english --text data/sample/train.txt \\
+    python data/sample/make/lexicon.py --words /usr/share/dict/british-english-small --text data/sample/train.txt \\
         --out data/sample/model/words.txt.gz
 """
 
@@ -18,7 +18,7 @@ from sentences import read_sentences
 
 from asr_lm.files import iterate_text, write_text
 
-WORD = re.compile(r"[a-z]+")
+WORD = re.compile(r"[a-z]*[aeiouy][a-z]*")
 LONE_LETTERS = {"a", "i", "o"}
 
 

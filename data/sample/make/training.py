@@ -1,9 +1,12 @@
 """Trains the sample's acoustic model on the speech of the train sentences.
 
 The dev sentences only show the progress (letter error of the best path after each epoch); nothing is chosen by them,
-and the model of the last epoch is the one that counts.
+and the model of the last epoch is the one that counts. ``--start`` goes on from a trained model with a schedule of
+its own.
 
-    python data/sample/make/training.py --work /tmp/sample --out data/sample/model
+    python data/sample/make/training.py --work /tmp/sample --out /tmp/sample/model
+    python data/sample/make/training.py --work /tmp/sample --start /tmp/sample/model --rate 1.5e-3 --seed 8 \\
+        --out data/sample/model
 """
 
 from __future__ import annotations
@@ -20,12 +23,11 @@ import jiwer
 import soundfile
 import torch
 import torchaudio
-from recogniser import Config, Recogniser, greedy_text, letters
+from recogniser import Config, Recogniser, greedy_text, letters, load
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-SEED = 7
 BATCH_FRAMES = 8_000  # padded 10 ms frames in a batch: about 24 utterances
-PEAK_RATE = 2e-3
 WARM_UP = 0.15
 CLIP = 2.0
 
@@ -41,11 +43,11 @@ class Example:
 def read_examples(model: Recogniser, work: Path, split: str) -> list[Example]:
     """The utterances of ``WORK/SPLIT.jsonl``, their features computed on the first call and kept in the work folder."""
     lines = [json.loads(line) for line in (work / f"{split}.jsonl").read_text(encoding="utf-8").splitlines()]
-    cache = work / f"{split}.features.pt"
+    cache = work / f"{split}.features.safetensors"
     if not cache.exists():
-        torch.save([model.features(read_signal(work / line["audio"])).half() for line in lines], cache)
-    features = torch.load(cache, weights_only=True)
-    return [Example(frames, line["reference"]) for frames, line in zip(features, lines, strict=True)]
+        save_file({line["id"]: model.features(read_signal(work / line["audio"])).half() for line in lines}, cache)
+    features = load_file(cache)
+    return [Example(features[line["id"]], line["reference"]) for line in lines]
 
 
 def read_signal(path: Path) -> Tensor:
@@ -99,54 +101,62 @@ def error_rates(model: Recogniser, examples: Sequence[Example]) -> tuple[float, 
     return 100 * jiwer.wer(references, heard), 100 * jiwer.cer(references, heard)
 
 
-def steps(examples: Sequence[Example], epochs: int) -> Iterator[tuple[int, list[list[Example]]]]:
-    """The number of every epoch, from 1, and its batches."""
-    generator = random.Random(SEED)
-    for epoch in range(1, epochs + 1):
-        yield epoch, batches(examples, generator)
+class Trainer:
+    """AdamW on a one-cycle schedule over a plan of batches ``[epochs][batches][examples]``, known from the start."""
 
+    def __init__(self, model: Recogniser, plan: Sequence[Sequence[Sequence[Example]]], rate: float) -> None:
+        self.model = model
+        self.plan = plan
+        self.optimizer = torch.optim.AdamW(model.parameters(), lr=rate, betas=(0.9, 0.98), weight_decay=0.01)
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self.optimizer, rate, total_steps=sum(map(len, plan)), pct_start=WARM_UP
+        )
 
-def train(model: Recogniser, examples: Sequence[Example], dev: Sequence[Example], epochs: int, out: Path) -> None:
-    """Train with AdamW on a one-cycle schedule; the model folder is written after every epoch."""
-    plan = list(steps(examples, epochs))
-    optimizer = torch.optim.AdamW(model.parameters(), lr=PEAK_RATE, betas=(0.9, 0.98), weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, PEAK_RATE, total_steps=sum(len(each) for _, each in plan), pct_start=WARM_UP
-    )
-    start = time.monotonic()
-    for epoch, epoch_batches in plan:
-        model.train()
-        total = 0.0
-        for number, batch in enumerate(epoch_batches, 1):
-            loss = loss_of(model, batch)
-            optimizer.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), CLIP)
-            optimizer.step()
-            schedule.step()
-            total += loss.item()
-            if number % 50 == 0:
-                print(f"  {number}/{len(epoch_batches)} loss {total / number:.3f}", flush=True)
-        model.save(out)
-        words, characters = error_rates(model, dev)
-        seconds = time.monotonic() - start
-        mean = total / len(epoch_batches)
-        print(f"epoch {epoch}: loss {mean:.3f}, dev WER {words:.1f} CER {characters:.1f}, {seconds:.0f} s", flush=True)
+    def step(self, batch: Sequence[Example]) -> float:
+        """One update; the loss before it."""
+        loss = loss_of(self.model, batch)
+        self.optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), CLIP)
+        self.optimizer.step()
+        self.schedule.step()
+        return loss.item()
+
+    def epochs(self) -> Iterator[float]:
+        """Train; after every epoch its mean loss."""
+        for epoch_batches in self.plan:
+            self.model.train()
+            losses: list[float] = []
+            for batch in epoch_batches:
+                losses.append(self.step(batch))
+                if len(losses) % 50 == 0:
+                    mean = sum(losses) / len(losses)
+                    print(f"  {len(losses)}/{len(epoch_batches)} loss {mean:.3f}", flush=True)
+            yield sum(losses) / len(losses)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True, help="folder that voices.py wrote")
-    parser.add_argument("--out", type=Path, required=True, help="model folder to write")
+    parser.add_argument("--out", type=Path, required=True, help="model folder, written after every epoch")
+    parser.add_argument("--start", type=Path, help="model folder to go on from")
     parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--rate", type=float, default=2e-3, help="peak learning rate")
+    parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    torch.manual_seed(SEED)
-    model = Recogniser(Config())
-    print(f"{sum(weights.numel() for weights in model.parameters()):,} parameters")
+    torch.manual_seed(arguments.seed)
+    model = load(arguments.start) if arguments.start else Recogniser(Config())
     examples, dev = (read_examples(model, arguments.work, split) for split in ("train", "dev"))
-    train(model, examples, dev, arguments.epochs, arguments.out)
+    generator = random.Random(arguments.seed)
+    plan = [batches(examples, generator) for _ in range(arguments.epochs)]
+    begin = time.monotonic()
+    for epoch, loss in enumerate(Trainer(model, plan, arguments.rate).epochs(), 1):
+        model.save(arguments.out)
+        words, characters = error_rates(model, dev)
+        seconds = time.monotonic() - begin
+        print(f"epoch {epoch}: loss {loss:.3f}, dev WER {words:.1f} CER {characters:.1f}, {seconds:.0f} s", flush=True)
 
 
 if __name__ == "__main__":
