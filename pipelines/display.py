@@ -40,7 +40,8 @@ def scoring_progress() -> Iterator[Callable[[str, int], None]]:
 
 def _training_text(progress: Progress) -> str:
     valid = "" if progress.valid_loss is None else f", valid {math.exp(min(progress.valid_loss, 50)):,.1f}"
-    left = time.strftime("%H:%M:%S", time.gmtime(progress.seconds_left))
+    minutes, seconds = divmod(round(progress.seconds_left), 60)
+    left = f"{minutes // 60:02}:{minutes % 60:02}:{seconds:02}"
     return (
         f"ppl {math.exp(min(progress.train_loss, 50)):,.1f}{valid}, "
         f"{progress.tokens_per_second:,.0f} tokens/s, {left} left"
@@ -58,13 +59,14 @@ def _line(title: str) -> Iterator[Callable[[int, int | None, str], None]]:
             if time.monotonic() - shown >= _PLAIN_SECONDS:
                 shown = time.monotonic()
                 of = "" if total is None else f"/{total:,}"
-                output.print(f"{title}: {done:,}{of} {text}")
+                output.print(f"{title}: {done:,}{of} {text}", markup=False, soft_wrap=True)
 
         yield plain
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[text]}"))
+    description, text = (TextColumn(field, markup=False) for field in ("{task.description}", "{task.fields[text]}"))
+    columns = (description, BarColumn(), MofNCompleteColumn(), text)
     with Progress(*columns, console=output, transient=True) as bar:
         task = bar.add_task(title, total=None, text="")
         yield lambda done, total, text: bar.update(task, completed=done, total=total, text=text)

@@ -1,0 +1,94 @@
+"""Progress of long work, on a terminal and elsewhere."""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from toy_language import Command, Toy
+
+from asr_lm.lm.training import Progress
+from pipelines import display
+
+PROGRESS = Progress(30, 120, 4000, 250.0, 3725.0, 2.0, None, 0.001)
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """What a terminal is sent."""
+    written = io.StringIO()
+    console = Console(file=written, force_terminal=True, width=160, color_system=None)
+    monkeypatch.setattr(display, "console", lambda: console)
+    return written
+
+
+@pytest.fixture
+def file(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """What a file is sent, with no time to wait between two lines."""
+    written = io.StringIO()
+    monkeypatch.setattr(display, "console", lambda: Console(file=written, width=40))
+    monkeypatch.setattr(display, "_PLAIN_SECONDS", 0.0)
+    return written
+
+
+def test_training_shows_what_is_done_how_well_how_fast_and_how_long(file: io.StringIO) -> None:
+    with display.training_progress("runs/a [/b]") as show:
+        show(PROGRESS)
+        show(Progress(60, 120, 8000, 250.0, 0.4, 2.0, 1.0, 0.001))
+        show(Progress(60, 120, 8000, 0.01, 100 * 3600.0, 2000.0, 1000.0, 0.001))
+    assert file.getvalue().splitlines() == [
+        "training runs/a [/b]: 30/120 ppl 7.4, 250 tokens/s, 01:02:05 left",
+        "training runs/a [/b]: 60/120 ppl 7.4, valid 2.7, 250 tokens/s, 00:00:00 left",
+        f"training runs/a [/b]: 60/120 ppl {math.exp(50):,.1f}, valid {math.exp(50):,.1f}, 0 tokens/s, 100:00:00 left",
+    ]
+
+
+def test_scoring_counts_by_model(file: io.StringIO) -> None:
+    with display.scoring_progress() as report:
+        report("[/x]", 100)
+        report("other", 50)
+        report("[/x]", 1000)
+    patterns = [r"100 hypotheses with \[/x\]", r"50 hypotheses with other", r"1,100 hypotheses with \[/x\]"]
+    for line, pattern in zip(file.getvalue().splitlines(), patterns, strict=True):
+        assert re.fullmatch(rf"scoring: {pattern}, [\d,]+/s", line)
+
+
+def test_files_are_not_flooded(file: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(display, "_PLAIN_SECONDS", 3600.0)
+    with display.scoring_progress() as report:
+        for _ in range(100):
+            report("lm", 1)
+    assert file.getvalue() == ""
+
+
+def test_a_terminal_gets_a_bar(terminal: io.StringIO) -> None:
+    with display.training_progress("runs/a [/b]") as show:
+        show(PROGRESS)
+    assert "training runs/a [/b]" in terminal.getvalue()
+    assert "30/120" in terminal.getvalue()
+    with display.scoring_progress() as report:
+        report("[/x]", 100)
+    assert "hypotheses with [/x]" in terminal.getvalue()
+
+
+def test_names_are_no_markup(command: Command, toy: Toy, ngram: Path) -> None:
+    for name in ("[bold].json", "[/bold].json"):
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).write_bytes(toy.test.read_bytes())
+        models = ("--lm", f"[red]={ngram}")
+        for finished in (
+            command("rescore", "--nbest", name, "--dev", toy.dev, *models),
+            command("compare", "--test", name, "--dev", toy.dev, *models),
+            command("perplexity", "--lm", ngram, "--text", toy.valid),
+        ):
+            assert finished.code == 0, finished.err
+    assert "[red]" in command("compare", "--test", "[bold].json", "--dev", toy.dev, *models).out
+    for folder in ("[bold]", "[/bold]"):
+        finished = command("train", "ngram", "--text", toy.train, "--out", folder, "--order", 2, "--valid", toy.valid)
+        assert finished.code == 0, finished.err
+        assert f"{folder}: " in finished.err
+        assert folder in command("perplexity", "--lm", folder, "--text", toy.valid).out
