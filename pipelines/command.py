@@ -82,12 +82,12 @@ def _unboxed(box: str) -> str:
     return f"{message} (see {help_command[0]})" if help_command else message
 
 
-def check_outputs(paths: Iterable[str | Path | None]) -> None:
+def check_outputs(paths: Iterable[str | Path | None], inputs: Iterable[str | Path | None] = ()) -> None:
     """Refuse outputs that cannot be written, before hours of work go into them; None and ``-`` are left out.
 
     Raises:
-        InputError: a folder is missing or cannot be written, a folder stands where a file should, or two outputs go to
-            one file.
+        InputError: a folder is missing or cannot be written, a folder stands where a file should, two outputs go to
+            one file, or one would replace an input.
     """
     wanted = [Path(path) for path in paths if path is not None and str(path) != "-"]
     for path in wanted:
@@ -97,10 +97,13 @@ def check_outputs(paths: Iterable[str | Path | None]) -> None:
             raise InputError(f"cannot be written: there is no folder {path.parent}", file=path)
         if not os.access(path if path.exists() and not path.is_file() else path.parent, os.W_OK):
             raise InputError("cannot be written: no permission", file=path)
+    read = {os.path.realpath(path) for path in inputs if path is not None}
     places = [os.path.realpath(path) for path in wanted if not path.exists() or path.is_file()]
     for path in wanted:
         if places.count(os.path.realpath(path)) > 1:
             raise InputError("two outputs would go to this file", file=path)
+        if os.path.realpath(path) in read:
+            raise InputError("is an input, too; give the output another name", file=path)
 
 
 @contextlib.contextmanager

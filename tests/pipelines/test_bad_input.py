@@ -240,6 +240,8 @@ class TestOptions:
             ("--nbest {test} --json missing/x.json", ["missing/x.json", "no folder missing"]),
             ("--nbest {test} --json .", ["is a folder"]),
             ("--nbest {test} --out x.json --json x.json", ["x.json", "two outputs"]),
+            ("--nbest {test} --out {test}", ["test.json", "is an input, too"]),
+            ("--nbest {test} --dev {dev} --save-weights {dev}", ["dev.json", "is an input, too"]),
             ("--nbest {test} --dev {dev} --save-weights missing/w.json", ["missing/w.json"]),
             ("--nbest {test} --cache-folder silent.json", ["silent.json", "--cache-folder", "--no-cache"]),
             ("--nbest {test} --format cd", ["'cd'", "expected one of canonical"]),

@@ -114,7 +114,19 @@ class TestOutputs:
         with pytest.raises(InputError, match=message):
             check_outputs(paths)
 
-    def test_what_can_be_written_is_not(self) -> None:
+    @pytest.mark.parametrize("path", ["list.json", "./list.json", "link.json"])
+    def test_inputs_are_not_replaced(self, path: str) -> None:
+        Path("list.json").touch()
+        Path("link.json").symlink_to("list.json")
+        with pytest.raises(InputError, match="is an input, too"):
+            check_outputs(["new.json", path], [None, Path("list.json"), "-"])
+
+    def test_lists_of_one_name_do_not_replace_each_other(self, command: Command, toy: Toy, ngram: Path) -> None:
+        Path("dev.json").write_bytes(toy.test.read_bytes())
+        finished = command("rescore", "--nbest", toy.dev, "--nbest", "dev.json", "--lm", ngram)
+        assert "dev.rescored.json: two outputs would go to this file" in finished.complaint
+
+    def test_what_can_be_written_is_not_refused(self) -> None:
         Path("old.json").touch()
         check_outputs([None, "-", "-", "new.json", Path("old.json"), "/dev/null", "/dev/null"])
         assert not Path("new.json").exists()

@@ -38,6 +38,15 @@ def test_models_of_different_vocabularies_are_compared_over_the_same_words(
     assert words["compared_share"] == general["compared_share"] == pytest.approx(100 * 12 / 13)
 
 
+def test_models_can_be_named(command: Command, toy: Toy, ngram: Path) -> None:
+    arguments = ("--lm", f"mine={ngram}", "--lm", "general=default", "--text", toy.valid, "--json", "p.json")
+    finished = command("perplexity", *arguments)
+    assert finished.code == 0, finished.err
+    assert [record["lm"] for record in json.loads(Path("p.json").read_text())] == ["mine", "general"]
+    assert "mine" in finished.out
+    assert str(ngram) not in finished.out
+
+
 def test_texts_from_several_places(command: Command, toy: Toy, ngram: Path) -> None:
     lines = toy.valid.read_bytes().splitlines(keepends=True)
     Path("one.txt.gz").write_bytes(gzip.compress(b"".join(lines[:10])))

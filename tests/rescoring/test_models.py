@@ -205,6 +205,13 @@ class TestVocabularyFit:
         with pytest.raises(InputError, match="does not fit"):
             feature_table(listed(["x " * 30]), [model], fit=fit)
 
+    def test_without_examples_it_warns_all_the_same(self) -> None:
+        warned: list[str] = []
+        model = counting()
+        # Jackknife models know fewer words than the full one.
+        VocabularyFit(warned.append).add("lm", model.model, ["a b a b a b a b a b"], 1)
+        assert warned == ["10.0 % of the hypotheses' words are unknown to the model 'lm'"]
+
     def test_a_normaliser_that_leaves_nothing_does_not_hide_the_misfit(self) -> None:
         chinese = listed(["今天 天气 好", "今天 天气"])
         with pytest.raises(InputError, match=r"100\.0 %.*'今天', '天气', '好'.*'librispeech'"):
