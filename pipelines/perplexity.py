@@ -22,8 +22,8 @@ class Arguments:
     """Options of ``perplexity``."""
 
     lm: Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
-    """Trained folder, ARPA or KenLM file, or "default" (the packaged one); NAME=PATH names its row. May be given several
-    times."""
+    """Trained folder, ARPA or KenLM file, or "default" (the packaged one); NAME=PATH names its row. May be given
+    several times."""
     text: tuple[Path, ...]
     """Text files, one sentence a line (.gz, .zst, - for standard input)."""
     context: Literal["sentence", "stream"] = "sentence"
