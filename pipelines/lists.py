@@ -30,7 +30,7 @@ class Common:
     """Take the hypothesis with the best total, or that with the fewest expected errors (minimum Bayes risk); by default
     what --weights say, else the best."""
     subtract: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
-    """Name of a model that may only count against a hypothesis."""
+    """Name of a model, or of a first-pass score, that may only count against a hypothesis."""
     format: str | None = None
     """Format of the lists: canonical, mlm-scoring, hyporadise, nemo, kaldi, switchboard-ws97; recognised by default."""
     manifest: Path | None = None
