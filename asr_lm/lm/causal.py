@@ -18,7 +18,7 @@ class CausalModel(LanguageModel):
     of a bounded number of nodes and hands the values back token by token.
     """
 
-    default_budget = 200_000
+    default_budget = 500_000
     """Nodes of one tree."""
 
     @abstractmethod

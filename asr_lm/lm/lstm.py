@@ -100,6 +100,8 @@ class LstmNetwork(RecurrentNetwork):
             h, c = _cell(gates, state[1][layer][parents])
             hs.append(h)
             cs.append(c)
+        if len(hs) == 1:
+            return hs[0][None], cs[0][None]
         return torch.stack(hs), torch.stack(cs)
 
     def hidden(self, state: State) -> Tensor:
@@ -115,7 +117,10 @@ class LstmNetwork(RecurrentNetwork):
 
 
 def _cell(gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-    """New (h, c) ``[n, hidden]`` from the gates' inputs ``[n, 4 · hidden]`` (order i, f, g, o) and the old cell."""
+    """New (h, c) ``[n, hidden]`` from the gates' inputs ``[n, 4 · hidden]`` (order i, f, g, o) and the old cell.
+
+    Both arguments are overwritten.
+    """
     i, f, g, o = gates.chunk(4, dim=1)
-    c = f.sigmoid().mul_(c).addcmul_(i.sigmoid(), g.tanh())
-    return o.sigmoid().mul_(c.tanh()), c
+    c = c.mul_(f.sigmoid_()).addcmul_(i.sigmoid_(), g.tanh_())
+    return o.sigmoid_() * c.tanh(), c

@@ -23,7 +23,7 @@ from asr_lm.files import atomic_write
 from asr_lm.hypotheses.prefix_tree import PrefixTree, split_by_nodes
 from asr_lm.lm.causal import CausalModel
 from asr_lm.lm.folder import begin, write_config
-from asr_lm.lm.output import SoftmaxOutput
+from asr_lm.lm.output import SoftmaxOutput, even_block
 from asr_lm.lm.protocol import LogProbs, Tokens
 from asr_lm.text.vocabulary import Vocabulary
 
@@ -138,7 +138,7 @@ class RecurrentNetwork(Network):
 
     def _advance_in_blocks(self, state: State, parents: Tensor, gates: Tensor, kinds: Tensor) -> State:
         """:meth:`advance` with the rows ``kinds [n]`` of ``gates``, in blocks that a cache holds."""
-        size = _BLOCK_STATES if self.device.type == "cpu" else len(kinds)
+        size = even_block(len(kinds), _BLOCK_STATES) if self.device.type == "cpu" else len(kinds)
         blocks = zip(parents.split(size), kinds.split(size), strict=True)
         states = [self.advance(state, some, gates[kind]) for some, kind in blocks]
         return tuple(torch.cat(parts, dim=1) for parts in zip(*states, strict=True))

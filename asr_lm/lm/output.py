@@ -16,6 +16,11 @@ _BLOCK_VALUES = 5_000_000
 tokens, blocks of 1,024 contexts ran at 150 GFLOP/s on two cores, of 128 at 76, of 4,096 at 123.)"""
 
 
+def even_block(count: int, most: int) -> int:
+    """Size of blocks of at most ``most`` that cut ``count`` rows evenly: a short last block costs like a long one."""
+    return -(-count // max(1, -(-count // most)))
+
+
 class SoftmaxOutput(nn.Module):
     """The full softmax, ``p(w | h) = exp(h · v_w + b_w) / Σ``.
 
@@ -48,7 +53,7 @@ class SoftmaxOutput(nn.Module):
             tokens: token of every query ``[n]``.
         """
         results = torch.empty(len(tokens), dtype=torch.float32, device=hidden.device)
-        rows = max(1, self._block_values(hidden.device) // len(self.bias))
+        rows = even_block(len(hidden), max(1, self._block_values(hidden.device) // len(self.bias)))
         starts = torch.arange(0, len(hidden) + rows, rows, device=context.device).clamp_(max=len(hidden))
         edges = torch.searchsorted(context, starts).tolist()
         for block, (first, last) in enumerate(itertools.pairwise(edges)):
