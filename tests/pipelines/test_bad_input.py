@@ -14,6 +14,7 @@ from toy_language import Command, Toy
 
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
 from asr_lm.hypotheses.writing import write_nbest
+from asr_lm.rescoring import scoring, second_pass
 
 UTTERANCE = {"id": "u", "reference": "the cat", "hypotheses": [{"text": "the cat", "scores": {"s": -1.0}}]}
 
@@ -62,7 +63,10 @@ def test_lists(command: Command, toy: Toy, ngram: Path, option: str, content: st
         assert fragment in complaint
 
 
-def test_a_fault_at_the_end_of_a_list_spoils_nothing(command: Command, toy: Toy, ngram: Path) -> None:
+def test_a_fault_at_the_end_of_a_list_spoils_nothing(
+    command: Command, toy: Toy, ngram: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(second_pass, "shards", lambda utterances: scoring.shards(utterances, 1))
     whole = [json.dumps(entry) for entry in json.loads(toy.test.read_text())]
     Path("list.jsonl").write_text("\n".join([*whole, changed(hypotheses=[])]))
     Path("out.jsonl").write_text("old")

@@ -187,11 +187,14 @@ class TestFullDisk:
         assert "cache: scores cannot be kept here" in finished.complaint
         assert "--no-cache" in finished.complaint
 
-    def test_standard_output(self, toy: Toy, ngram: Path) -> None:
+    @pytest.mark.parametrize("count", [1, 40])
+    def test_standard_output(self, toy: Toy, ngram: Path, count: int) -> None:
+        write_nbest("list.json", toy.utterances("test")[:count])
         line = ("-m", "pipelines.rescore", "--nbest", "-", "--lm", ngram)
         with open("/dev/full", "wb") as full:
-            finished = python(*line, stdin=toy.test.read_bytes(), stdout=full.fileno())
+            finished = python(*line, stdin=Path("list.json").read_bytes(), stdout=full.fileno())
         assert finished.returncode == 2
+        assert b"Exception ignored" not in finished.stderr
         assert finished.stderr.splitlines()[-1] == b"error: the output: No space left on device"
 
 
