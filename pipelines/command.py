@@ -144,7 +144,6 @@ def _outside_trouble(error: ImportError | OSError) -> str:
         return f"{error}; {_TORCH_ADVICE}"
     if isinstance(error, ImportError):
         return f"{error}; install asr_lm again, with what it depends on"
-    _discard_output()
     return f"{error.filename or 'the output'}: {error.strerror or error}"
 
 
