@@ -163,5 +163,11 @@ def console(stderr: bool = True) -> Console:
     """A terminal for messages and progress (standard error), or for results (standard output)."""
     from rich.console import Console
 
+    class Output(Console):
+        def on_broken_pipe(self) -> None:
+            """A reader who has left does not stop the work: there may be files to write."""
+            self.quiet = True
+            _discard_output()
+
     width = None if (sys.stderr if stderr else sys.stdout).isatty() else 120
-    return Console(stderr=stderr, width=width, highlight=False, soft_wrap=False)
+    return Output(stderr=stderr, width=width, highlight=False, soft_wrap=False)

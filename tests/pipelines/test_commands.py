@@ -238,11 +238,25 @@ class TestStreams:
         reading, writing = os.pipe()
         os.close(reading)
         try:
-            finished = python("-m", "pipelines.perplexity", "--lm", ngram, "--text", toy.valid, stdout=writing)
+            line = ("-m", "pipelines.perplexity", "--lm", ngram, "--text", toy.valid, "--json", "p.json")
+            finished = python(*line, stdout=writing)
         finally:
             os.close(writing)
         assert finished.returncode == 0
         assert finished.stderr == b""
+        assert Path("p.json").exists()
+
+    def test_nor_is_one_who_wants_no_list(self, toy: Toy, ngram: Path) -> None:
+        reading, writing = os.pipe()
+        os.close(reading)
+        try:
+            finished = python(
+                "-m", "pipelines.rescore", "--nbest", toy.test, "--lm", ngram, "--out", "-", stdout=writing
+            )
+        finally:
+            os.close(writing)
+        assert finished.returncode == 0
+        assert b"Exception" not in finished.stderr
 
     def test_a_terminal_that_lacks_letters(self, toy: Toy, ngram: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         strange = [Utterance("ü", (Hypothesis("the cat sees naïve 東京 –", {"s": -9.0}),), "the cat sees naïve 東京 –")]
