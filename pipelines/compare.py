@@ -35,6 +35,7 @@ def main() -> None:
     from asr_lm.errors import InputError
     from asr_lm.files import write_text
     from asr_lm.rescoring.default_model import DEFAULT
+    from asr_lm.rescoring.second_pass import systems_for_comparison
 
     if not arguments.dev or not arguments.test:
         raise InputError("expected --dev and --test")
@@ -43,7 +44,7 @@ def main() -> None:
     if not arguments.lm:
         console().print(lists.NO_MODEL)
     models = lists.models(arguments, arguments.lm or (DEFAULT,))
-    development = _develop(arguments, models)
+    development = lists.develop(arguments, arguments.dev, models, systems_for_comparison(models))
     output = console(stderr=False)
     for line in lists.describe_development(development, arguments.dev):
         output.print(line, markup=False, soft_wrap=True)
@@ -51,24 +52,6 @@ def main() -> None:
     if arguments.json:
         record: Any = records[arguments.test[0]] if len(records) == 1 else {"lists": records}
         write_text(arguments.json, json.dumps(record, indent=2) + "\n")
-
-
-def _develop(arguments: Arguments, models: list[RescoringModel]) -> Development:
-    from asr_lm.rescoring.second_pass import develop, systems_for_comparison
-
-    with scoring_progress() as report, blaming(*arguments.dev):
-        development = develop(
-            lists.development_utterances(arguments, arguments.dev),
-            models,
-            systems_for_comparison(models),
-            decision=arguments.decision or "best",
-            measuring=lists.measuring(arguments),
-            signs=lists.signs(arguments),
-            report=report,
-            warn=lists.warn,
-        )
-    lists.check_honesty(development, models)
-    return development
 
 
 def _compare(

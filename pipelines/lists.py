@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from pipelines.command import console
+from pipelines.command import blaming, console
+from pipelines.display import scoring_progress
 
 if TYPE_CHECKING:
     from asr_lm.evaluation.comparison import Comparison
@@ -133,6 +134,27 @@ def warn(message: str) -> None:
 _WARNED: set[str] = set()
 
 NO_MODEL = "no --lm given: using the packaged general-English model"
+
+
+def develop(
+    arguments: Common, paths: Sequence[str], models: Sequence[RescoringModel], systems: dict[str, Sequence[str]]
+) -> Development:
+    """Weights of the systems, tuned on development lists; warns where a model has seen their references."""
+    from asr_lm.rescoring import second_pass
+
+    with scoring_progress() as report, blaming(*paths):
+        development = second_pass.develop(
+            development_utterances(arguments, paths),
+            models,
+            systems,
+            decision=arguments.decision or "best",
+            measuring=measuring(arguments),
+            signs=signs(arguments),
+            report=report,
+            warn=warn,
+        )
+    check_honesty(development, models)
+    return development
 
 
 def describe_development(development: Development, paths: Sequence[str]) -> list[str]:

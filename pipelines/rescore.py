@@ -105,7 +105,7 @@ def _weights(
     arguments: Arguments, models: list[RescoringModel]
 ) -> tuple[Development | None, dict[str, Weights] | None]:
     from asr_lm.evaluation.comparison import RESCORED
-    from asr_lm.rescoring.second_pass import DEVELOPMENT, develop, systems_for_rescore
+    from asr_lm.rescoring.second_pass import DEVELOPMENT, systems_for_rescore
     from asr_lm.rescoring.weights import Weights
 
     if arguments.weights:
@@ -114,18 +114,7 @@ def _weights(
         return None, {RESCORED: weights.replaced(decision=arguments.decision or weights.decision)}
     if not arguments.dev:
         return None, None
-    with scoring_progress() as report, blaming(*arguments.dev):
-        development = develop(
-            lists.development_utterances(arguments, arguments.dev),
-            models,
-            systems_for_rescore(models),
-            decision=arguments.decision or "best",
-            measuring=lists.measuring(arguments),
-            signs=lists.signs(arguments),
-            report=report,
-            warn=lists.warn,
-        )
-    lists.check_honesty(development, models)
+    development = lists.develop(arguments, arguments.dev, models, systems_for_rescore(models))
     if arguments.save_weights:
         fingerprints = {model.name: model.model.fingerprint() for model in models}
         fingerprints[DEVELOPMENT] = development.fingerprint
