@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
 
 from asr_lm.errors import InputError
+from asr_lm.lm import sizes
 from asr_lm.lm.folder import CONFIG_FILE, fold_folder, read_config
 from asr_lm.lm.options import Fold, TextOptions, TrainingOptions
 from pipelines.command import blaming, console, parse_one_of, run
@@ -71,23 +72,78 @@ class Neural(Text):
     training: Annotated[TrainingOptions, tyro.conf.arg(name="")] = field(default_factory=TrainingOptions)
 
 
+Hidden = Annotated[int, tyro.conf.Suppress]
+"""The size of the vocabulary is no option: it comes from the text."""
+
+
+@dataclass(frozen=True)
+class _NnlmSizes(sizes.NnlmConfig):
+    vocabulary_size: Hidden = 1
+
+
+@dataclass
+class Nnlm(Neural):
+    """Feed-forward network (Bengio, Ducharme, Vincent, Jauvin 2003)."""
+
+    network: Annotated[_NnlmSizes, tyro.conf.arg(name="")] = field(default_factory=_NnlmSizes)
+
+
+@dataclass(frozen=True)
+class _RnnlmSizes(sizes.RnnlmConfig):
+    vocabulary_size: Hidden = 1
+
+
+@dataclass
+class Rnnlm(Neural):
+    """Simple recurrent network (Mikolov et al. 2010, 2011)."""
+
+    network: Annotated[_RnnlmSizes, tyro.conf.arg(name="")] = field(default_factory=_RnnlmSizes)
+
+
+@dataclass(frozen=True)
+class _LstmSizes(sizes.LstmConfig):
+    vocabulary_size: Hidden = 1
+
+
 @dataclass
 class Lstm(Neural):
     """LSTM recurrent network (Sundermeyer, Schlüter, Ney 2012)."""
 
-    embedding: int = 512
-    """Width of the embedding."""
-    hidden: int = 512
-    """Units of each LSTM layer."""
-    layers: int = 1
-    """Number of LSTM layers."""
-    dropout: float = 0.0
-    """Share of the non-recurrent connections dropped in training (Zaremba et al. 2014)."""
-    tied: bool = True
-    """Use the embedding as output weights (needs as many units as the embedding is wide)."""
+    network: Annotated[_LstmSizes, tyro.conf.arg(name="")] = field(default_factory=_LstmSizes)
 
 
-MODELS: dict[str, Callable[..., Any]] = {"ngram": Ngram, "lstm": Lstm}
+@dataclass(frozen=True)
+class _BilstmSizes(sizes.BilstmConfig):
+    vocabulary_size: Hidden = 1
+
+
+@dataclass
+class Bilstm(Neural):
+    """Bidirectional LSTM: every word from both sides."""
+
+    network: Annotated[_BilstmSizes, tyro.conf.arg(name="")] = field(default_factory=_BilstmSizes)
+
+
+@dataclass(frozen=True)
+class _Gpt1Sizes(sizes.Gpt1Config):
+    vocabulary_size: Hidden = 1
+
+
+@dataclass
+class Gpt1(Neural):
+    """Transformer decoder (Radford et al. 2018)."""
+
+    network: Annotated[_Gpt1Sizes, tyro.conf.arg(name="")] = field(default_factory=_Gpt1Sizes)
+
+
+MODELS: dict[str, Callable[..., Any]] = {
+    "ngram": Ngram,
+    "nnlm": Nnlm,
+    "rnnlm": Rnnlm,
+    "lstm": Lstm,
+    "bilstm": Bilstm,
+    "gpt1": Gpt1,
+}
 
 
 def main() -> None:
@@ -138,10 +194,14 @@ def _is_trained(arguments: Text, fold: Fold | None) -> bool:
     folder = _folder(arguments, fold)
     if not (folder / CONFIG_FILE).exists():
         return False
-    family, wanted = read_config(folder)["family"], type(arguments).__name__.lower()
+    family, wanted = read_config(folder)["family"], _family(arguments)
     if family != wanted:
         raise InputError(f"holds a model of family {family!r}, not {wanted!r}; choose another folder", file=folder)
     return True
+
+
+def _family(arguments: Text) -> str:
+    return next(name for name, options in MODELS.items() if options is type(arguments))
 
 
 def _say(message: str) -> None:
@@ -195,22 +255,15 @@ def _print_perplexity(folder: Path, valid: Path) -> None:
     _say(f"  validation perplexity a word {result.per_word:.2f}, unknown words {oov:.2f} %")
 
 
-def _train_neural(arguments: Lstm, fold: Fold | None) -> None:
+def _train_neural(arguments: Any, fold: Fold | None) -> None:
     from asr_lm.lm.loading import resolve_device
-    from asr_lm.lm.lstm import LstmConfig, LstmNetwork
     from asr_lm.lm.recipe import train_model
 
     folder = _folder(arguments, fold)
-    sizes = {name: getattr(arguments, name) for name in ("embedding", "hidden", "layers", "dropout", "tied")}
-    config = LstmConfig(vocabulary_size=1, **sizes)
-
-    def make_network(vocabulary_size: int) -> LstmNetwork:
-        return LstmNetwork(replace(config, vocabulary_size=vocabulary_size))
-
     with training_progress(str(folder)) as report:
         _, result = train_model(
-            "lstm",
-            make_network,
+            _family(arguments),
+            arguments.network,
             _text_options(arguments, fold),
             arguments.training,
             folder,

@@ -8,8 +8,8 @@ depends on the seed and the epoch alone, so a training can be taken up anywhere.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, fields, replace
+from typing import Protocol, Self
 
 import numpy as np
 import torch
@@ -37,6 +37,11 @@ class Batch:
     def tokens(self) -> int:
         """Targets that count."""
         return int((self.targets != IGNORED).sum())
+
+    def to(self, device: torch.device) -> Self:
+        """The batch on a device."""
+        tensors = {field.name: getattr(self, field.name).to(device) for field in fields(self)}
+        return replace(self, **tensors)
 
 
 class BatchSource(Protocol):

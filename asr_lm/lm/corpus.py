@@ -90,6 +90,12 @@ class TokenCorpus:
         """Tokens of every sentence ``[sentences]``, without ``</s>``."""
         return np.diff(self.offsets)
 
+    def counts(self, vocabulary: Vocabulary) -> NDArray[np.int64]:
+        """How often each token occurs, ``</s>`` at the end of every sentence included ``[vocabulary]``."""
+        counts = np.bincount(self.tokens, minlength=vocabulary.size).astype(np.int64)
+        counts[vocabulary.eos_id] += len(self)
+        return counts
+
     @classmethod
     def from_sentences(cls, sentences: Iterable[str], vocabulary: Vocabulary) -> TokenCorpus:
         """Encode normalised sentences in memory (validation texts, tests)."""

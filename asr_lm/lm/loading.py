@@ -7,19 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asr_lm.errors import InputError
+from asr_lm.lm.families import FAMILIES
 from asr_lm.lm.folder import CONFIG_FILE, read_config
 from asr_lm.lm.protocol import LanguageModel
+from asr_lm.lm.sizes import NetworkConfig
 from asr_lm.text.vocabulary import load_vocabulary
 
 if TYPE_CHECKING:
-    from asr_lm.lm.neural import Network, NetworkConfig, NeuralLanguageModel
-
-
-def network_families() -> dict[str, tuple[type[NetworkConfig], type[Network]]]:
-    """Sizes and network of every neural family."""
-    from asr_lm.lm.lstm import LstmConfig, LstmNetwork
-
-    return {"lstm": (LstmConfig, LstmNetwork)}
+    from asr_lm.lm.neural import NeuralModel
 
 
 def load(path: str | Path, device: str = "cpu") -> LanguageModel:
@@ -44,32 +39,31 @@ def load(path: str | Path, device: str = "cpu") -> LanguageModel:
     return load_neural(path, device)
 
 
-def load_neural(folder: Path, device: str = "cpu") -> NeuralLanguageModel:
+def load_neural(folder: Path, device: str = "cpu") -> NeuralModel:
     """A neural model of a trained folder.
 
     Raises:
         InputError: missing, damaged, of another version or of an unknown family.
     """
-    from asr_lm.lm.neural import WEIGHTS_FILE, NeuralLanguageModel, read_weights
+    from asr_lm.lm.neural import WEIGHTS_FILE, read_weights
 
     config, device = read_config(folder), resolve_device(device)
-    families = network_families()
-    if config["family"] not in families:
-        known = ", ".join(["ngram", *families])
+    if config["family"] not in FAMILIES:
+        known = ", ".join(["ngram", *FAMILIES])
         raise InputError(
             f"unknown model family {config['family']!r}; expected one of {known}", file=folder / CONFIG_FILE
         )
-    config_class, network_class = families[config["family"]]
-    sizes = _sizes(config_class, config.get("network"), folder)
+    family = FAMILIES[config["family"]]
+    sizes = _sizes(family.sizes, config.get("network"), folder)
     vocabulary = load_vocabulary(folder)
     if vocabulary.fingerprint() != config.get("vocabulary_fingerprint") or vocabulary.size != sizes.vocabulary_size:
         raise InputError("damaged model folder: the vocabulary is not the one of the model", file=folder)
     try:
-        network: Any = network_class(sizes)
+        network = family.make_network(sizes)
     except (RuntimeError, MemoryError) as error:
         raise InputError(f"the network cannot be made: {error}", file=folder / CONFIG_FILE, field="network") from None
     read_weights(folder / WEIGHTS_FILE, network)
-    return NeuralLanguageModel(config["family"], network.to(device), vocabulary, config["normalizer"])
+    return family.model_class()(config["family"], network.to(device), vocabulary, config["normalizer"])
 
 
 def resolve_device(name: str) -> str:
@@ -93,7 +87,9 @@ def resolve_device(name: str) -> str:
 
 def _sizes(config_class: type[NetworkConfig], found: Any, folder: Path) -> Any:
     expected = {field.name for field in fields(config_class)}
-    if not isinstance(found, dict) or set(found) != expected:
+    # Sizes that came later are given by keyword only, and their defaults are what was before them.
+    later = {field.name for field in fields(config_class) if field.kw_only}
+    if not isinstance(found, dict) or not expected - later <= set(found) <= expected:
         names = ", ".join(sorted(expected))
         raise InputError(f"damaged model folder: expected {names}", file=folder / CONFIG_FILE, field="network")
     try:

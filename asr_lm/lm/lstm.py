@@ -13,45 +13,13 @@ weights tied to the embedding (Press and Wolf 2017; Inan et al. 2017).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 
-from asr_lm.errors import InputError
-from asr_lm.lm.neural import NetworkConfig, RecurrentNetwork, State
+from asr_lm.lm.matrix_product import linear
+from asr_lm.lm.neural import RecurrentNetwork, State
 from asr_lm.lm.output import SoftmaxOutput
-
-
-@dataclass(frozen=True)
-class LstmConfig(NetworkConfig):
-    """Sizes of an LSTM language model.
-
-    Attributes:
-        embedding: width of the projection layer.
-        hidden: units of each LSTM layer.
-        layers: number of LSTM layers.
-        dropout: share of the non-recurrent connections dropped in training.
-        tied: use the embedding as output weights; needs ``embedding == hidden``.
-
-    Raises:
-        InputError: sizes that make no network.
-    """
-
-    embedding: int = 512
-    hidden: int = 512
-    layers: int = 1
-    dropout: float = 0.0
-    tied: bool = True
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not (isinstance(self.dropout, int | float) and 0 <= self.dropout < 1):
-            raise InputError(f"expected a share from 0 to less than 1, not {self.dropout!r}", field="dropout")
-        if self.tied and self.embedding != self.hidden:
-            raise InputError(
-                f"tied embeddings need as many units as the embedding is wide, not {self.hidden} and {self.embedding}"
-            )
+from asr_lm.lm.sizes import LstmConfig
 
 
 class LstmNetwork(RecurrentNetwork):
@@ -88,15 +56,15 @@ class LstmNetwork(RecurrentNetwork):
         return zeros, zeros
 
     def input_gates(self, tokens: Tensor) -> Tensor:
-        return nn.functional.linear(self.embedding(tokens), self._weight("ih", 0), self._bias(0))
+        return linear(self.embedding(tokens), self._weight("ih", 0), self._bias(0))
 
     def advance(self, state: State, parents: Tensor, gates: Tensor) -> State:
         hs: list[Tensor] = []
         cs: list[Tensor] = []
         for layer in range(self.config.layers):
             if layer:
-                gates = nn.functional.linear(hs[-1], self._weight("ih", layer), self._bias(layer))
-            gates = gates.addmm_(state[0][layer][parents], self._weight("hh", layer).t())
+                gates = linear(hs[-1], self._weight("ih", layer), self._bias(layer))
+            gates = linear(state[0][layer][parents], self._weight("hh", layer)).add_(gates)
             h, c = _cell(gates, state[1][layer][parents])
             hs.append(h)
             cs.append(c)

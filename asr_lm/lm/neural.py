@@ -6,7 +6,7 @@ import hashlib
 import platform
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,12 @@ from asr_lm import __version__
 from asr_lm.errors import InputError
 from asr_lm.files import atomic_write
 from asr_lm.hypotheses.prefix_tree import PrefixTree, split_by_nodes
+from asr_lm.lm.batches import IGNORED, Batch
 from asr_lm.lm.causal import CausalModel
 from asr_lm.lm.folder import begin, write_config
 from asr_lm.lm.output import SoftmaxOutput, even_block
-from asr_lm.lm.protocol import LogProbs, Tokens
+from asr_lm.lm.protocol import LanguageModel, LogProbs, Tokens
+from asr_lm.lm.sizes import NetworkConfig
 from asr_lm.text.vocabulary import Vocabulary
 
 WEIGHTS_FILE = "model.safetensors"
@@ -36,34 +38,43 @@ State = tuple[Tensor, ...]
 """What a recurrent network remembers; the batch is axis 1 of every tensor (axis 0 counts the layers)."""
 
 
-@dataclass(frozen=True)
-class NetworkConfig:
-    """Sizes every network has.
-
-    Raises:
-        InputError: a whole number that is none or not above 0, a switch that is neither true nor false.
-    """
-
-    vocabulary_size: int
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if field.type == "int" and not (type(value) is int and value > 0):
-                raise InputError(f"expected a whole number above 0, not {value!r}", field=field.name)
-            if field.type == "bool" and not isinstance(value, bool):
-                raise InputError(f"expected true or false, not {value!r}", field=field.name)
-
-
 class Network(nn.Module):
-    """A network that the training loop can train and the prefix tree can score.
+    """A network that the training loop can train.
 
     Attributes:
         config: its sizes; written to ``config.json``.
-        output: its output layer.
     """
 
     config: NetworkConfig
+
+    @abstractmethod
+    def loss(self, batch: Batch, state: State | None = None) -> tuple[Tensor, State | None]:
+        """Summed loss of a batch that lies on the network's device, in nats.
+
+        Args:
+            batch: what to learn; its :attr:`~asr_lm.lm.batches.Batch.tokens` are what the sum runs over.
+            state: what the network remembers from before, or None at a beginning.
+
+        Returns:
+            The loss, and the new state (None for networks without memory).
+        """
+
+    def prepare(self, counts: Tensor) -> None:
+        """Told before the training how often each token occurs in its text ``[vocabulary]``."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights lie."""
+        return next(self.parameters()).device
+
+
+class CausalNetwork(Network):
+    """A network that predicts every token from those before it, so that a prefix tree can be scored.
+
+    Attributes:
+        output: its output layer.
+    """
+
     output: SoftmaxOutput
 
     @abstractmethod
@@ -82,13 +93,13 @@ class Network(nn.Module):
     def node_log_probs(self, tree: PrefixTree) -> Tensor:
         """Log p(token | ancestors) ``[nodes]`` of a prefix tree, float32; 0 for the root."""
 
-    @property
-    def device(self) -> torch.device:
-        """Where the weights lie."""
-        return next(self.parameters()).device
+    def loss(self, batch: Batch, state: State | None = None) -> tuple[Tensor, State | None]:
+        hidden, state = self(batch.inputs, state)
+        kept = batch.targets != IGNORED
+        return self.output.nll(hidden[kept], batch.targets[kept]).sum(), state
 
 
-class RecurrentNetwork(Network):
+class RecurrentNetwork(CausalNetwork):
     """A network whose memory after a prefix is a state of fixed size: the tree is walked level by level.
 
     The children of a node gather its state, so a prefix is read once however many sentences share it.
@@ -180,8 +191,8 @@ class TextStream:
         return -self._network.output.nll(hidden[0], torch.from_numpy(targets).to(device)).double().cpu().numpy()
 
 
-class NeuralLanguageModel(CausalModel):
-    """A trained network with its vocabulary: scores text and is kept in a folder.
+class NeuralModel(LanguageModel):
+    """A trained network with its vocabulary, kept in a folder.
 
     Folder: ``config.json``, ``model.safetensors`` and the vocabulary's file.
     """
@@ -195,7 +206,48 @@ class NeuralLanguageModel(CausalModel):
         self.network = network
         self.vocabulary = vocabulary
         self.normalizer = normalizer
-        self._most_nodes: int | None = None
+
+    @property
+    def parameters(self) -> int:
+        return sum(parameter.numel() for parameter in self.network.parameters())
+
+    def fingerprint(self) -> str:
+        digest = hashlib.blake2b(digest_size=16)
+        for name, tensor in sorted(self.network.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(tensor.float().cpu().contiguous().numpy().tobytes())
+        digest.update(f"{self.family} {self.vocabulary.fingerprint()} {self.normalizer}".encode())
+        return digest.hexdigest()
+
+    def save(self, folder: Path, *, half: bool = False, training: dict[str, Any] | None = None) -> None:
+        """Write the folder; ``config.json`` comes last, so a folder with one is whole.
+
+        Args:
+            folder: made when missing.
+            half: store float16 (half the size; the scores change in the fourth digit).
+            training: facts of the training to keep in ``config.json``.
+        """
+        begin(folder)
+        self.vocabulary.save(folder)
+        write_weights(folder / WEIGHTS_FILE, self.network, half=half)
+        config = {
+            "family": self.family,
+            "network": asdict(self.network.config),
+            "vocabulary": {"kind": self.vocabulary.kind, "size": self.vocabulary.size},
+            "vocabulary_fingerprint": self.vocabulary.fingerprint(),
+            "normalizer": self.normalizer,
+            "parameters": self.parameters,
+            "training": training or {},
+            "versions": {"asr_lm": __version__, "torch": torch.__version__, "python": platform.python_version()},
+        }
+        write_config(folder, config)
+
+
+class NeuralLanguageModel(NeuralModel, CausalModel):
+    """A causal network with its vocabulary."""
+
+    network: CausalNetwork
+    _most_nodes: int | None = None
 
     @torch.inference_mode()
     def node_log_probs(self, tree: PrefixTree) -> LogProbs:
@@ -236,41 +288,6 @@ class NeuralLanguageModel(CausalModel):
         if not isinstance(self.network, RecurrentNetwork):
             raise InputError(f"a model of family {self.family!r} has no state to carry from sentence to sentence")
         return TextStream(self.network, self.vocabulary)
-
-    @property
-    def parameters(self) -> int:
-        return sum(parameter.numel() for parameter in self.network.parameters())
-
-    def fingerprint(self) -> str:
-        digest = hashlib.blake2b(digest_size=16)
-        for name, tensor in sorted(self.network.state_dict().items()):
-            digest.update(name.encode())
-            digest.update(tensor.float().cpu().contiguous().numpy().tobytes())
-        digest.update(f"{self.family} {self.vocabulary.fingerprint()} {self.normalizer}".encode())
-        return digest.hexdigest()
-
-    def save(self, folder: Path, *, half: bool = False, training: dict[str, Any] | None = None) -> None:
-        """Write the folder; ``config.json`` comes last, so a folder with one is whole.
-
-        Args:
-            folder: made when missing.
-            half: store float16 (half the size; the scores change in the fourth digit).
-            training: facts of the training to keep in ``config.json``.
-        """
-        begin(folder)
-        self.vocabulary.save(folder)
-        write_weights(folder / WEIGHTS_FILE, self.network, half=half)
-        config = {
-            "family": self.family,
-            "network": asdict(self.network.config),
-            "vocabulary": {"kind": self.vocabulary.kind, "size": self.vocabulary.size},
-            "vocabulary_fingerprint": self.vocabulary.fingerprint(),
-            "normalizer": self.normalizer,
-            "parameters": self.parameters,
-            "training": training or {},
-            "versions": {"asr_lm": __version__, "torch": torch.__version__, "python": platform.python_version()},
-        }
-        write_config(folder, config)
 
 
 def write_weights(path: Path, network: nn.Module, *, half: bool = False) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,9 +16,11 @@ from asr_lm.files import make_folder, write_text
 from asr_lm.lm.batches import BatchSource, SentenceBatches, StreamBatches
 from asr_lm.lm.checkpoint import CHECKPOINT_FILE
 from asr_lm.lm.corpus import TokenCorpus, read_sentences, text_identity
+from asr_lm.lm.families import FAMILIES
 from asr_lm.lm.folder import CONFIG_FILE, SENTENCES_FILE
-from asr_lm.lm.neural import Network, NeuralLanguageModel
+from asr_lm.lm.neural import NeuralModel
 from asr_lm.lm.options import TextOptions, TrainingOptions
+from asr_lm.lm.sizes import NetworkConfig
 from asr_lm.lm.training import Progress, TrainingResult, train_network
 from asr_lm.text.sentence_hashes import SentenceHashes
 from asr_lm.text.vocabulary import (
@@ -103,7 +105,7 @@ def _clear_away(folder: Path) -> None:
 
 def train_model(
     family: str,
-    make_network: Callable[[int], Network],
+    sizes: NetworkConfig,
     text: TextOptions,
     options: TrainingOptions,
     folder: Path,
@@ -111,12 +113,12 @@ def train_model(
     device: str = "cpu",
     half: bool = False,
     report: Callable[[Progress], None] = lambda progress: None,
-) -> tuple[NeuralLanguageModel, TrainingResult]:
+) -> tuple[NeuralModel, TrainingResult]:
     """Train a network on text and write its folder.
 
     Args:
-        family: name for ``config.json``.
-        make_network: makes the network for a vocabulary size.
+        family: name of the family.
+        sizes: of the network; the vocabulary's takes the place of theirs.
         text: what to train on.
         options: how.
         folder: an unfinished training found there is taken up; a finished one is an error.
@@ -135,11 +137,12 @@ def train_model(
     corpus = TokenCorpus.build(text.texts, vocabulary, text.normalizer, folder / CORPUS_FOLDER, text.fold)
     valid = TokenCorpus.from_sentences(read_sentences([text.valid], text.normalizer), vocabulary)
     torch.manual_seed(options.seed)
-    network = make_network(vocabulary.size).to(device)
+    network = FAMILIES[family].make_network(replace(sizes, vocabulary_size=vocabulary.size)).to(device)
     identity = {"text": corpus.digest, "validation text": valid.digest, "network": asdict(network.config)}
+    network.prepare(torch.from_numpy(corpus.counts(vocabulary)).to(device))
     train_batches, valid_batches = make_batches(corpus, valid, vocabulary, options)
     result = train_network(network, train_batches, valid_batches, options, folder, identity=identity, report=report)
-    model = NeuralLanguageModel(family, network, vocabulary, text.normalizer)
+    model = FAMILIES[family].model_class()(family, network, vocabulary, text.normalizer)
     facts = {**asdict(result), "words": corpus.words, "sentences": len(corpus), "options": asdict(options)}
     _keep_sentence_hashes(text, folder)
     model.save(folder, half=half, training=facts)

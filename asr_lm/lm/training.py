@@ -23,7 +23,7 @@ from torch import Tensor
 
 from asr_lm.errors import InputError
 from asr_lm.files import make_folder, write_text
-from asr_lm.lm.batches import IGNORED, Batch, BatchSource
+from asr_lm.lm.batches import Batch, BatchSource
 from asr_lm.lm.checkpoint import (
     CHECKPOINT_FILE,
     Checkpoint,
@@ -187,11 +187,8 @@ class _Run:
     def _loss(self, batch: Batch, state: State | None) -> tuple[Tensor, State | None]:
         """Summed loss (nats) and the detached state after the batch."""
         device = self.network.device
-        inputs, targets = batch.inputs.to(device), batch.targets.to(device)
         with torch.autocast(device.type, torch.bfloat16, enabled=self._bfloat16()):
-            hidden, state = self.network(inputs, state)
-            kept = targets != IGNORED
-            loss = self.network.output.nll(hidden[kept], targets[kept]).sum()
+            loss, state = self.network.loss(batch.to(device), state)
         return loss, None if state is None else tuple(tensor.detach() for tensor in state)
 
     def _bfloat16(self) -> bool:

@@ -76,6 +76,7 @@ class TestWhole:
         assert (config["family"], config["normalizer"]) == ("lstm", "librispeech")
         assert config["network"] == {
             "vocabulary_size": 7, "embedding": 4, "hidden": 4, "layers": 2, "dropout": 0.0, "tied": True,
+            "output": "full", "classes": 100, "noise_samples": 200,
         }  # fmt: skip
         assert config["vocabulary"] == {"kind": "words", "size": 7}
         assert config["training"] == {"best_loss": 1.5}
@@ -118,7 +119,7 @@ class TestFolder:
     def test_an_unknown_family(self, folder: Path) -> None:
         change_config(folder, lambda config: config.update(family="crystal ball"))
         error = refusal(folder)
-        assert "unknown model family 'crystal ball'; expected one of ngram, lstm" in error.message
+        assert "unknown model family 'crystal ball'; expected one of ngram, nnlm, rnnlm, lstm" in error.message
         assert error.file == str(folder / "config.json")
 
     @pytest.mark.parametrize("field", ["family", "normalizer"])

@@ -68,14 +68,14 @@ def test_training_loss_and_scores_agree(layer: SoftmaxOutput) -> None:
 
 def test_scoring_holds_one_block_of_logits_at_a_time(layer: SoftmaxOutput, monkeypatch: pytest.MonkeyPatch) -> None:
     rows: list[int] = []
-    linear = nn.functional.linear
+    linear = output_module.linear
 
     def recorded(hidden: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         rows.append(len(hidden))
         return linear(hidden, weight, bias)
 
     monkeypatch.setattr(output_module, "_BLOCK_VALUES", 10 * VOCABULARY)
-    monkeypatch.setattr(nn.functional, "linear", recorded)
+    monkeypatch.setattr(output_module, "linear", recorded)
     every_log_prob(layer, torch.randn(35, WIDTH))
     assert rows == [9, 9, 9, 8]  # at most ten, and no short last block
 

@@ -605,10 +605,7 @@ class TestFolder:
         return TextOptions((tmp_path / "train.txt",), tmp_path / "valid.txt", normalizer="as-is", vocabulary="words")
 
     def train(self, texts: TextOptions, folder: Path, options: TrainingOptions = OPTIONS, **more: Any) -> Any:
-        def make(size: int) -> LstmNetwork:
-            return LstmNetwork(LstmConfig(size, embedding=6, hidden=6, dropout=0.2))
-
-        return train_model("lstm", make, texts, options, folder, **more)
+        return train_model("lstm", LstmConfig(1, embedding=6, hidden=6, dropout=0.2), texts, options, folder, **more)
 
     def test_the_folder_holds_the_model_that_was_trained(self, texts: TextOptions, tmp_path: Path) -> None:
         model, result = self.train(texts, tmp_path / "model")

@@ -1,0 +1,189 @@
+"""Sizes of every neural family: what ``config.json`` keeps beside the weights.
+
+Kept apart from the networks, which need torch, so that a command can show its options at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Literal, get_args
+
+from asr_lm.errors import InputError
+
+OutputKind = Literal["full", "class", "adaptive", "nce"]
+"""Output layers: full softmax, factored by word classes, adaptive softmax, full with noise-contrastive training."""
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Sizes every network has.
+
+    Attributes:
+        vocabulary_size: number of token ids.
+
+    Raises:
+        InputError: a whole number that is none or not above 0, a switch that is neither true nor false, a share that
+            is not from 0 to less than 1.
+    """
+
+    vocabulary_size: int
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if item.type == "int" and not (type(value) is int and value > 0):
+                raise InputError(f"expected a whole number above 0, not {value!r}", field=item.name)
+            if item.type == "bool" and not isinstance(value, bool):
+                raise InputError(f"expected true or false, not {value!r}", field=item.name)
+            if item.type == "float" and not (type(value) in (int, float) and 0 <= value < 1):
+                raise InputError(f"expected a share from 0 to less than 1, not {value!r}", field=item.name)
+
+
+@dataclass(frozen=True)
+class OutputConfig(NetworkConfig):
+    """Sizes of a network that ends in a distribution over the vocabulary.
+
+    Attributes:
+        output: ``full`` softmax; ``class``: factored by frequency-binned word classes (Mikolov et al. 2011);
+            ``adaptive`` softmax (Grave et al. 2017); ``nce``: full, trained by noise-contrastive estimation.
+        classes: word classes of a ``class`` output.
+        noise_samples: noise words of a batch in ``nce`` training.
+    """
+
+    output: OutputKind = field(default="full", kw_only=True)
+    classes: int = field(default=100, kw_only=True)
+    noise_samples: int = field(default=200, kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.output not in get_args(OutputKind):
+            raise InputError(f"expected one of {', '.join(get_args(OutputKind))}, not {self.output!r}", field="output")
+
+
+@dataclass(frozen=True)
+class NnlmConfig(OutputConfig):
+    """Sizes of a feed-forward network language model.
+
+    Attributes:
+        order: n; a word is predicted from the n-1 words before it.
+        embedding: width of the embedding.
+        hidden: tanh units.
+        direct: connect the embeddings straight to the output too.
+        dropout: share of the embeddings and of the hidden units dropped in training.
+    """
+
+    order: int = 5
+    embedding: int = 100
+    hidden: int = 200
+    direct: bool = False
+    dropout: float = 0.0
+
+
+@dataclass(frozen=True)
+class RnnlmConfig(OutputConfig):
+    """Sizes of a simple recurrent network language model.
+
+    Attributes:
+        hidden: sigmoid units, and width of the embedding.
+        dropout: share of the non-recurrent connections dropped in training.
+    """
+
+    output: OutputKind = field(default="class", kw_only=True)
+    hidden: int = 200
+    dropout: float = 0.0
+
+
+@dataclass(frozen=True)
+class LstmConfig(OutputConfig):
+    """Sizes of an LSTM language model.
+
+    Attributes:
+        embedding: width of the projection layer.
+        hidden: units of each LSTM layer.
+        layers: number of LSTM layers.
+        dropout: share of the non-recurrent connections dropped in training.
+        tied: use the embedding as output weights; needs ``embedding == hidden`` and an output that is not factored.
+
+    Raises:
+        InputError: sizes that make no network.
+    """
+
+    embedding: int = 512
+    hidden: int = 512
+    layers: int = 1
+    dropout: float = 0.0
+    tied: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.tied and self.embedding != self.hidden:
+            raise InputError(
+                f"tied embeddings need as many units as the embedding is wide, not {self.hidden} and {self.embedding}"
+            )
+        if self.tied and self.output in ("class", "adaptive"):
+            raise InputError(f"a {self.output} output cannot be tied to the embedding", field="tied")
+
+
+@dataclass(frozen=True)
+class BilstmConfig(NetworkConfig):
+    """Sizes of a bidirectional LSTM language model.
+
+    Attributes:
+        embedding: width of the embedding.
+        hidden: units of each LSTM layer of each direction.
+        layers: number of LSTM layers of each direction.
+        dropout: share of the non-recurrent connections dropped in training.
+        tied: use the embedding as output weights.
+    """
+
+    embedding: int = 512
+    hidden: int = 512
+    layers: int = 1
+    dropout: float = 0.0
+    tied: bool = True
+
+
+@dataclass(frozen=True)
+class BirnnAttentionConfig(NetworkConfig):
+    """Sizes of a bidirectional recurrent encoder and an attentive decoder.
+
+    Attributes:
+        embedding: width of the embedding, which source and target share.
+        hidden: units of each direction of the encoder, and of the decoder.
+        attention: units of the alignment model.
+        maxout: maxout units before the output.
+        dropout: share of the non-recurrent connections dropped in training.
+    """
+
+    embedding: int = 256
+    hidden: int = 256
+    attention: int = 256
+    maxout: int = 256
+    dropout: float = 0.2
+
+
+@dataclass(frozen=True)
+class Gpt1Config(NetworkConfig):
+    """Sizes of a transformer decoder as in GPT-1.
+
+    Attributes:
+        layers: number of blocks.
+        width: size of the hidden vectors.
+        heads: attention heads of a block; they divide the width.
+        positions: longest context, in tokens.
+        dropout: share dropped of embeddings, attention weights and residual branches in training.
+
+    Raises:
+        InputError: sizes that make no network.
+    """
+
+    layers: int = 6
+    width: int = 384
+    heads: int = 6
+    positions: int = 512
+    dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.width % self.heads:
+            raise InputError(f"{self.heads} heads do not divide a width of {self.width}", field="heads")
