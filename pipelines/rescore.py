@@ -43,6 +43,9 @@ class Arguments(lists.Common):
     """Where the rescored list goes (.json, .jsonl, .trn, .ctm; .gz, .zst), or the folder it goes to as
     NAME.rescored.json (several lists need one); by default the current folder, or standard output for a list from
     standard input."""
+    features: Path | None = None
+    """Write the feature table of the list into this folder, too: Parquet, one row a hypothesis with its scores and
+    errors."""
     score_kind: Literal["sum", "mean", "rank"] | None = None
     """What the first-pass scores are, for the default weights: log-probability of the utterance, average a token, or
     none; recognised by default."""
@@ -76,6 +79,7 @@ def _check(arguments: Arguments) -> None:
     if not arguments.nbest:
         raise InputError("expected at least one list", field="--nbest")
     _check_tuning(arguments)
+    _check_features(arguments)
     if len(arguments.nbest) > 1 and arguments.out is not None and not Path(arguments.out).is_dir():
         raise InputError("several lists need an existing folder", field="--out", file=arguments.out)
     lists.check_lists(arguments.dev, arguments.nbest)
@@ -84,6 +88,17 @@ def _check(arguments: Arguments) -> None:
         format_of(path)
     inputs = [*arguments.nbest, *arguments.dev, arguments.weights, arguments.manifest, arguments.dev_manifest]
     check_outputs([*outputs, arguments.json, arguments.save_weights], inputs)
+
+
+def _check_features(arguments: Arguments) -> None:
+    from asr_lm.errors import InputError
+
+    if arguments.features is None:
+        return
+    if len(arguments.nbest) > 1:
+        raise InputError("a feature table is of one list; give one --nbest", field="--features")
+    if arguments.features.exists() and not (arguments.features.is_dir() and not any(arguments.features.iterdir())):
+        raise InputError("expected a folder that is new or empty", field="--features", file=arguments.features)
 
 
 def _check_tuning(arguments: Arguments) -> None:
@@ -148,6 +163,7 @@ def _rescore(
             measuring=lists.measuring(arguments),
             report=report,
             warn=lists.warn,
+            features=arguments.features,
         )
         rescored: Any = _checked(second_pass, arguments, path, development)
         # Standard output cannot be taken back: nothing goes there before all is well.

@@ -47,22 +47,3 @@ def unseen_by(utterances: Sequence[Utterance], seen: Sequence[SentenceHashes]) -
             utterance=utterances[hopeless[0]].id,
         )
     return found.argmin(0)
-
-
-def jackknifed_column(
-    utterances: Sequence[Utterance], seen: Sequence[SentenceHashes], columns: Sequence[NDArray[np.float64]]
-) -> NDArray[np.float64]:
-    """One column of scores, each utterance scored by the first model that has not seen its reference ``[rows]``.
-
-    Scores (or unknown-word counts) of one list come from one model, so they compare; between lists they need not.
-
-    Args:
-        utterances: the development list.
-        seen: the training sentences of each model.
-        columns: what each model gives each hypothesis of the list ``[models, rows]``.
-
-    Raises:
-        InputError: every model has seen some reference.
-    """
-    chosen = np.repeat(unseen_by(utterances, seen), [len(utterance.hypotheses) for utterance in utterances])
-    return np.stack(columns)[chosen, np.arange(len(chosen))]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import msgspec
 
@@ -18,6 +19,7 @@ from asr_lm.evaluation.word_errors import Unit
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
 from asr_lm.rescoring.decision import Decisions, apply, tune_decision
 from asr_lm.rescoring.default_model import FIRST_PASS_TOTAL, ScoreKind, default_weights, first_pass_total, score_kind
+from asr_lm.rescoring.feature_shards import write_shard
 from asr_lm.rescoring.features import UNKNOWN, Column, FeatureTable
 from asr_lm.rescoring.models import RescoringModel, check_score_names, feature_table
 from asr_lm.rescoring.scoring import shards
@@ -177,6 +179,7 @@ class SecondPass:
         kind: of the first-pass scores, for the default weights; None recognises it.
         measuring: how errors are counted.
         report, warn: see :func:`asr_lm.rescoring.models.feature_table`.
+        features: folder that gets the feature table as Parquet shards; None writes none.
 
     Attributes:
         weights: as above; the default weights once the first shard is read.
@@ -192,6 +195,7 @@ class SecondPass:
         measuring: Measuring | None = None,
         report: Report = lambda name, hypotheses: None,
         warn: Warn = lambda message: None,
+        features: Path | None = None,
     ) -> None:
         self._models = models
         self.weights = weights
@@ -199,15 +203,18 @@ class SecondPass:
         self._measuring = measuring or Measuring()
         self._report = report
         self._warn = warn
+        self._features = features
         self._outcome = _Outcome()
 
     def rescore(self, utterances: Iterable[Utterance]) -> Iterator[Utterance]:
         """The utterances with their hypotheses reordered, scores extended and ``total`` added, as they are ready."""
         fit = VocabularyFit(self._warn)
-        for shard in shards(utterances):
+        for number, shard in enumerate(shards(utterances)):
             if self.weights is None:
                 self._take_default_weights(shard)
             table = self._table(shard, fit)
+            if self._features:
+                write_shard(table, self._features, number)
             assert self.weights is not None
             decisions = {name: apply(weights, table) for name, weights in self.weights.items()}
             self._remember(shard, table, decisions)

@@ -256,6 +256,7 @@ class TestOptions:
             ("--nbest {test} --lm acoustic={ngram}", ["test.json", "'acoustic' too", "NAME=PATH"]),
             ("--nbest {test} --lm rank={ngram}", ["'rank'", "NAME=PATH"]),
             ("--nbest {test} --budget 0", ["--budget", "above 0"]),
+            ("--nbest {test} --features link.json", ["link.json", "new or empty", "--features"]),
             ("--nbest {test} --device tpu --lm {lstm}", ["--device", "tpu"]),
             ("--nbest {folder}", ["toy"]),
         ],

@@ -14,6 +14,7 @@ from toy_language import Command, Finished, Toy
 from asr_lm.hypotheses.reading import read_nbest
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
 from asr_lm.hypotheses.writing import write_nbest
+from asr_lm.rescoring.feature_shards import read_shards
 from asr_lm.rescoring.weights import Weights
 
 
@@ -266,6 +267,19 @@ class TestWeights:
         assert Path("later.json").read_bytes() == Path("here.json").read_bytes()
         assert json.loads(Path("r.json").read_text())["tuned_on"] == "w.json"
         assert "re-tuned" not in finished.out
+
+    def test_the_feature_table_is_there_for_other_tools(self, command: Command, toy: Toy, ngram: Path) -> None:
+        how = ("--dev", toy.dev, "--features", "table", "--out", "o.json")
+        succeeded(command("rescore", "--nbest", toy.test, "--lm", ngram, *how))
+        table = read_shards(Path("table"))
+        given = toy.utterances("test")
+        assert table.utterances == tuple(utterance.id for utterance in given)
+        assert table.texts == tuple(h.text for utterance in given for h in utterance.hypotheses)
+        scored = {(u.id, h.text): h.scores["ngram"] for u in read_nbest("o.json") for h in u.hypotheses}
+        owners = [table.utterances[number] for number in table.lists.list_of_row]
+        assert table.column("ngram").tolist() == [scored[key] for key in zip(owners, table.texts, strict=True)]
+        again = command("rescore", "--nbest", toy.test, "--lm", ngram, "--features", "table", "--out", "p.json")
+        assert "expected a folder that is new or empty" in again.complaint
 
     def test_weights_are_not_reported_on_the_list_they_were_tuned_on(
         self, command: Command, toy: Toy, ngram: Path
