@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from asr_lm.lm.matrix_product import linear
 from asr_lm.lm.neural import RecurrentNetwork, State
-from asr_lm.lm.output import SoftmaxOutput
+from asr_lm.lm.output import make_output
 from asr_lm.lm.sizes import LstmConfig
 
 
@@ -34,7 +34,7 @@ class LstmNetwork(RecurrentNetwork):
         self.dropout = nn.Dropout(config.dropout)
         self._initialise()
         tied = self.embedding if config.tied else None
-        self.output = SoftmaxOutput(config.vocabulary_size, config.hidden, tied=tied)
+        self.output = make_output(config, config.hidden, tied=tied)
 
     def _initialise(self) -> None:
         nn.init.uniform_(self.embedding.weight, -0.1, 0.1)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import platform
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import safetensors
@@ -24,7 +25,7 @@ from asr_lm.hypotheses.prefix_tree import PrefixTree, split_by_nodes
 from asr_lm.lm.batches import IGNORED, Batch
 from asr_lm.lm.causal import CausalModel
 from asr_lm.lm.folder import begin, write_config
-from asr_lm.lm.output import SoftmaxOutput, even_block
+from asr_lm.lm.output import OutputLayer, even_block
 from asr_lm.lm.protocol import LanguageModel, LogProbs, Tokens
 from asr_lm.lm.sizes import NetworkConfig
 from asr_lm.text.vocabulary import Vocabulary
@@ -35,7 +36,7 @@ _BLOCK_STATES = 1024
 """States that are advanced at once on a CPU."""
 
 State = tuple[Tensor, ...]
-"""What a recurrent network remembers; the batch is axis 1 of every tensor (axis 0 counts the layers)."""
+"""What a network remembers; the batch is axis 1 of every tensor (axis 0 counts the layers)."""
 
 
 class Network(nn.Module):
@@ -73,9 +74,11 @@ class CausalNetwork(Network):
 
     Attributes:
         output: its output layer.
+        has_state: whether what it remembers is a state that :meth:`forward` takes and gives back.
     """
 
-    output: SoftmaxOutput
+    output: OutputLayer
+    has_state: ClassVar[bool] = False
 
     @abstractmethod
     def forward(self, inputs: Tensor, state: State | None = None) -> tuple[Tensor, State | None]:
@@ -96,7 +99,10 @@ class CausalNetwork(Network):
     def loss(self, batch: Batch, state: State | None = None) -> tuple[Tensor, State | None]:
         hidden, state = self(batch.inputs, state)
         kept = batch.targets != IGNORED
-        return self.output.nll(hidden[kept], batch.targets[kept]).sum(), state
+        return self.output.loss(hidden[kept], batch.targets[kept]).sum(), state
+
+    def prepare(self, counts: Tensor) -> None:
+        self.output.prepare(counts)
 
 
 class RecurrentNetwork(CausalNetwork):
@@ -104,6 +110,8 @@ class RecurrentNetwork(CausalNetwork):
 
     The children of a node gather its state, so a prefix is read once however many sentences share it.
     """
+
+    has_state = True
 
     @abstractmethod
     def initial_state(self, batch: int) -> State:
@@ -126,26 +134,30 @@ class RecurrentNetwork(CausalNetwork):
 
     def node_log_probs(self, tree: PrefixTree) -> Tensor:
         device = self.device
-        inner = [tree.inner_nodes(level) for level in range(tree.depth + 1)]
+        tokens = torch.from_numpy(tree.token).long().to(device)
+        results = torch.zeros(len(tree.token), device=device)
+        for level, state in enumerate(self.inner_states(tree), 1):
+            begin, end = int(tree.levels[level]), int(tree.levels[level + 1])
+            rows = torch.from_numpy(np.searchsorted(tree.inner_nodes(level - 1), tree.parent[begin:end])).to(device)
+            results[begin:end] = self.output.log_probs(self.hidden(state), rows, tokens[begin:end])
+        return results
+
+    def inner_states(self, tree: PrefixTree) -> Iterator[State]:
+        """For each level from the root's on, the states after reading each of its inner nodes."""
+        device = self.device
+        inner = [tree.inner_nodes(level) for level in range(tree.depth)]
         # Reading a token costs a matrix product with its embedding: once per distinct token, not once per node.
         distinct, kind = np.unique(tree.token[np.concatenate(inner)], return_inverse=True)
         gates = self.input_gates(torch.from_numpy(distinct).long().to(device))
         kinds = torch.from_numpy(kind.astype(np.int64)).to(device)
-        tokens = torch.from_numpy(tree.token).long().to(device)
-        results = torch.zeros(len(tree.token), device=device)
         state = self.advance(self.initial_state(1), kinds.new_zeros(1), gates[kinds[:1]])
+        yield state
         read = 1
-        for level in range(1, tree.depth + 1):
-            begin, end = int(tree.levels[level]), int(tree.levels[level + 1])
-            context = np.searchsorted(inner[level - 1], tree.parent[begin:end])
-            rows = torch.from_numpy(context).to(device)
-            results[begin:end] = self.output.log_probs(self.hidden(state), rows, tokens[begin:end])
-            count = len(inner[level])
-            if count:
-                parents = rows[torch.from_numpy(inner[level] - begin).long().to(device)]
-                state = self._advance_in_blocks(state, parents, gates, kinds[read : read + count])
-                read += count
-        return results
+        for above, nodes in itertools.pairwise(inner):
+            parents = torch.from_numpy(np.searchsorted(above, tree.parent[nodes])).to(device)
+            state = self._advance_in_blocks(state, parents, gates, kinds[read : read + len(nodes)])
+            yield state
+            read += len(nodes)
 
     def _advance_in_blocks(self, state: State, parents: Tensor, gates: Tensor, kinds: Tensor) -> State:
         """:meth:`advance` with the rows ``kinds [n]`` of ``gates``, in blocks that a cache holds."""
@@ -163,7 +175,7 @@ class TextStream:
 
     _STEPS = 512
 
-    def __init__(self, network: RecurrentNetwork, vocabulary: Vocabulary) -> None:
+    def __init__(self, network: CausalNetwork, vocabulary: Vocabulary) -> None:
         self._network = network
         self._vocabulary = vocabulary
         self._state: State | None = None
@@ -285,7 +297,7 @@ class NeuralLanguageModel(NeuralModel, CausalModel):
         Raises:
             InputError: the network has no state.
         """
-        if not isinstance(self.network, RecurrentNetwork):
+        if not self.network.has_state:
             raise InputError(f"a model of family {self.family!r} has no state to carry from sentence to sentence")
         return TextStream(self.network, self.vocabulary)
 

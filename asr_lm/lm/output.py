@@ -7,11 +7,15 @@ Neither keeps a full ``[contexts, vocabulary]`` matrix longer than one block.
 from __future__ import annotations
 
 import itertools
+from abc import abstractmethod
+from importlib import import_module
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 
 from asr_lm.lm.matrix_product import linear
+from asr_lm.lm.sizes import OutputConfig
 
 _BLOCK_VALUES = 5_000_000
 """Logits in memory at once while scoring on a CPU: about what its last-level cache holds. (With 512 units and 5,000
@@ -23,7 +27,32 @@ def even_block(count: int, most: int) -> int:
     return -(-count // max(1, -(-count // most)))
 
 
-class SoftmaxOutput(nn.Module):
+class OutputLayer(nn.Module):
+    """From a hidden vector to a distribution over the vocabulary."""
+
+    @abstractmethod
+    def nll(self, hidden: Tensor, targets: Tensor) -> Tensor:
+        """Negative log-likelihood ``[n]`` (nats) of ``targets [n]`` given ``hidden [n, width]``."""
+
+    @abstractmethod
+    def log_probs(self, hidden: Tensor, context: Tensor, tokens: Tensor) -> Tensor:
+        """Log p(tokens[i] | hidden[context[i]]) ``[n]``, without gradient.
+
+        Args:
+            hidden: ``[contexts, width]``.
+            context: row of ``hidden`` for every query ``[n]``, ascending, each row at least once.
+            tokens: token of every query ``[n]``.
+        """
+
+    def loss(self, hidden: Tensor, targets: Tensor) -> Tensor:
+        """What training minimises ``[n]``: :meth:`nll`, unless the layer has an objective of its own."""
+        return self.nll(hidden, targets)
+
+    def prepare(self, counts: Tensor) -> None:
+        """Told before the training how often each token occurs in its text ``[vocabulary]``."""
+
+
+class SoftmaxOutput(OutputLayer):
     """The full softmax, ``p(w | h) = exp(h · v_w + b_w) / Σ``.
 
     Args:
@@ -41,20 +70,17 @@ class SoftmaxOutput(nn.Module):
         else:
             self.weight = nn.Parameter(torch.empty(vocabulary_size, width).uniform_(-0.05, 0.05))
 
+    @classmethod
+    def from_config(cls, config: OutputConfig, width: int, tied: nn.Embedding | None) -> Self:
+        """As :func:`make_output`."""
+        return cls(config.vocabulary_size, width, tied)
+
     def nll(self, hidden: Tensor, targets: Tensor) -> Tensor:
-        """Negative log-likelihood ``[n]`` (nats) of ``targets [n]`` given ``hidden [n, width]``."""
         logits = nn.functional.linear(hidden, self.weight, self.bias)
         return nn.functional.cross_entropy(logits.float(), targets, reduction="none")
 
     @torch.no_grad()
     def log_probs(self, hidden: Tensor, context: Tensor, tokens: Tensor) -> Tensor:
-        """Log p(tokens[i] | hidden[context[i]]) ``[n]``.
-
-        Args:
-            hidden: ``[contexts, width]``.
-            context: row of ``hidden`` for every query ``[n]``, ascending, each row at least once.
-            tokens: token of every query ``[n]``.
-        """
         results = torch.empty(len(tokens), dtype=torch.float32, device=hidden.device)
         rows = even_block(len(hidden), max(1, self._block_values(hidden.device) // len(self.bias)))
         starts = torch.arange(0, len(hidden) + rows, rows, device=context.device).clamp_(max=len(hidden))
@@ -70,3 +96,25 @@ class SoftmaxOutput(nn.Module):
     @staticmethod
     def _block_values(device: torch.device) -> int:
         return _BLOCK_VALUES if device.type == "cpu" else 64 * _BLOCK_VALUES
+
+
+_LAYERS = {
+    "full": ("asr_lm.lm.output", "SoftmaxOutput"),
+    "class": ("asr_lm.lm.class_output", "ClassOutput"),
+    "adaptive": ("asr_lm.lm.adaptive_output", "AdaptiveOutput"),
+    "nce": ("asr_lm.lm.noise_contrastive", "NoiseContrastiveOutput"),
+}
+"""Module and class of every kind of output."""
+
+
+def make_output(config: OutputConfig, width: int, tied: nn.Embedding | None = None) -> OutputLayer:
+    """A freshly initialised output layer of the kind ``config.output``.
+
+    Args:
+        config: kind and sizes.
+        width: size of the hidden vector.
+        tied: the embedding whose weight is the output's too, or None; factored outputs have no such weight.
+    """
+    module, name = _LAYERS[config.output]
+    layer: OutputLayer = getattr(import_module(module), name).from_config(config, width, tied)
+    return layer
