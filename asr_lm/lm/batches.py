@@ -60,6 +60,42 @@ class BatchSource(Protocol):
         """Number of batches in an epoch."""
 
 
+class LengthBuckets:
+    """Which examples go into which batch: those of like length together, in random order.
+
+    Args:
+        lengths: tokens of each example ``[examples]``.
+        budget: most tokens of a batch, padding included; a longer example makes a batch of its own.
+        seed: of the order; None keeps the examples in order of length (validation).
+    """
+
+    def __init__(self, lengths: NDArray[np.int64], budget: int, seed: int | None) -> None:
+        self._lengths = lengths
+        self._budget = budget
+        self._seed = seed
+        self._plans: dict[int, list[NDArray[np.int64]]] = {}
+
+    def plan(self, epoch: int) -> list[NDArray[np.int64]]:
+        """Numbers of the examples of each batch of an epoch."""
+        if epoch not in self._plans:
+            self._plans = {epoch: self._make_plan(epoch)}
+        return self._plans[epoch]
+
+    def _make_plan(self, epoch: int) -> list[NDArray[np.int64]]:
+        lengths = self._lengths
+        if self._seed is None:
+            return _cut_by_budget(np.argsort(lengths, kind="stable"), lengths, self._budget)
+        random = np.random.default_rng([self._seed, epoch])
+        order = random.permutation(len(lengths))
+        pool = max(1, int(self._budget * _POOL_BATCHES / lengths.mean()))
+        plan: list[NDArray[np.int64]] = []
+        for begin in range(0, len(order), pool):
+            indices = order[begin : begin + pool]
+            cut = _cut_by_budget(indices[np.argsort(lengths[indices], kind="stable")], lengths, self._budget)
+            plan.extend(cut[index] for index in random.permutation(len(cut)))
+        return plan
+
+
 class SentenceBatches:
     """Single sentences, each from a fresh state, in random order.
 
@@ -75,35 +111,14 @@ class SentenceBatches:
     def __init__(self, corpus: TokenCorpus, vocabulary: Vocabulary, budget: int, seed: int | None) -> None:
         self._corpus = corpus
         self._vocabulary = vocabulary
-        self._budget = budget
-        self._seed = seed
-        self._plans: dict[int, list[NDArray[np.int64]]] = {}
+        self._buckets = LengthBuckets(corpus.lengths + 1, budget, seed)
 
     def count(self, epoch: int) -> int:
-        return len(self._plan(epoch))
+        return len(self._buckets.plan(epoch))
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        for indices in self._plan(epoch)[start:]:
+        for indices in self._buckets.plan(epoch)[start:]:
             yield self._batch(indices)
-
-    def _plan(self, epoch: int) -> list[NDArray[np.int64]]:
-        if epoch not in self._plans:
-            self._plans = {epoch: self._make_plan(epoch)}
-        return self._plans[epoch]
-
-    def _make_plan(self, epoch: int) -> list[NDArray[np.int64]]:
-        lengths = self._corpus.lengths + 1
-        if self._seed is None:
-            return _cut_by_budget(np.argsort(lengths, kind="stable"), lengths, self._budget)
-        random = np.random.default_rng([self._seed, epoch])
-        order = random.permutation(len(lengths))
-        pool = max(1, int(self._budget * _POOL_BATCHES / lengths.mean()))
-        plan: list[NDArray[np.int64]] = []
-        for begin in range(0, len(order), pool):
-            indices = order[begin : begin + pool]
-            cut = _cut_by_budget(indices[np.argsort(lengths[indices], kind="stable")], lengths, self._budget)
-            plan.extend(cut[index] for index in random.permutation(len(cut)))
-        return plan
 
     def _batch(self, indices: NDArray[np.int64]) -> Batch:
         sentences = [self._corpus[index] for index in indices]
