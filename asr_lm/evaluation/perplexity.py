@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from asr_lm.errors import InputError
 from asr_lm.lm.protocol import LanguageModel, LogProbs
+from asr_lm.lm.words import word_log_probs
 from asr_lm.text.normalizer import get_normalizer
 
 _BLOCK = 2000
@@ -146,12 +147,8 @@ def _reader(model: LanguageModel, carry_state: bool, budget: int | None) -> Any:
 
 
 def _words(model: LanguageModel, text: str, values: LogProbs) -> _Word:
-    lengths = np.array([*model.vocabulary.word_lengths(text), 1], dtype=np.int64)
-    if int(lengths.sum()) != len(values):
-        raise InputError(f"the vocabulary cuts {text!r} differently as a sentence and word by word")
-    starts = np.cumsum(lengths) - lengths
     unknown = [model.vocabulary.unknown_words(word) > 0 for word in text.split()]
-    return _Word(np.add.reduceat(values, starts), np.array([*unknown, False]), len(values))
+    return _Word(word_log_probs(model.vocabulary, text, values), np.array([*unknown, False]), len(values))
 
 
 def _add(sums: list[_Sums], sentence: Sequence[_Word], line: str) -> None:
