@@ -1,0 +1,93 @@
+"""Sums and maxima over all paths of a lattice, a level of nodes at a time.
+
+``α(n)`` sums (in the log semiring) or maximises (in the tropical one) over the paths from the first node to ``n``,
+``β(n)`` over those from ``n`` to the last (Rabiner 1989, section III; for lattices Wessel et al. 2001, equations 6 to
+11). Weights are natural logarithms, larger is better.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asr_lm.lattice.lattice import Floats, Lattice
+
+Semiring = Literal["log", "tropical"]
+
+_PLUS: dict[str, Callable[..., Floats]] = {"log": np.logaddexp.reduceat, "tropical": np.maximum.reduceat}
+
+
+def forward(lattice: Lattice, weights: Floats, semiring: Semiring = "log") -> Floats:
+    """``α`` of every node ``[nodes]``; that of the first is 0.
+
+    Args:
+        lattice: any lattice.
+        weights: of its arcs ``[arcs]``.
+        semiring: ``log`` sums over paths, ``tropical`` takes the best.
+    """
+    return _sweep(lattice.source, lattice.target, weights, lattice.levels, semiring, start=0)
+
+
+def backward(lattice: Lattice, weights: Floats, semiring: Semiring = "log") -> Floats:
+    """``β`` of every node ``[nodes]``; that of the last is 0; arguments as in :func:`forward`."""
+    height = lattice.levels.max(initial=0) - lattice.levels
+    return _sweep(lattice.target, lattice.source, weights, height, semiring, start=lattice.nodes - 1)
+
+
+def total(lattice: Lattice, weights: Floats, semiring: Semiring = "log") -> float:
+    """Sum, or maximum, over all paths."""
+    return float(forward(lattice, weights, semiring)[-1])
+
+
+def arc_log_posteriors(lattice: Lattice, weights: Floats) -> Floats:
+    """Log of the share that the paths through an arc have in the sum over all paths ``[arcs]``."""
+    alpha, beta = forward(lattice, weights), backward(lattice, weights)
+    return alpha[lattice.source] + weights + beta[lattice.target] - alpha[-1]
+
+
+def through_arcs(lattice: Lattice, weights: Floats) -> Floats:
+    """Score of the best path through every arc ``[arcs]``."""
+    alpha, beta = forward(lattice, weights, "tropical"), backward(lattice, weights, "tropical")
+    return alpha[lattice.source] + weights + beta[lattice.target]
+
+
+def best_path(lattice: Lattice, weights: Floats) -> NDArray[np.int64]:
+    """The arcs of the best path, in order; of equals the one whose last differing arc has the lower number."""
+    alpha = forward(lattice, weights, "tropical")
+    reaching = np.flatnonzero(alpha[lattice.source] + weights == alpha[lattice.target])
+    entered, first = np.unique(lattice.target[reaching], return_index=True)
+    into = np.full(lattice.nodes, -1, dtype=np.int64)
+    into[entered] = reaching[first]
+    path, node = [], lattice.nodes - 1
+    while node:
+        path.append(int(into[node]))
+        node = int(lattice.source[path[-1]])
+    return np.array(path[::-1], dtype=np.int64)
+
+
+def _sweep(
+    source: NDArray[np.int32],
+    target: NDArray[np.int32],
+    weights: Floats,
+    level: NDArray[np.int32],
+    semiring: Semiring,
+    start: int,
+) -> Floats:
+    """Sum or maximum over the paths from ``start`` along the arcs; ``level`` rises along every arc."""
+    plus = _PLUS[semiring]
+    order = np.lexsort((target, level[target]))
+    source, target, weights = source[order], target[order], weights[order]
+    begins = np.flatnonzero(np.diff(target, prepend=-1))  # of the arcs into one node
+    edges = np.flatnonzero(np.diff(level[target[begins]], prepend=-1))  # of the nodes of one level
+    values = np.full(len(level), -np.inf)
+    values[start] = 0.0
+    for first, last in itertools.pairwise([*edges.tolist(), len(begins)]):
+        begin = begins[first]
+        arcs = slice(begin, begins[last] if last < len(begins) else len(target))
+        nodes = target[begins[first:last]]
+        values[nodes] = plus(values[source[arcs]] + weights[arcs], begins[first:last] - begin)
+    return values
