@@ -1,0 +1,184 @@
+"""Transformer decoder language model as in GPT-1.
+
+Radford, Narasimhan, Salimans, Sutskever: Improving Language Understanding by Generative Pre-Training (2018), section
+3.1, after the decoder of Vaswani et al. (2017)::
+
+    h_0 = U W_e + W_p                          U: the tokens of the context; W_p: learned position embeddings
+    h_l = block(h_{l-1})                       l = 1 … layers
+    p(u) = softmax(h_n W_eᵀ)                   tied to the embedding, no bias
+
+    block(x):  n = LayerNorm(x + attention(x))         layer norm after the residual sum
+               LayerNorm(n + W_2 gelu(W_1 n))          inner width 4 · width; GELU in its tanh form
+
+Weights begin as N(0, 0.02), biases as 0; dropout acts on embeddings, attention weights and residual branches.
+
+Where a text is longer than the position embeddings, it is read in windows that begin half a window apart, and what the
+window before has predicted already is not predicted again: every token is predicted from at least half a window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from asr_lm.hypotheses.prefix_tree import PrefixTree
+from asr_lm.lm.matrix_product import linear
+from asr_lm.lm.neural import CausalNetwork, State
+from asr_lm.lm.output import SoftmaxOutput
+from asr_lm.lm.sizes import Gpt1Config
+from asr_lm.lm.tree_attention import Indices, Piece, Preorder, pieces
+
+_PIECE = 2048
+"""Nodes of a tree that are read at once on a CPU: their activations stay in its last-level cache."""
+
+_BLOCK = 32
+"""Neighbouring nodes that attend together."""
+
+attend = nn.functional.scaled_dot_product_attention
+
+
+class Block(nn.Module):
+    """Attention and a feed-forward layer, each followed by the sum with its input and layer norm."""
+
+    def __init__(self, config: Gpt1Config) -> None:
+        super().__init__()
+        width = config.width
+        self.heads, self.dropout_rate = config.heads, config.dropout
+        self.queries_keys_values = nn.Linear(width, 3 * width)
+        self.merge = nn.Linear(width, width)
+        self.attention_norm = nn.LayerNorm(width)
+        self.expand = nn.Linear(width, 4 * width)
+        self.contract = nn.Linear(4 * width, width)
+        self.norm = nn.LayerNorm(width)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``x [batch, time, width]`` to the same shape; no position sees a later one."""
+        q, k, v = (self._split(part) for part in self.queries_keys_values(x).chunk(3, dim=-1))
+        dropped = self.dropout_rate if self.training else 0.0
+        attended = attend(q, k, v, is_causal=True, dropout_p=dropped).transpose(1, 2).flatten(2)
+        n = self.attention_norm(x + self.dropout(self.merge(attended)))
+        inner = nn.functional.gelu(self.expand(n), approximate="tanh")
+        return self.norm(n + self.dropout(self.contract(inner)))
+
+    def read_nodes(self, x: Tensor, piece: Piece, path: Tensor) -> tuple[Tensor, Tensor]:
+        """As :meth:`forward` for the nodes of a piece of a prefix tree, without gradient.
+
+        Args:
+            x: ``[nodes, width]``.
+            piece: who attends to whom.
+            path: keys and values of the path to the piece ``[path, 2 · width]``.
+
+        Returns:
+            The new vectors ``[nodes, width]``, and the path's keys and values for the next piece.
+        """
+        width = x.shape[1]
+        qkv = linear(x, self.queries_keys_values.weight, self.queries_keys_values.bias)
+        memory = torch.cat([path, qkv[:, width:]])
+        k, v = (self._split(part) for part in memory[piece.keys].chunk(2, dim=-1))
+        q = self._split(qkv[:, :width][piece.queries])
+        attended = attend(q, k, v, attn_mask=piece.mask).transpose(1, 2).reshape(-1, width)[: len(x)]
+        n = self.attention_norm(linear(attended, self.merge.weight, self.merge.bias).add_(x))
+        inner = nn.functional.gelu(linear(n, self.expand.weight, self.expand.bias), approximate="tanh")
+        x = self.norm(linear(inner, self.contract.weight, self.contract.bias).add_(n))
+        return x, memory[piece.kept]
+
+    def _split(self, x: Tensor) -> Tensor:
+        """``[batch, time, width]`` to ``[batch, heads, time, width / heads]``."""
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+
+class Gpt1Network(CausalNetwork):
+    """The network; it has no state."""
+
+    def __init__(self, config: Gpt1Config) -> None:
+        super().__init__()
+        self.config: Gpt1Config = config
+        self.embedding = nn.Embedding(config.vocabulary_size, config.width)
+        self.position = nn.Embedding(config.positions, config.width)
+        self.dropout = nn.Dropout(config.dropout)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
+        self.apply(_initialise)
+        self.output = SoftmaxOutput(config.vocabulary_size, config.width, tied=self.embedding)
+        self.output.bias.requires_grad_(False)
+
+    def forward(self, inputs: Tensor, state: State | None = None) -> tuple[Tensor, None]:
+        length, parts = inputs.shape[1], []
+        for begin, first in windows(length, self.config.positions):
+            window = inputs[:, begin : begin + self.config.positions]
+            parts.append(self._read(window)[:, first - begin :])
+        return torch.cat(parts, dim=1), None
+
+    def _read(self, inputs: Tensor) -> Tensor:
+        """Hidden vectors ``[batch, time, width]`` of one window."""
+        x = self.dropout(self.embedding(inputs) + self.position.weight[: inputs.shape[1]])
+        for block in self.blocks:
+            x = block(x)
+        return x
+
+    def node_log_probs(self, tree: PrefixTree) -> Tensor:
+        is_inner = np.zeros(len(tree.token), dtype=np.bool_)
+        is_inner[tree.parent[1:]] = True
+        tokens = torch.from_numpy(tree.token).long().to(self.device)
+        results = torch.zeros(len(tokens), device=self.device)
+        by_parent = np.argsort(tree.parent[1:], kind="stable") + 1
+        parents = tree.parent[by_parent]
+        for nodes, hidden in self.read_tree(tree, is_inner):
+            rows = np.argsort(nodes)
+            edges = np.searchsorted(parents, nodes[rows]), np.searchsorted(parents, nodes[rows], side="right")
+            counts = edges[1] - edges[0]
+            children = np.concatenate([by_parent[first:last] for first, last in zip(*edges, strict=True)])
+            context = np.repeat(np.arange(len(rows)), counts)
+            children = torch.from_numpy(children).to(self.device)
+            results[children] = self.output.log_probs(
+                hidden[torch.from_numpy(rows).to(self.device)], torch.from_numpy(context).to(self.device), tokens[children]
+            )
+        return results
+
+    @torch.no_grad()
+    def read_tree(self, tree: PrefixTree, kept: np.ndarray) -> Iterator[tuple[Indices, Tensor]]:
+        """Nodes of a tree and their hidden vectors ``[n, width]``, piece by piece; every node kept comes once.
+
+        Args:
+            tree: the tree.
+            kept: which nodes are read ``[nodes]``; with a node its parent.
+        """
+        whole = Preorder.of_tree(tree, kept)
+        for begin, first in windows(int(whole.depth.max()) + 1, self.config.positions):
+            order = whole.window(begin, self.config.positions).reaching(first - begin)
+            for piece, hidden in self._read_order(order, tree):
+                new = order.depth[piece.begin : piece.end] >= first - begin
+                yield order.node[piece.begin : piece.end][new], hidden if new.all() else hidden[torch.from_numpy(new)]
+
+    def _read_order(self, order: Preorder, tree: PrefixTree) -> Iterator[tuple[Piece, Tensor]]:
+        device, width = self.device, self.config.width
+        tokens = torch.from_numpy(tree.token[order.node]).long().to(device)
+        depths = torch.from_numpy(order.depth).to(device)
+        paths = [torch.zeros(0, 2 * width, device=device)] * len(self.blocks)
+        for piece in pieces(order, _PIECE, _BLOCK, device):
+            span = slice(piece.begin, piece.end)
+            x = self.embedding(tokens[span]) + self.position(depths[span])
+            for layer, block in enumerate(self.blocks):
+                x, paths[layer] = block.read_nodes(x, piece, paths[layer])
+            yield piece, x
+
+
+def windows(length: int, positions: int) -> Iterator[tuple[int, int]]:
+    """Windows over ``length`` positions: where each begins, and from which position on it predicts.
+
+    A window is ``positions`` long, the next one begins half a window later and predicts what this one does not see.
+    """
+    step = max(1, positions // 2)
+    yield 0, 0
+    for begin in range(step, length - positions + step, step):
+        yield begin, begin - step + positions
+
+
+def _initialise(module: nn.Module) -> None:
+    if isinstance(module, nn.Linear | nn.Embedding):
+        nn.init.normal_(module.weight, std=0.02)
+    if isinstance(module, nn.Linear):
+        nn.init.zeros_(module.bias)
