@@ -13,6 +13,9 @@ from asr_lm.errors import InputError
 OutputKind = Literal["full", "class", "adaptive", "nce"]
 """Output layers: full softmax, factored by word classes, adaptive softmax, full with noise-contrastive training."""
 
+Combination = Literal["joint", "sum"]
+"""Ways to combine two directions: one softmax over both, or two language models."""
+
 
 @dataclass(frozen=True)
 class NetworkConfig:
@@ -133,7 +136,12 @@ class BilstmConfig(NetworkConfig):
         hidden: units of each LSTM layer of each direction.
         layers: number of LSTM layers of each direction.
         dropout: share of the non-recurrent connections dropped in training.
-        tied: use the embedding as output weights.
+        tied: use the embedding as output weights; needs ``embedding == hidden``.
+        combine: ``joint``: one softmax over both sides, scored by pseudo-log-likelihood; ``sum``: a forward and a
+            backward language model, scored by their mean log-probability.
+
+    Raises:
+        InputError: sizes that make no network.
     """
 
     embedding: int = 512
@@ -141,6 +149,18 @@ class BilstmConfig(NetworkConfig):
     layers: int = 1
     dropout: float = 0.0
     tied: bool = True
+    combine: Combination = "joint"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.combine not in get_args(Combination):
+            raise InputError(
+                f"expected one of {', '.join(get_args(Combination))}, not {self.combine!r}", field="combine"
+            )
+        if self.tied and self.embedding != self.hidden:
+            raise InputError(
+                f"tied embeddings need as many units as the embedding is wide, not {self.hidden} and {self.embedding}"
+            )
 
 
 @dataclass(frozen=True)

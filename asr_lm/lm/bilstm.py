@@ -1,0 +1,215 @@
+"""Bidirectional LSTM language model: every word predicted from both sides, never from itself.
+
+A *left* LSTM reads the sentence forwards and a *right* one backwards; both begin with ``<s>``. The two are complete
+stacks of their own that meet only at the output: in a stacked bidirectional layer the second layer would read, through
+the other direction, the very word it predicts. Two ways to combine them (``combine`` of the sizes):
+
+``joint``
+    One softmax over both sides' states, as in Arisoy et al. (Bidirectional recurrent neural network language models
+    for automatic speech recognition, ICASSP 2015) and, with a layer that merges the sides, Melamud et al. (context2vec,
+    CoNLL 2016, section 2)::
+
+        p(w_t | w_<t, w_>t) = softmax(V tanh(A l_{t-1} + B r_{t+1} + a) + b)
+
+    The score of a sentence is its pseudo-log-likelihood Σ_t log p(w_t | w_<t, w_>t), as Shin et al. (Effective sentence
+    scoring method using BERT for speech recognition, ACML 2019, equation 4) use it. It is no log-probability of the
+    sentence: its exponentials do not sum to one over sentences, and its perplexity compares with none (He et al. 2016;
+    Chen et al. 2017, section 2).
+
+    *The end of the sentence.* The sentence is taken as a circle that its boundary closes, and the boundary is
+    predicted like a word: from the left state after w_1 … w_n and the right state after w_n … w_1. From a right state
+    that has read nothing it would be certain, and worth nothing. Taken this way an empty sentence has a score, and
+    competes with every sentence of one word: p(</s> | nothing, nothing) and p(w | nothing, nothing) sum to one. Shin
+    et al. sum over the words only, so that saying nothing would be the best of all hypotheses.
+
+``sum``
+    Two language models, one of the sentence and one of the sentence read backwards, whose log-probabilities are
+    *averaged*, as in Xiong et al. (The Microsoft 2016 conversational speech recognition system, section 6.2: equal
+    weights). ``</s>`` is the mean of the ends that each of them predicts. By the inequality of the means the
+    exponentials of the score sum to at most one, so that its perplexity flatters nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from asr_lm.errors import InputError
+from asr_lm.hypotheses.prefix_tree import PrefixTree
+from asr_lm.lm.batches import IGNORED, Batch
+from asr_lm.lm.lstm import LstmNetwork
+from asr_lm.lm.matrix_product import linear
+from asr_lm.lm.neural import Network, NeuralLanguageModel, NeuralModel, State
+from asr_lm.lm.protocol import LogProbs, Tokens
+from asr_lm.lm.sizes import BilstmConfig, LstmConfig
+
+_BLOCK_CONTEXTS = 8192
+"""Contexts that are merged at once while scoring."""
+
+
+class BilstmNetwork(Network):
+    """The two directions, and for ``joint`` the layer in which they meet.
+
+    Attributes:
+        left: reads ``<s> w_1 … w_n``.
+        right: reads ``<s> w_n … w_1``; in ``joint`` it has the embedding and the output layer of ``left``.
+        merge: ``[A B]`` and ``a``; None in ``sum``.
+    """
+
+    def __init__(self, config: BilstmConfig) -> None:
+        super().__init__()
+        self.config: BilstmConfig = config
+        self.pseudo = config.combine == "joint"
+        sizes = (config.vocabulary_size, config.embedding, config.hidden, config.layers, config.dropout, config.tied)
+        self.left, self.right = LstmNetwork(LstmConfig(*sizes)), LstmNetwork(LstmConfig(*sizes))
+        self.merge: nn.Linear | None = None
+        if config.combine == "joint":
+            self.right.embedding, self.right.output = self.left.embedding, self.left.output
+            self.merge = nn.Linear(2 * config.hidden, config.hidden)
+
+    def loss(self, batch: Batch, state: State | None = None) -> tuple[Tensor, None]:
+        """See the base class: the pseudo-log-likelihood, or the mean of both directions' losses."""
+        kept = batch.targets != IGNORED
+        if self.merge is None:
+            targets = batch.targets.gather(1, backward_order(batch.targets)).masked_fill(~kept, IGNORED)
+            backward = Batch(_reversed(batch.inputs, batch.targets), targets)
+            return (self.left.loss(batch)[0] + self.right.loss(backward)[0]) / 2, None
+        return self.left.output.nll(self.contexts(batch)[kept], batch.targets[kept]).sum(), None
+
+    def contexts(self, batch: Batch) -> Tensor:
+        """What ``joint`` predicts each target from ``[batch, time, hidden]``."""
+        assert self.merge is not None
+        left, _ = self.left(batch.inputs)
+        right, _ = self.right(_reversed(batch.inputs, batch.targets))
+        order = backward_order(batch.targets)[..., None].expand_as(right)
+        return torch.tanh(self.merge(torch.cat([left, right.gather(1, order)], dim=-1)))
+
+
+def backward_order(targets: Tensor) -> Tensor:
+    """How much of the sentence the right side has read where it meets each target ``[batch, time]``, padding anyhow.
+
+    Of n words the right side has read n - t before it meets word t (from 1), and all n before it meets the boundary.
+    The same numbers say where each target of the sentence read backwards comes from.
+
+    Args:
+        targets: ``[batch, time]``, one sentence a row, ``</s>`` included, then :data:`IGNORED`.
+    """
+    closed = (targets != IGNORED).sum(dim=1, keepdim=True)
+    return (closed - 2 - torch.arange(targets.shape[1], device=targets.device)).remainder(closed)
+
+
+def _reversed(inputs: Tensor, targets: Tensor) -> Tensor:
+    """``<s> w_n … w_1`` for inputs ``<s> w_1 … w_n`` (each ``[batch, time]``); padding comes out as anything."""
+    closed = (targets != IGNORED).sum(dim=1, keepdim=True)
+    return inputs.gather(1, (-torch.arange(inputs.shape[1], device=inputs.device)).remainder(closed))
+
+
+class BidirectionalModel(NeuralModel):
+    """A bidirectional network with its vocabulary.
+
+    What is before a word is a node of the tree of prefixes, what is after it one of the tree of suffixes: the LSTMs
+    read each of them once however many sentences share it, and the softmax is computed once for each pair that occurs.
+    """
+
+    network: BilstmNetwork
+
+    default_budget = 200_000
+    """Tokens of the sentences whose states are in memory at once."""
+
+    @torch.inference_mode()
+    def token_log_probs(self, sentences: Sequence[Tokens], budget: int | None = None) -> list[LogProbs]:
+        self.network.eval()
+        if self.network.merge is None:
+            return self._mean_of_both(sentences, budget)
+        results: list[LogProbs] = []
+        for first, last in _consecutive(sentences, budget or self.default_budget):
+            results.extend(self._within_memory(sentences[first:last]))
+        return results
+
+    def _mean_of_both(self, sentences: Sequence[Tokens], budget: int | None) -> list[LogProbs]:
+        left, right = (
+            NeuralLanguageModel("lstm", network, self.vocabulary, self.normalizer)
+            for network in (self.network.left, self.network.right)
+        )
+        forward = left.token_log_probs(sentences, budget)
+        backward = right.token_log_probs([sentence[::-1] for sentence in sentences], budget)
+        turned = [np.append(values[-2::-1], values[-1]) if len(values) > 1 else values for values in backward]
+        return [(one + other) / 2 for one, other in zip(forward, turned, strict=True)]
+
+    def _within_memory(self, sentences: Sequence[Tokens]) -> list[LogProbs]:
+        """As :meth:`_score`; where a GPU's memory is not enough, in two parts.
+
+        Raises:
+            InputError: not even one sentence fits.
+        """
+        try:
+            return self._score(sentences)
+        except torch.OutOfMemoryError:
+            pass  # the exception holds the tensors that did not fit until this block is left
+        if len(sentences) == 1:
+            raise InputError(f"a sentence of {len(sentences[0])} tokens does not fit into the GPU's memory")
+        torch.cuda.empty_cache()
+        half = len(sentences) // 2
+        return [*self._within_memory(sentences[:half]), *self._within_memory(sentences[half:])]
+
+    def _score(self, sentences: Sequence[Tokens]) -> list[LogProbs]:
+        """Pseudo-log-likelihood of every token of sentences (at least one) by one tree of each direction."""
+        closed = [np.append(sentence, self.vocabulary.eos_id).astype(np.int32) for sentence in sentences]
+        before, left = self._read(closed, self.network.left, 0)
+        turned = [np.append(sentence[-2::-1], sentence[-1]) for sentence in closed]
+        after, right = self._read(turned, self.network.right, 1)
+        lengths = np.array([len(sentence) for sentence in closed])
+        start = np.repeat(np.cumsum(lengths) - lengths, lengths)
+        length = np.repeat(lengths, lengths)
+        after = after[start + (start + length - 2 - np.arange(len(start))) % length]
+        values = self._pair_log_probs(left, right, before * len(right) + after, np.concatenate(closed))
+        return np.split(values, np.cumsum(lengths)[:-1])
+
+    def _read(self, sentences: list[Tokens], network: LstmNetwork, side: int) -> tuple[NDArray[np.int64], Tensor]:
+        """What one side sees before each token of closed sentences.
+
+        Returns:
+            row of the states for every token ``[tokens]``; the states, through their half of the merging layer
+            ``[inner nodes, hidden]``.
+        """
+        merge = self.network.merge
+        assert merge is not None
+        tree = PrefixTree.build(sentences, self.vocabulary.bos_id)
+        weight = merge.weight.chunk(2, dim=1)[side].contiguous()
+        states = [linear(network.hidden(state), weight) for state in network.inner_states(tree)]
+        inner, rows = np.unique(tree.parent[1:], return_inverse=True)
+        assert len(inner) == sum(map(len, states))
+        return rows[tree.path - 1].astype(np.int64), torch.cat(states)
+
+    def _pair_log_probs(self, left: Tensor, right: Tensor, pairs: NDArray[np.int64], tokens: Tokens) -> LogProbs:
+        """Log p(token | left row, right row) of each token, its pair being ``left row · len(right) + right row``."""
+        merge = self.network.merge
+        assert merge is not None
+        device = left.device
+        results = np.zeros(len(tokens))
+        order = np.argsort(pairs, kind="stable")
+        distinct, context = np.unique(pairs[order], return_inverse=True)
+        for first in range(0, len(distinct), _BLOCK_CONTEXTS):
+            some = torch.from_numpy(distinct[first : first + _BLOCK_CONTEXTS]).to(device)
+            hidden = left[some // len(right)].add_(right[some % len(right)]).add_(merge.bias).tanh_()
+            begin, end = np.searchsorted(context, [first, first + len(some)])
+            queries = torch.from_numpy(tokens[order[begin:end]]).long().to(device)
+            rows = torch.from_numpy(context[begin:end] - first).to(device)
+            results[order[begin:end]] = self.network.left.output.log_probs(hidden, rows, queries).double().cpu()
+        return results
+
+
+def _consecutive(sentences: Sequence[Tokens], budget: int) -> Iterator[tuple[int, int]]:
+    """Runs of sentences of at most ``budget`` tokens, ``</s>`` counted; neighbours in a list share the most."""
+    first = tokens = 0
+    for index, sentence in enumerate(sentences):
+        if index > first and tokens + len(sentence) + 1 > budget:
+            yield first, index
+            first, tokens = index, 0
+        tokens += len(sentence) + 1
+    if len(sentences):
+        yield first, len(sentences)
