@@ -20,6 +20,7 @@ EPSILON = 0
 """Word of an arc that says nothing."""
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.integer]
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,9 @@ class Lattice:
 
     id: str
     symbols: tuple[str, ...]
-    source: NDArray[np.int32]
-    target: NDArray[np.int32]
-    word: NDArray[np.int32]
+    source: Integers
+    target: Integers
+    word: Integers
     scores: Mapping[str, Floats]
     begin: Floats
     end: Floats
@@ -145,6 +146,26 @@ class Lattice:
         """The lattice without the named scores: for example without the old language model's."""
         return replace(self, scores={name: values for name, values in self.scores.items() if name not in names})
 
+    def restricted(self, kept: NDArray[np.bool_]) -> Lattice:
+        """The lattice of some arcs ``[arcs]``; those of them that no whole path passes go, too.
+
+        Raises:
+            InputError: no path is left.
+        """
+        return Lattice.from_arcs(
+            self.id,
+            self.symbols,
+            self.source[kept],
+            self.target[kept],
+            self.word[kept],
+            {name: values[kept] for name, values in self.scores.items()},
+            final={self.nodes - 1: {}},
+            begin=self.begin[kept],
+            end=self.end[kept],
+            reference=self.reference,
+            recording=self.recording,
+        )
+
     def text(self, arcs: ArrayLike) -> str:
         """The words of a path."""
         words = self.word[np.asarray(arcs, dtype=np.int64)]
@@ -155,9 +176,9 @@ class Lattice:
 class _Arcs:
     """Arcs between nodes of any numbering."""
 
-    source: NDArray[np.int64]
-    target: NDArray[np.int64]
-    word: NDArray[np.int32]
+    source: Integers
+    target: Integers
+    word: Integers
     scores: dict[str, Floats]
     begin: Floats
     end: Floats
@@ -174,13 +195,14 @@ class _Arcs:
         begin: ArrayLike | None,
         end: ArrayLike | None,
     ) -> _Arcs:
-        nodes = [np.asarray(values, dtype=np.int64).reshape(-1) for values in (source, target)]
-        words = np.asarray(word, dtype=np.int32).reshape(-1)
+        nodes: list[Integers] = [np.asarray(values, dtype=np.int64).reshape(-1) for values in (source, target)]
+        words: Integers = np.asarray(word, dtype=np.int32).reshape(-1)
         values = {name: np.array(column, dtype=np.float64).reshape(-1) for name, column in scores.items()}
-        times = [np.full(len(words), np.nan) if t is None else np.array(t, dtype=np.float64) for t in (begin, end)]
-        for column in (*nodes, *values.values(), *times):
-            if len(column) != len(words):
-                raise ValueError(f"{len(column)} values for {len(words)} arcs")
+        unknown = np.full(len(words), np.nan)
+        times: list[Floats] = [unknown if t is None else np.array(t, dtype=np.float64) for t in (begin, end)]
+        lengths = [len(column) for column in (*nodes, *times)] + [len(column) for column in values.values()]
+        if set(lengths) != {len(words)}:
+            raise ValueError(f"{len(words)} arcs and columns of {sorted(set(lengths))} values")
         if any((column < 0).any() for column in nodes):
             raise InputError("a node below 0", utterance=id)
         if len(words) and not (words.min() >= 0 and words.max() < symbols):
@@ -190,15 +212,19 @@ class _Arcs:
             bad = np.flatnonzero(np.isnan(column) | (column == np.inf))
             if len(bad):
                 raise InputError(f"arc {bad[0]} has {column[bad[0]]}, a number was expected", utterance=id, field=name)
-        return cls(*nodes, words, values, *times)
+        return cls(nodes[0], nodes[1], words, values, times[0], times[1])
 
-    def chosen(self, which: NDArray[np.bool_] | NDArray[np.int64]) -> _Arcs:
-        scores = {name: values[which] for name, values in self.scores.items()}
-        arrays = (self.source, self.target, self.word, self.begin, self.end)
-        source, target, word, begin, end = (values[which] for values in arrays)
-        return _Arcs(source, target, word, scores, begin, end)
+    def chosen(self, which: NDArray[np.bool_] | Integers) -> _Arcs:
+        return _Arcs(
+            self.source[which],
+            self.target[which],
+            self.word[which],
+            {name: values[which] for name, values in self.scores.items()},
+            self.begin[which],
+            self.end[which],
+        )
 
-    def renumbered(self, number: NDArray[np.int64]) -> _Arcs:
+    def renumbered(self, number: Integers) -> _Arcs:
         return replace(self, source=number[self.source], target=number[self.target])
 
     def and_also(self, source: Sequence[int], target: Sequence[int], scores: Mapping[str, Sequence[float]]) -> _Arcs:
@@ -277,14 +303,12 @@ def _numbered(
 ) -> Lattice:
     """With nodes numbered along the paths."""
     present = np.unique(np.concatenate([arcs.source, arcs.target, [start, last]]))
-    source, target = np.searchsorted(present, arcs.source), np.searchsorted(present, arcs.target)
-    level = acyclic_order(source, target, len(present))
-    number = np.empty(len(present), dtype=np.int32)
-    number[np.argsort(level, kind="stable")] = np.arange(len(present))
-    source, target = number[source], number[target]
-    order = np.lexsort((arcs.word, target, source))
-    arcs = arcs.chosen(order)
+    level = acyclic_order(np.searchsorted(present, arcs.source), np.searchsorted(present, arcs.target), len(present))
+    number = np.full(int(present[-1]) + 1, -1, dtype=np.int32)
+    number[present[np.argsort(level, kind="stable")]] = np.arange(len(present))
+    arcs = arcs.renumbered(number)
+    arcs = arcs.chosen(np.lexsort((arcs.word, arcs.target, arcs.source)))
     return Lattice(
-        id, symbols, source[order], target[order], arcs.word, arcs.scores, arcs.begin, arcs.end,
+        id, symbols, arcs.source, arcs.target, arcs.word, arcs.scores, arcs.begin, arcs.end,
         reference, recording, trimmed,
     )  # fmt: skip
