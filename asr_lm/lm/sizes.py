@@ -73,6 +73,11 @@ class NnlmConfig(OutputConfig):
         hidden: tanh units.
         direct: connect the embeddings straight to the output too.
         dropout: share of the embeddings and of the hidden units dropped in training.
+        tied: use the embedding as output weights, behind a projection where the widths differ; needs an output that is
+            not factored.
+
+    Raises:
+        InputError: sizes that make no network.
     """
 
     order: int = 5
@@ -80,6 +85,14 @@ class NnlmConfig(OutputConfig):
     hidden: int = 200
     direct: bool = False
     dropout: float = 0.0
+    tied: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.order < 2:
+            raise InputError(f"expected at least 2 (one word before), not {self.order}", field="order")
+        if self.tied and self.output in ("class", "adaptive"):
+            raise InputError(f"a {self.output} output cannot be tied to the embedding", field="tied")
 
 
 @dataclass(frozen=True)
