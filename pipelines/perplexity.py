@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,7 +15,8 @@ from pipelines.command import blaming, check_outputs, console, parse, run
 DESCRIPTION = """Perplexity of language models on a text, one sentence a line.
 
 Printed a token (of the model's own vocabulary), a word (</s> counted), and, to compare models of different
-vocabularies, a word over the positions that are unknown to none of them."""
+vocabularies, a word over the positions that are unknown to none of them. A model that predicts words from both
+sides has a pseudo-perplexity, which compares with no perplexity and stands in a table of its own."""
 
 
 @dataclass
@@ -55,28 +57,40 @@ def main() -> None:
     lines = (line for path in arguments.text for _, line in iterate_text(path))
     with blaming(*map(str, arguments.text)):
         results = measure(models, lines, carry_state=arguments.context == "stream")
-    console(stderr=False).print(_table(labels, models, results))
+    for table in _tables(labels, models, results):
+        console(stderr=False).print(table)
     if arguments.json:
         records = [{"lm": name, **result.to_json()} for name, result in zip(labels, results, strict=True)]
         write_text(arguments.json, json.dumps(records, indent=2) + "\n")
 
 
-def _table(names: list[str], models: list[Any], results: list[Any]) -> Any:
+def _tables(names: list[str], models: list[Any], results: list[Any]) -> Iterator[Any]:
+    """One table of perplexities, and one of pseudo-perplexities, each if there are any."""
+    rows = list(zip(names, models, results, strict=True))
+    first = results[0]
+    size = f"{first.sentences:,} sentences, {first.words:,} words with </s>"
+    if proper := [row for row in rows if not row[2].pseudo]:
+        compared = proper[0][2].compared
+        caption = (
+            f"{size}; compared over {100 * compared / first.words:.2f} % of them, those unknown to none of the models"
+        )
+        yield _table(proper, ("ppl/token", "ppl/word", "ppl/word compared"), caption)
+    if pseudo := [row for row in rows if row[2].pseudo]:
+        caption = f"{size}; every token given both sides of it, so that these figures compare with no perplexity"
+        yield _table(pseudo, ("pseudo-ppl/token", "pseudo-ppl/word"), caption)
+
+
+def _table(rows: list[Any], headings: tuple[str, ...], caption: str) -> Any:
     from rich.markup import escape
     from rich.table import Table
 
-    first = results[0]
-    share = 100 * first.compared / first.words
-    caption = (
-        f"{first.sentences:,} sentences, {first.words:,} words with </s>; compared over {share:.2f} % of them, "
-        "those unknown to none of the models"
-    )
     table = Table("model", "family", caption=caption, caption_justify="left")
-    for heading in ("parameters", "ppl/token", "ppl/word", "ppl/word compared", "OOV %"):
+    for heading in ("parameters", *headings, "OOV %"):
         table.add_column(heading, justify="right")
-    for name, model, result in zip(names, models, results, strict=True):
-        figures = (result.per_token, result.per_word, result.per_compared_word, result.to_json()["oov_rate"])
-        table.add_row(escape(name), model.family, f"{model.parameters:,}", *(f"{figure:.2f}" for figure in figures))
+    for name, model, result in rows:
+        figures = [result.per_token, result.per_word, *([] if result.pseudo else [result.per_compared_word])]
+        shown = [f"{figure:.2f}" for figure in (*figures, result.oov_rate)]
+        table.add_row(escape(name), model.family, f"{model.parameters:,}", *shown)
     return table
 
 

@@ -269,8 +269,10 @@ def _train_neural(arguments: Any, fold: Fold | None) -> None:
             folder,
             device=resolve_device(arguments.device),
             half=arguments.half,
+            initial=None if arguments.init_from is None else InitialModel.open(arguments.init_from),
             report=report,
         )
+    name = "pseudo-perplexity" if model.pseudo else "perplexity"
     why = "stopped early" if result.stopped_early else "done"
     _say(
         f"{folder}: {why} after {result.steps:,} steps, {result.tokens:,} tokens, {result.seconds:.0f} s; "

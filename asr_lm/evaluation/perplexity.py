@@ -4,6 +4,10 @@ The log-probability of a word is the sum over its tokens, so models over words a
 unit: word perplexity is exp of the mean negative log-probability of a word, ``</s>`` counted as one. A word that is
 unknown to a model costs whatever that model gives all unknown words together, which is no probability of the word;
 where several models are compared, positions unknown to any of them are left out for all.
+
+A model whose scores are pseudo-log-likelihoods (:attr:`~asr_lm.lm.protocol.LanguageModel.pseudo`) has a
+pseudo-perplexity, the same figure of another thing: every token is predicted from what follows it, too. It goes by its
+own name and takes no part in a comparison.
 """
 
 from __future__ import annotations
@@ -34,6 +38,8 @@ class Perplexity:
         words: words, ``</s>`` included; unknown: words the model does not know.
         compared: words known to every compared model, ``</s>`` included; compared_log_prob: summed over them.
         sentences: number of sentences.
+        pseudo: whether the log-probabilities are pseudo-log-likelihoods, and the figures pseudo-perplexities; then
+            nothing is compared.
     """
 
     tokens: int
@@ -43,6 +49,7 @@ class Perplexity:
     compared: int
     compared_log_prob: float
     sentences: int
+    pseudo: bool = False
 
     @property
     def per_token(self) -> float:
@@ -56,23 +63,46 @@ class Perplexity:
 
     @property
     def per_compared_word(self) -> float:
-        """Perplexity a word over the words that all compared models know."""
+        """Perplexity a word over the words that all compared models know.
+
+        Raises:
+            InputError: the figures are pseudo-perplexities.
+        """
+        if self.pseudo:
+            raise InputError("a pseudo-perplexity compares with no perplexity")
         return _perplexity(self.compared_log_prob, self.compared)
 
     def to_json(self) -> dict[str, Any]:
         """Everything the command prints; a perplexity beyond the range of floats is None."""
-        spoken = self.words - self.sentences
-        figures = {name: getattr(self, name) for name in ("per_token", "per_word", "per_compared_word")}
-        return {
-            **{name: figure if math.isfinite(figure) else None for name, figure in figures.items()},
-            "log_prob": self.log_prob,
+        counts = {
             "tokens": self.tokens,
             "words": self.words,
             "sentences": self.sentences,
             "unknown_words": self.unknown,
-            "oov_rate": 100 * self.unknown / spoken if spoken else 0.0,
+            "oov_rate": self.oov_rate,
+        }
+        per_token, per_word = _finite(self.per_token), _finite(self.per_word)
+        if self.pseudo:
+            figures = {"pseudo_per_token": per_token, "pseudo_per_word": per_word}
+            return {**figures, "pseudo_log_likelihood": self.log_prob, **counts}
+        return {
+            "per_token": per_token,
+            "per_word": per_word,
+            "per_compared_word": _finite(self.per_compared_word),
+            "log_prob": self.log_prob,
+            **counts,
             "compared_share": 100 * self.compared / self.words,
         }
+
+    @property
+    def oov_rate(self) -> float:
+        """Percentage of the words, ``</s>`` not counted, that the model does not know."""
+        spoken = self.words - self.sentences
+        return 100 * self.unknown / spoken if spoken else 0.0
+
+
+def _finite(figure: float) -> float | None:
+    return figure if math.isfinite(figure) else None
 
 
 def _perplexity(log_prob: float, count: int) -> float:
@@ -97,7 +127,7 @@ def measure(
     Raises:
         InputError: no sentence, a line the models cut into different numbers of words, or a model without state.
     """
-    sums = [_Sums() for _ in models]
+    sums = [_Sums(model.pseudo) for model in models]
     readers = [_reader(model, carry_state, budget) for model in models]
     for block in _blocks(lines):
         normalized = [[get_normalizer(model.normalizer)(line) for line in block] for model in models]
@@ -126,7 +156,8 @@ class _Word:
 
 
 class _Sums:
-    def __init__(self) -> None:
+    def __init__(self, pseudo: bool) -> None:
+        self.pseudo = pseudo
         self.tokens = self.words = self.unknown = self.compared = self.sentences = 0
         self.log_prob = self.compared_log_prob = 0.0
 
@@ -154,15 +185,17 @@ def _words(model: LanguageModel, text: str, values: LogProbs) -> _Word:
 def _add(sums: list[_Sums], sentence: Sequence[_Word], line: str) -> None:
     if len({len(word.log_prob) for word in sentence}) > 1:
         raise InputError(f"the models' normalisers cut this line into different numbers of words: {line!r}")
-    known = ~np.logical_or.reduce([word.unknown for word in sentence])
+    compared = [word.unknown for total, word in zip(sums, sentence, strict=True) if not total.pseudo]
+    known = ~np.logical_or.reduce(compared) if compared else np.zeros(0, dtype=np.bool_)
     for total, word in zip(sums, sentence, strict=True):
         total.tokens += word.tokens
         total.words += len(word.log_prob)
         total.log_prob += float(word.log_prob.sum())
         total.unknown += int(word.unknown.sum())
-        total.compared += int(known.sum())
-        total.compared_log_prob += float(word.log_prob[known].sum())
         total.sentences += 1
+        if not total.pseudo:
+            total.compared += int(known.sum())
+            total.compared_log_prob += float(word.log_prob[known].sum())
 
 
 def _blocks(lines: Iterable[str]) -> Iterator[list[str]]:

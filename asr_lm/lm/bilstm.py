@@ -120,6 +120,10 @@ class BidirectionalModel(NeuralModel):
     default_budget = 200_000
     """Tokens of the sentences whose states are in memory at once."""
 
+    @property
+    def pseudo(self) -> bool:
+        return self.network.pseudo
+
     @torch.inference_mode()
     def token_log_probs(self, sentences: Sequence[Tokens], budget: int | None = None) -> list[LogProbs]:
         self.network.eval()

@@ -23,11 +23,13 @@ class Family:
         sizes: class of its sizes.
         network: module and class of its network.
         model: module and class of the language model around the network.
+        streams: whether it can be trained on text read as a stream; False for networks that need whole sentences.
     """
 
     sizes: type[size.NetworkConfig]
     network: tuple[str, str]
     model: tuple[str, str] = ("asr_lm.lm.neural", "NeuralLanguageModel")
+    streams: bool = True
 
     def make_network(self, config: size.NetworkConfig) -> Network:
         """A freshly initialised network."""
@@ -49,7 +51,10 @@ FAMILIES = {
     "rnnlm": Family(size.RnnlmConfig, ("asr_lm.lm.rnnlm", "RnnlmNetwork")),
     "lstm": Family(size.LstmConfig, ("asr_lm.lm.lstm", "LstmNetwork")),
     "bilstm": Family(
-        size.BilstmConfig, ("asr_lm.lm.bilstm", "BilstmNetwork"), ("asr_lm.lm.bilstm", "BidirectionalModel")
+        size.BilstmConfig,
+        ("asr_lm.lm.bilstm", "BilstmNetwork"),
+        ("asr_lm.lm.bilstm", "BidirectionalModel"),
+        streams=False,
     ),
     "birnn-attention": Family(
         size.BirnnAttentionConfig,

@@ -44,9 +44,11 @@ class Network(nn.Module):
 
     Attributes:
         config: its sizes; written to ``config.json``.
+        pseudo: whether the loss is a pseudo-log-likelihood (:attr:`~asr_lm.lm.protocol.LanguageModel.pseudo`).
     """
 
     config: NetworkConfig
+    pseudo: bool = False
 
     @abstractmethod
     def loss(self, batch: Batch, state: State | None = None) -> tuple[Tensor, State | None]:

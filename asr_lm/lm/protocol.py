@@ -65,6 +65,15 @@ class LanguageModel(ABC):
     def parameters(self) -> int:
         """Number of free parameters (for an n-gram model: stored n-grams)."""
 
+    @property
+    def pseudo(self) -> bool:
+        """Whether the scores are pseudo-log-likelihoods: each token given the others, on both of its sides.
+
+        Such a score ranks hypotheses, but its exponentials do not sum to one over sentences, so that it compares with
+        no other model's, nor its perplexity.
+        """
+        return False
+
     def score(self, sentences: Sequence[Tokens], budget: int | None = None) -> LogProbs:
         """Log-probability of each whole sentence ``[sentences]``."""
         return np.array([values.sum() for values in self.token_log_probs(sentences, budget)], dtype=np.float64)

@@ -127,8 +127,10 @@ def train_model(
         report: called after every step.
 
     Raises:
-        InputError: unreadable or empty text, or a folder that is in use.
+        InputError: unreadable or empty text, a folder that is in use, or an initial model that does not fit.
     """
+    if options.context == "stream" and not FAMILIES[family].streams:
+        raise InputError(f"a model of family {family!r} reads sentence by sentence, not a stream", field="context")
     if text.valid is None:
         raise InputError("a neural model needs a validation text", field="valid")
     if next(read_sentences([text.valid], text.normalizer), None) is None:

@@ -203,6 +203,7 @@ class _Run:
 
     def _record(self, valid_loss: float) -> None:
         learning_rate = self._learning_rate(self.step - 1)
+        name = "valid_pseudo_perplexity" if self.network.pseudo else "valid_perplexity"
         if valid_loss < self.best_loss:
             self.best_loss, self.best_step, self.failures = valid_loss, self.step, 0
             self.best = {name: value.detach().clone() for name, value in self.network.named_parameters()}
