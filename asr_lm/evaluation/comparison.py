@@ -58,6 +58,7 @@ class SystemResult:
         gap_closed: share of the way from the first pass to the oracle; None without an oracle or without a gap.
         against_baseline: the difference to the baseline; None for the baseline itself and for bounds.
         against_above: the difference to the system in the row above; None for the first row and for bounds.
+        against_first_pass: the difference to the first pass; None for the first pass itself and for bounds.
     """
 
     name: str
@@ -66,6 +67,7 @@ class SystemResult:
     gap_closed: float | None
     against_baseline: Difference | None
     against_above: Difference | None
+    against_first_pass: Difference | None
 
 
 @dataclass(frozen=True)
@@ -254,6 +256,7 @@ def _result(name: str, measures: _Measures, tested: list[str], baseline: str) ->
         gap_closed=share,
         against_baseline=measures.difference(baseline, name) if name in tested and name != baseline else None,
         against_above=measures.difference(tested[place - 1], name) if place else None,
+        against_first_pass=measures.difference(FIRST_PASS, name) if name in tested and name != FIRST_PASS else None,
     )
 
 
@@ -304,7 +307,12 @@ def _system_json(result: SystemResult, unit: Unit) -> dict[str, Any]:
         "sentence_error_rate": counts.sentence_error_rate,
         "gap_closed": result.gap_closed,
     }
-    for key, difference in (("difference", result.against_baseline), ("above", result.against_above)):
+    differences = {
+        "difference": result.against_baseline,
+        "above": result.against_above,
+        "from_first_pass": result.against_first_pass,
+    }
+    for key, difference in differences.items():
         if difference is not None:
             record[key] = _difference_json(difference, rate)
     return record

@@ -54,7 +54,7 @@ def rates_table(comparison: Comparison) -> Table:
 
 
 def differences_table(comparison: Comparison) -> Table:
-    """One row a pair of systems: each against the row above it and against the baseline, no pair twice."""
+    """One row a pair of systems: each against the row above it, the baseline and the first pass, no pair twice."""
     table = _table("", "against", "difference", "95 %", "p")
     for name, difference in _differences(comparison):
         table.add_row(*_difference_cells(name, difference))
@@ -93,7 +93,7 @@ def _differences(comparison: Comparison) -> list[tuple[str, Difference]]:
     found = [
         (result.name, difference)
         for result in comparison.systems
-        for difference in (result.against_above, result.against_baseline)
+        for difference in (result.against_above, result.against_baseline, result.against_first_pass)
         if difference is not None
     ]
     pairs: dict[frozenset[str], tuple[str, Difference]] = {}

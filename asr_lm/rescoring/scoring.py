@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -133,6 +134,7 @@ class Scorer:
 
     Attributes:
         computed: hypotheses scored so far; found: hypotheses whose scores were in the cache.
+        seconds: time that scoring took, that of the cache left out.
     """
 
     def __init__(self, model: LanguageModel, cache: ScoreCache | None = None, budget: int | None = None) -> None:
@@ -141,6 +143,7 @@ class Scorer:
         self._budget = budget
         self.computed = 0
         self.found = 0
+        self.seconds = 0.0
 
     def score(self, texts: Sequence[str]) -> Scores:
         """Scores of one shard of hypothesis texts, as the recogniser wrote them."""
@@ -148,7 +151,9 @@ class Scorer:
         if (scores := self._cache.get(key)) is not None and len(scores.log_prob) == len(texts):
             self.found += len(texts)
             return scores
+        begin = time.perf_counter()
         scores = score_texts(self.model, texts, self._budget)
+        self.seconds += time.perf_counter() - begin
         self._cache.put(key, scores)
         self.computed += len(texts)
         return scores

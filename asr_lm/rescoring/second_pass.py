@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
 from asr_lm.errors import InputError
 from asr_lm.evaluation.comparison import FIRST_PASS, ORACLE, RESCORED, RETUNED, Comparison, Resampled, compare
@@ -21,6 +22,7 @@ from asr_lm.rescoring.decision import Decisions, apply, tune_decision
 from asr_lm.rescoring.default_model import FIRST_PASS_TOTAL, ScoreKind, default_weights, first_pass_total, score_kind
 from asr_lm.rescoring.feature_shards import write_shard
 from asr_lm.rescoring.features import UNKNOWN, Column, FeatureTable
+from asr_lm.rescoring.lists import Rows
 from asr_lm.rescoring.models import RescoringModel, check_score_names, feature_table
 from asr_lm.rescoring.scoring import shards
 from asr_lm.rescoring.tuning import FOLDS, CrossValidation, cross_validate, tune
@@ -32,6 +34,9 @@ Report = Callable[[str, int], None]
 
 DEVELOPMENT = "development list"
 """What the fingerprint of the list that weights were tuned on is called in their file."""
+
+LEAST_RISK = "minimum Bayes risk"
+"""What is added to the name of a system that chooses by least expected errors beside one that takes the best total."""
 
 OVERLAP_WARNING = 0.01
 """Share of overlapping utterances above which the figures without them are given, too."""
@@ -52,6 +57,40 @@ class Measuring:
     resample: Resampled = "utterance"
 
 
+@dataclass(frozen=True, eq=False)
+class Decided:
+    """A list with all its features, and the hypothesis that each system chose of each utterance.
+
+    Attributes:
+        table: features and errors of all hypotheses.
+        references: what was said ``[utterances]``; None where it is not known.
+        rows: chosen rows of the table by system, first pass and oracle among them ``[utterances]``.
+    """
+
+    table: FeatureTable
+    references: tuple[str | None, ...]
+    rows: dict[str, Rows]
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Decided]) -> Decided:
+        """The utterances of several parts of one list (at least one), in order."""
+        table = FeatureTable.concatenate([part.table for part in parts])
+        begins = np.cumsum([0, *(len(part.table.texts) for part in parts[:-1])])
+        rows = {
+            name: np.concatenate([part.rows[name] + begin for part, begin in zip(parts, begins, strict=True)])
+            for name in parts[0].rows
+        }
+        return cls(table, tuple(reference for part in parts for reference in part.references), rows)
+
+
+def _chosen(table: FeatureTable, decisions: dict[str, Decisions]) -> dict[str, Rows]:
+    """What each system chooses, between the first pass and the oracle."""
+    rows = {FIRST_PASS: table.lists.starts}
+    rows |= {name: decision.rows for name, decision in decisions.items()}
+    rows[ORACLE] = table.lists.best(-table.errors.sum(1).astype(float))
+    return rows
+
+
 @dataclass(frozen=True)
 class Development:
     """What a development list taught.
@@ -62,6 +101,7 @@ class Development:
         references: fingerprint of the list's references.
         said: id and reference of each utterance, by which it is known again.
         overlaps: share of the references in the training text of each model.
+        decided: the list itself and what each system chooses there.
     """
 
     weights: dict[str, Weights]
@@ -69,6 +109,7 @@ class Development:
     references: SentenceHashes
     said: frozenset[tuple[str, str]]
     overlaps: dict[str, float]
+    decided: Decided
 
     @property
     def fingerprint(self) -> str:
@@ -88,6 +129,7 @@ def develop(
     decision: DecisionRule = "best",
     measuring: Measuring | None = None,
     signs: dict[str, int] | None = None,
+    least_risk: bool = False,
     report: Report = lambda name, hypotheses: None,
     warn: Warn = lambda message: None,
 ) -> Development:
@@ -100,6 +142,7 @@ def develop(
         decision: how one hypothesis is chosen.
         measuring: how errors are counted.
         signs: see :func:`asr_lm.rescoring.tuning.tune`.
+        least_risk: add the last system once more, choosing by minimum Bayes risk.
         report, warn: see :func:`asr_lm.rescoring.models.feature_table`.
 
     Raises:
@@ -122,6 +165,9 @@ def develop(
         warn=warn,
     )
     weights = {name: _tuned(table, members, decision, signs or {}) for name, members in systems.items()}
+    if least_risk and decision == "best":
+        final = list(systems)[-1]
+        weights[f"{final}, {LEAST_RISK}"] = tune_decision(weights[final], table)
     last = features_of(table, list(systems.values())[-1])
     try:
         cross_validation = cross_validate(table, last, FOLDS, signs=_relevant(signs or {}, last))
@@ -133,6 +179,11 @@ def develop(
         SentenceHashes.from_sentences(utterance.reference or "" for utterance in known),
         frozenset((utterance.id, utterance.reference or "") for utterance in known),
         {model.name: model.overlap(known) for model in models},
+        Decided(
+            table,
+            tuple(utterance.reference for utterance in known),
+            _chosen(table, {name: apply(value, table) for name, value in weights.items()}),
+        ),
     )
 
 
@@ -180,6 +231,7 @@ class SecondPass:
         measuring: how errors are counted.
         report, warn: see :func:`asr_lm.rescoring.models.feature_table`.
         features: folder that gets the feature table as Parquet shards; None writes none.
+        keep: remember the feature table, too, for :attr:`decided`.
 
     Attributes:
         weights: as above; the default weights once the first shard is read.
@@ -196,6 +248,7 @@ class SecondPass:
         report: Report = lambda name, hypotheses: None,
         warn: Warn = lambda message: None,
         features: Path | None = None,
+        keep: bool = False,
     ) -> None:
         self._models = models
         self.weights = weights
@@ -204,6 +257,8 @@ class SecondPass:
         self._report = report
         self._warn = warn
         self._features = features
+        self._keep = keep
+        self._kept: list[Decided] = []
         self._outcome = _Outcome()
 
     def rescore(self, utterances: Iterable[Utterance]) -> Iterator[Utterance]:
@@ -243,11 +298,16 @@ class SecondPass:
         outcome.ids += [utterance.id for utterance in shard]
         outcome.references += [utterance.reference for utterance in shard]
         outcome.recordings += [utterance.recording for utterance in shard]
-        rows = {FIRST_PASS: table.lists.starts}
-        rows |= {name: decision.rows for name, decision in decisions.items()}
-        rows[ORACLE] = table.lists.best(-table.errors.sum(1).astype(float))
+        rows = _chosen(table, decisions)
+        if self._keep:
+            self._kept.append(Decided(table, tuple(utterance.reference for utterance in shard), rows))
         for name, chosen in rows.items():
             outcome.chosen.setdefault(name, []).extend(table.texts[row] for row in chosen.tolist())
+
+    @property
+    def decided(self) -> Decided:
+        """The list and the choices, where they were kept and something was rescored."""
+        return Decided.concatenate(self._kept)
 
     @property
     def utterances(self) -> int:
@@ -327,10 +387,32 @@ def systems_for_rescore(models: Sequence[RescoringModel]) -> dict[str, Sequence[
     return {RETUNED: (), RESCORED: tuple(model.name for model in models)}
 
 
-def systems_for_comparison(models: Sequence[RescoringModel]) -> dict[str, Sequence[str]]:
-    """The systems of ``compare``: the re-tuned first pass, each model alone, and all together."""
+def systems_for_comparison(
+    models: Sequence[RescoringModel], combinations: Sequence[str] = ()
+) -> dict[str, Sequence[str]]:
+    """The systems of ``compare``: the re-tuned first pass, each model alone, combinations, and all together.
+
+    Args:
+        models: all models.
+        combinations: names of models with ``+`` between them.
+
+    Raises:
+        InputError: a combination of fewer than two models, or of one that is not there.
+    """
     names = [model.name for model in models]
     systems: dict[str, Sequence[str]] = {RETUNED: (), **{name: (name,) for name in names}}
-    if len(names) > 1:
-        systems[" + ".join(names)] = tuple(names)
+    for members in [_members(combination, names) for combination in combinations] + [tuple(names)]:
+        if len(members) > 1:
+            systems[" + ".join(members)] = members
     return systems
+
+
+def _members(combination: str, names: Sequence[str]) -> tuple[str, ...]:
+    """The models of a combination, in the order of ``names``."""
+    wanted = [part.strip() for part in combination.split("+")]
+    if stray := [name for name in wanted if name not in names]:
+        raise InputError(f"no model is called {stray[0]!r}; there are {', '.join(names)}", field="--combine")
+    members = tuple(name for name in names if name in wanted)
+    if len(members) < 2:
+        raise InputError(f"{combination!r} names one model, expected two or more as A+B", field="--combine")
+    return members
