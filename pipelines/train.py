@@ -261,7 +261,7 @@ def _train_neural(arguments: Any, fold: Fold | None) -> None:
 
     folder = _folder(arguments, fold)
     with training_progress(str(folder)) as report:
-        _, result = train_model(
+        model, result = train_model(
             _family(arguments),
             arguments.network,
             _text_options(arguments, fold),
@@ -269,14 +269,13 @@ def _train_neural(arguments: Any, fold: Fold | None) -> None:
             folder,
             device=resolve_device(arguments.device),
             half=arguments.half,
-            initial=None if arguments.init_from is None else InitialModel.open(arguments.init_from),
             report=report,
         )
     name = "pseudo-perplexity" if model.pseudo else "perplexity"
     why = "stopped early" if result.stopped_early else "done"
     _say(
         f"{folder}: {why} after {result.steps:,} steps, {result.tokens:,} tokens, {result.seconds:.0f} s; "
-        f"validation perplexity a token {math.exp(min(result.best_loss, 50)):,.2f} (step {result.best_step:,})"
+        f"validation {name} a token {math.exp(min(result.best_loss, 50)):,.2f} (step {result.best_step:,})"
     )
 
 

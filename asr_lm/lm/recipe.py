@@ -127,7 +127,7 @@ def train_model(
         report: called after every step.
 
     Raises:
-        InputError: unreadable or empty text, a folder that is in use, or an initial model that does not fit.
+        InputError: unreadable or empty text, or a folder that is in use.
     """
     if options.context == "stream" and not FAMILIES[family].streams:
         raise InputError(f"a model of family {family!r} reads sentence by sentence, not a stream", field="context")

@@ -217,7 +217,7 @@ class _Run:
                 "tokens": self.tokens,
                 "train_loss": self.loss_sum / self.loss_tokens,
                 "valid_loss": valid_loss,
-                "valid_perplexity": math.exp(min(valid_loss, 50.0)),
+                name: math.exp(min(valid_loss, 50.0)),
                 "learning_rate": learning_rate,
                 "seconds": round(self.seconds, 1),
             }
