@@ -61,6 +61,6 @@ FAMILIES = {
         ("asr_lm.lm.birnn_attention", "BirnnAttentionNetwork"),
         ("asr_lm.lm.birnn_attention", "BirnnAttentionModel"),
     ),
-    "gpt1": Family(size.Gpt1Config, ("asr_lm.lm.gpt1", "Gpt1Network")),
+    "gpt1": Family(size.Gpt1Config, ("asr_lm.lm.gpt1", "Gpt1Network"), ("asr_lm.lm.gpt1", "Gpt1Model")),
 }
 """By name in ``config.json`` and on the command line."""

@@ -12,8 +12,7 @@ Radford, Narasimhan, Salimans, Sutskever: Improving Language Understanding by Ge
 
 Weights begin as N(0, 0.02), biases as 0; dropout acts on embeddings, attention weights and residual branches.
 
-Where a text is longer than the position embeddings, it is read in windows that begin half a window apart, and what the
-window before has predicted already is not predicted again: every token is predicted from at least half a window.
+A text that is longer than the position embeddings is read in windows (:mod:`asr_lm.lm.text_windows`).
 """
 
 from __future__ import annotations
@@ -22,19 +21,23 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from asr_lm.hypotheses.prefix_tree import PrefixTree
 from asr_lm.lm.matrix_product import linear
-from asr_lm.lm.neural import CausalNetwork, State
+from asr_lm.lm.neural import CausalNetwork, NeuralLanguageModel, State
 from asr_lm.lm.output import SoftmaxOutput
 from asr_lm.lm.sizes import Gpt1Config
+from asr_lm.lm.text_windows import WindowStream, windows
 from asr_lm.lm.tree_attention import Indices, Piece, Preorder, pieces
 
-_PIECE = 2048
+_PIECE = 1024
 """Nodes of a tree that are read at once on a CPU: their activations stay in its last-level cache."""
 
-_BLOCK = 32
+_PIECE_GPU = 32 * _PIECE
+
+_BLOCK = 64
 """Neighbouring nodes that attend together."""
 
 attend = nn.functional.scaled_dot_product_attention
@@ -78,11 +81,11 @@ class Block(nn.Module):
         width = x.shape[1]
         qkv = linear(x, self.queries_keys_values.weight, self.queries_keys_values.bias)
         memory = torch.cat([path, qkv[:, width:]])
-        k, v = (self._split(part) for part in memory[piece.keys].chunk(2, dim=-1))
-        q = self._split(qkv[:, :width][piece.queries])
+        k, v = (self._split(part) for part in _rows(memory, piece.keys).chunk(2, dim=-1))
+        q = self._split(_rows(qkv[:, :width], piece.queries))
         attended = attend(q, k, v, attn_mask=piece.mask).transpose(1, 2).reshape(-1, width)[: len(x)]
         n = self.attention_norm(linear(attended, self.merge.weight, self.merge.bias).add_(x))
-        inner = nn.functional.gelu(linear(n, self.expand.weight, self.expand.bias), approximate="tanh")
+        inner = linear(n, self.expand.weight, self.expand.bias, gelu=True)
         x = self.norm(linear(inner, self.contract.weight, self.contract.bias).add_(n))
         return x, memory[piece.kept]
 
@@ -120,26 +123,21 @@ class Gpt1Network(CausalNetwork):
         return x
 
     def node_log_probs(self, tree: PrefixTree) -> Tensor:
-        is_inner = np.zeros(len(tree.token), dtype=np.bool_)
-        is_inner[tree.parent[1:]] = True
-        tokens = torch.from_numpy(tree.token).long().to(self.device)
-        results = torch.zeros(len(tokens), device=self.device)
-        by_parent = np.argsort(tree.parent[1:], kind="stable") + 1
-        parents = tree.parent[by_parent]
-        for nodes, hidden in self.read_tree(tree, is_inner):
-            rows = np.argsort(nodes)
-            edges = np.searchsorted(parents, nodes[rows]), np.searchsorted(parents, nodes[rows], side="right")
-            counts = edges[1] - edges[0]
-            children = np.concatenate([by_parent[first:last] for first, last in zip(*edges, strict=True)])
-            context = np.repeat(np.arange(len(rows)), counts)
-            children = torch.from_numpy(children).to(self.device)
-            results[children] = self.output.log_probs(
-                hidden[torch.from_numpy(rows).to(self.device)], torch.from_numpy(context).to(self.device), tokens[children]
-            )
+        device = self.device
+        tokens = torch.from_numpy(tree.token).long().to(device)
+        results = torch.zeros(len(tokens), device=device)
+        children = np.bincount(tree.parent[1:], minlength=len(tokens))
+        first_child = np.cumsum(children) - children + 1
+        for nodes, hidden in self.read_tree(tree, children > 0):
+            count = children[nodes]
+            context = np.repeat(np.arange(len(nodes)), count)
+            queries = np.arange(count.sum()) + np.repeat(first_child[nodes] - np.cumsum(count) + count, count)
+            rows = torch.from_numpy(queries).to(device)
+            results[rows] = self.output.log_probs(hidden, torch.from_numpy(context).to(device), tokens[rows])
         return results
 
     @torch.no_grad()
-    def read_tree(self, tree: PrefixTree, kept: np.ndarray) -> Iterator[tuple[Indices, Tensor]]:
+    def read_tree(self, tree: PrefixTree, kept: NDArray[np.bool_]) -> Iterator[tuple[Indices, Tensor]]:
         """Nodes of a tree and their hidden vectors ``[n, width]``, piece by piece; every node kept comes once.
 
         Args:
@@ -150,15 +148,16 @@ class Gpt1Network(CausalNetwork):
         for begin, first in windows(int(whole.depth.max()) + 1, self.config.positions):
             order = whole.window(begin, self.config.positions).reaching(first - begin)
             for piece, hidden in self._read_order(order, tree):
-                new = order.depth[piece.begin : piece.end] >= first - begin
-                yield order.node[piece.begin : piece.end][new], hidden if new.all() else hidden[torch.from_numpy(new)]
+                new = np.flatnonzero(order.depth[piece.begin : piece.end] >= first - begin)
+                nodes = order.node[piece.begin : piece.end][new]
+                yield nodes, hidden if len(new) == len(hidden) else hidden[torch.from_numpy(new).to(hidden.device)]
 
     def _read_order(self, order: Preorder, tree: PrefixTree) -> Iterator[tuple[Piece, Tensor]]:
         device, width = self.device, self.config.width
         tokens = torch.from_numpy(tree.token[order.node]).long().to(device)
         depths = torch.from_numpy(order.depth).to(device)
         paths = [torch.zeros(0, 2 * width, device=device)] * len(self.blocks)
-        for piece in pieces(order, _PIECE, _BLOCK, device):
+        for piece in pieces(order, _PIECE if device.type == "cpu" else _PIECE_GPU, _BLOCK, device):
             span = slice(piece.begin, piece.end)
             x = self.embedding(tokens[span]) + self.position(depths[span])
             for layer, block in enumerate(self.blocks):
@@ -166,15 +165,19 @@ class Gpt1Network(CausalNetwork):
             yield piece, x
 
 
-def windows(length: int, positions: int) -> Iterator[tuple[int, int]]:
-    """Windows over ``length`` positions: where each begins, and from which position on it predicts.
+class Gpt1Model(NeuralLanguageModel):
+    """The language model around the network."""
 
-    A window is ``positions`` long, the next one begins half a window later and predicts what this one does not see.
-    """
-    step = max(1, positions // 2)
-    yield 0, 0
-    for begin in range(step, length - positions + step, step):
-        yield begin, begin - step + positions
+    network: Gpt1Network
+
+    def stream(self) -> WindowStream:
+        """A reader of consecutive sentences as one text, which is longer than the network's window."""
+        return WindowStream(self.network, self.vocabulary, self.network.config.positions)
+
+
+def _rows(x: Tensor, numbers: Tensor) -> Tensor:
+    """Rows ``numbers [a, b]`` of ``x [n, width]`` as ``[a, b, width]``."""
+    return x.index_select(0, numbers.flatten()).unflatten(0, numbers.shape)
 
 
 def _initialise(module: nn.Module) -> None:
