@@ -14,6 +14,7 @@ from asr_lm.lm.sizes import NetworkConfig
 from asr_lm.text.vocabulary import load_vocabulary
 
 if TYPE_CHECKING:
+    from asr_lm.lm.members import Mixture
     from asr_lm.lm.neural import NeuralModel
 
 
@@ -32,11 +33,28 @@ def load(path: str | Path, device: str = "cpu") -> LanguageModel:
     path = Path(path)
     if not path.exists():
         raise InputError("no such model: expected a trained folder, an ARPA or a KenLM file", file=path)
-    if path.is_file() or read_config(path)["family"] == "ngram":
+    family = "ngram" if path.is_file() else read_config(path)["family"]
+    if family == "ngram":
         from asr_lm.lm.ngram import NgramModel
 
         return NgramModel.load(path)
-    return load_neural(path, device)
+    return load_mixture(path, device) if family == "mixture" else load_neural(path, device)
+
+
+def load_mixture(folder: Path, device: str = "cpu") -> Mixture:
+    """A mixture and its members.
+
+    Raises:
+        InputError: missing or damaged, or a member is missing or not what it was.
+    """
+    from asr_lm.lm.members import read_members
+    from asr_lm.lm.mixture_training import make_mixture
+
+    record = read_members(folder, read_config(folder), lambda member: load(member, device))
+    try:
+        return make_mixture(record)
+    except InputError as error:
+        raise InputError(f"damaged model folder: {error.message}", file=folder / CONFIG_FILE, field="mixture") from None
 
 
 def load_neural(folder: Path, device: str = "cpu") -> NeuralModel:
@@ -54,7 +72,7 @@ def load_neural(folder: Path, device: str = "cpu") -> NeuralModel:
             f"unknown model family {config['family']!r}; expected one of {known}", file=folder / CONFIG_FILE
         )
     family = FAMILIES[config["family"]]
-    sizes = _sizes(family.sizes, config.get("network"), folder)
+    sizes = network_sizes(family.sizes, config.get("network"), folder)
     vocabulary = load_vocabulary(folder)
     if vocabulary.fingerprint() != config.get("vocabulary_fingerprint") or vocabulary.size != sizes.vocabulary_size:
         raise InputError("damaged model folder: the vocabulary is not the one of the model", file=folder)
@@ -85,7 +103,12 @@ def resolve_device(name: str) -> str:
     return name
 
 
-def _sizes(config_class: type[NetworkConfig], found: Any, folder: Path) -> Any:
+def network_sizes(config_class: type[NetworkConfig], found: Any, folder: Path) -> Any:
+    """The sizes that ``config.json`` of a folder holds.
+
+    Raises:
+        InputError: they are not complete, or make no network.
+    """
     expected = {field.name for field in fields(config_class)}
     # Sizes that came later are given by keyword only, and their defaults are what was before them.
     later = {field.name for field in fields(config_class) if field.kw_only}

@@ -1,0 +1,214 @@
+"""Models made of models: their members, and the folder that names them.
+
+A mixture's folder holds ``config.json`` with the weights and, for every member, where it lies and its fingerprint. A
+member under the folder is named by its path within; another one by its path from the folder and by its absolute path,
+so that members and mixture can be moved together. A member that is not what it was when the weights were found is an
+error.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import shutil
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from asr_lm import __version__
+from asr_lm.errors import InputError
+from asr_lm.files import make_folder
+from asr_lm.lm.folder import CONFIG_FILE, begin, write_config
+from asr_lm.lm.protocol import LanguageModel, LogProbs
+
+FAMILY = "mixture"
+HUB = "hf:"
+"""How the name of a model on the Hugging Face hub begins."""
+
+MEMBERS_FOLDER = "members"
+
+
+@dataclass(frozen=True)
+class Member:
+    """A model within another one.
+
+    Attributes:
+        name: what it is called.
+        model: the model.
+        path: where it lies; None for one that is only in memory, which is saved with the mixture.
+    """
+
+    name: str
+    model: LanguageModel
+    path: Path | None = None
+
+
+class Mixture(LanguageModel):
+    """A model made of weighted members.
+
+    Attributes:
+        members: the models.
+        weights: of each ``[members]``.
+        kind: how they are combined.
+    """
+
+    family = FAMILY
+    kind: str
+    members: tuple[Member, ...]
+    weights: LogProbs
+
+    @property
+    def parameters(self) -> int:
+        return sum(member.model.parameters for member in self.members)
+
+    def fingerprint(self) -> str:
+        weights = np.asarray(self.weights, dtype="<f8").tobytes().hex()
+        parts = " ".join(member.model.fingerprint() for member in self.members)
+        return hashlib.blake2b(f"{FAMILY} {self.kind} {weights} {parts}".encode(), digest_size=16).hexdigest()
+
+    def save(self, folder: Path, *, copy: bool = False, training: dict[str, Any] | None = None) -> None:
+        """Write the folder.
+
+        Args:
+            folder: made when missing.
+            copy: copy the members into it instead of naming where they lie.
+            training: facts of how the weights were found, to keep in ``config.json``.
+
+        Raises:
+            InputError: the folder, or a copy, cannot be written.
+        """
+        begin(folder)
+        records = [_record(member, folder, copy) for member in self.members]
+        config = {
+            "family": FAMILY,
+            "mixture": {"kind": self.kind, "weights": np.asarray(self.weights).tolist(), "members": records},
+            "normalizer": self.normalizer,
+            "parameters": self.parameters,
+            "training": training or {},
+            "versions": {"asr_lm": __version__, "python": platform.python_version()},
+        }
+        write_config(folder, config)
+
+    @abstractmethod
+    def stream(self) -> Any:
+        """A reader of consecutive sentences; raises InputError where there is none."""
+
+
+def same_normalizer(members: Sequence[Member]) -> str:
+    """The normaliser of all members.
+
+    Raises:
+        InputError: they have different ones, so they do not speak of the same words.
+    """
+    names = {member.model.normalizer: member.name for member in members}
+    if len(names) > 1:
+        described = ", ".join(f"{member.name} ({member.model.normalizer})" for member in members)
+        raise InputError(f"models whose texts are normalised differently cannot be mixed: {described}")
+    return next(iter(names))
+
+
+def _record(member: Member, folder: Path, copy: bool) -> dict[str, Any]:
+    if member.path is None or copy:
+        places = [_copied(member, folder)]
+    elif str(member.path).startswith(HUB):
+        places = [str(member.path)]
+    else:
+        places = _places(member.path, folder)
+    return {"name": member.name, "places": places, "fingerprint": member.model.fingerprint()}
+
+
+def _places(path: Path, folder: Path) -> list[str]:
+    absolute = path.resolve()
+    relative = os.path.relpath(absolute, folder.resolve())
+    return [relative] if absolute.is_relative_to(folder.resolve()) else [relative, str(absolute)]
+
+
+def _copied(member: Member, folder: Path) -> str:
+    """Where the copy of a member lies, from the folder."""
+    place = folder / MEMBERS_FOLDER / member.name
+    make_folder(place.parent)
+    try:
+        if member.path is None or str(member.path).startswith(HUB):
+            member.model.save(place)
+        elif member.path.is_dir():
+            ignored = shutil.ignore_patterns("folds", "corpus", "checkpoint.safetensors")
+            shutil.copytree(member.path, place, ignore=ignored, dirs_exist_ok=True)
+        else:
+            place = place.with_name(member.path.name)
+            shutil.copyfile(member.path, place)
+    except OSError as error:
+        raise InputError(f"the member {member.name!r} cannot be copied ({error.strerror})", file=place) from None
+    return str(place.relative_to(folder))
+
+
+class _MemberRecord(msgspec.Struct):
+    name: str
+    places: list[str]
+    fingerprint: str
+
+
+class _Record(msgspec.Struct):
+    kind: str
+    weights: list[float]
+    members: list[_MemberRecord]
+
+
+@dataclass(frozen=True)
+class MixtureRecord:
+    """What a mixture's ``config.json`` says.
+
+    Attributes:
+        kind: how the members are combined.
+        weights: of each member.
+        members: the members, opened.
+    """
+
+    kind: str
+    weights: list[float]
+    members: list[Member]
+
+
+def read_members(folder: Path, config: dict[str, Any], open_model: Callable[[Path], LanguageModel]) -> MixtureRecord:
+    """The members of a mixture's folder.
+
+    Args:
+        folder: of the mixture.
+        config: its ``config.json``.
+        open_model: opens a member.
+
+    Raises:
+        InputError: a damaged folder; a member that is missing or has changed.
+    """
+    try:
+        record = msgspec.convert(config.get("mixture"), _Record)
+    except msgspec.ValidationError as error:
+        raise InputError(f"damaged model folder: {error}", file=folder / CONFIG_FILE, field="mixture") from None
+    return MixtureRecord(record.kind, record.weights, [_open(member, folder, open_model) for member in record.members])
+
+
+def _open(record: _MemberRecord, folder: Path, open_model: Callable[[Path], LanguageModel]) -> Member:
+    path = _find(record, folder)
+    member = Member(record.name, open_model(path), path)
+    if member.model.fingerprint() != record.fingerprint:
+        raise InputError(
+            f"the member {record.name!r} of the mixture {folder} has changed since its weight was found; "
+            "make the mixture again",
+            file=path,
+        )
+    return member
+
+
+def _find(record: _MemberRecord, folder: Path) -> Path:
+    for place in record.places:
+        if place.startswith(HUB):
+            return Path(place)
+        if (folder / place).exists():
+            return folder / place
+    expected = " or ".join(record.places) or "nowhere"
+    raise InputError(f"the member {record.name!r} of the mixture is missing: expected {expected}", file=folder)
