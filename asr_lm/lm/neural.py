@@ -223,7 +223,7 @@ class NeuralModel(LanguageModel):
 
     @property
     def parameters(self) -> int:
-        return sum(parameter.numel() for parameter in self.network.parameters())
+        return sum(parameter.numel() for parameter in self.network.parameters() if parameter.requires_grad)
 
     def fingerprint(self) -> str:
         digest = hashlib.blake2b(digest_size=16)
@@ -309,7 +309,7 @@ def write_weights(path: Path, network: nn.Module, *, half: bool = False) -> None
     tensors: dict[str, Tensor] = {}
     for name, parameter in network.named_parameters():
         tensor = parameter.detach().cpu()
-        tensors[name] = (tensor.half() if half else tensor).contiguous()
+        tensors[name] = (tensor.half() if half and tensor.is_floating_point() else tensor).contiguous()
     with atomic_write(path) as stream:
         stream.write(save(tensors))
 
@@ -334,6 +334,19 @@ def read_weights(path: Path, network: nn.Module) -> None:
         if tensors[name].shape != parameter.shape:
             found, expected = list(tensors[name].shape), list(parameter.shape)
             raise InputError(f"weights do not belong to this network: {name} is {found}, not {expected}", file=path)
+        if tensors[name].is_floating_point() != parameter.is_floating_point():
+            kind = str(tensors[name].dtype).removeprefix("torch.")
+            raise InputError(f"weights do not belong to this network: {name} is {kind}", file=path)
         if not torch.isfinite(tensors[name]).all():
             raise InputError(f"damaged weights: {name} has values that are not finite", file=path)
         parameter.data.copy_(tensors[name])
+    for name, module in network.named_modules():
+        if isinstance(module, OutputLayer):
+            _check(name, module, path)
+
+
+def _check(name: str, output: OutputLayer, path: Path) -> None:
+    try:
+        output.check()
+    except InputError as error:
+        raise InputError(f"damaged weights: {name}.{error.field}: {error.message}", file=path) from None

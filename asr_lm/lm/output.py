@@ -27,6 +27,20 @@ def even_block(count: int, most: int) -> int:
     return -(-count // max(1, -(-count // most)))
 
 
+def block_values(device: torch.device) -> int:
+    """Logits in memory at once while scoring."""
+    return _BLOCK_VALUES if device.type == "cpu" else 64 * _BLOCK_VALUES
+
+
+def by_frequency(counts: Tensor) -> tuple[Tensor, Tensor]:
+    """Token ids from the most frequent to the rarest, and the place of every token among them, both ``[vocabulary]``.
+
+    Tokens of equal counts keep the order of their ids.
+    """
+    order = counts.argsort(descending=True, stable=True)
+    return order, order.argsort()
+
+
 class OutputLayer(nn.Module):
     """From a hidden vector to a distribution over the vocabulary."""
 
@@ -50,6 +64,13 @@ class OutputLayer(nn.Module):
 
     def prepare(self, counts: Tensor) -> None:
         """Told before the training how often each token occurs in its text ``[vocabulary]``."""
+
+    def check(self) -> None:
+        """Look at what was read from a file.
+
+        Raises:
+            InputError: parameters that training does not change, and that make no sense.
+        """
 
 
 class SoftmaxOutput(OutputLayer):
@@ -82,7 +103,7 @@ class SoftmaxOutput(OutputLayer):
     @torch.no_grad()
     def log_probs(self, hidden: Tensor, context: Tensor, tokens: Tensor) -> Tensor:
         results = torch.empty(len(tokens), dtype=torch.float32, device=hidden.device)
-        rows = even_block(len(hidden), max(1, self._block_values(hidden.device) // len(self.bias)))
+        rows = even_block(len(hidden), max(1, block_values(hidden.device) // len(self.bias)))
         starts = torch.arange(0, len(hidden) + rows, rows, device=context.device).clamp_(max=len(hidden))
         edges = torch.searchsorted(context, starts).tolist()
         for block, (first, last) in enumerate(itertools.pairwise(edges)):
@@ -92,10 +113,6 @@ class SoftmaxOutput(OutputLayer):
             # In place, because fresh memory for its result cost a tenth of the product.
             results[first:last] = torch.log_softmax(logits, dim=1, out=logits)[row, tokens[first:last]]
         return results
-
-    @staticmethod
-    def _block_values(device: torch.device) -> int:
-        return _BLOCK_VALUES if device.type == "cpu" else 64 * _BLOCK_VALUES
 
 
 _LAYERS = {

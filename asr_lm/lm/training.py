@@ -1,19 +1,21 @@
 """The training loop of every neural model.
 
 One loop for single sentences and for token streams with carried state: AdamW or SGD, a learning-rate schedule,
-gradient clipping, early stop on validation text, a curve in ``training.jsonl``, and checkpoints from which a killed
-run goes on as if nothing had happened (on a CPU, bit for bit).
+gradient clipping and accumulation, averages of the weights, early stop on validation text, a curve in
+``training.jsonl``, and checkpoints from which a killed run goes on as if nothing had happened (on a CPU, bit for bit).
+Several processes may train together: each takes its share of every step.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,7 @@ from asr_lm.lm.checkpoint import (
     optimizer_tensors,
     restore_optimizer,
 )
+from asr_lm.lm.distributed import ALONE, Processes
 from asr_lm.lm.neural import Network, State
 from asr_lm.lm.options import TrainingOptions
 
@@ -53,7 +56,16 @@ class Progress:
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """Attributes: best validation loss (nats a token) and its step; steps and tokens trained; seconds in all runs."""
+    """What came of a training.
+
+    Attributes:
+        best_loss: validation loss of the weights that are kept, nats a token.
+        best_step: step they were validated at.
+        steps, tokens: trained.
+        seconds: in all runs.
+        stopped_early: whether patience ended it.
+        averaged: validations whose weights were averaged; 0 where the best validation's are kept as they are.
+    """
 
     best_loss: float
     best_step: int
@@ -61,6 +73,7 @@ class TrainingResult:
     tokens: int
     seconds: float
     stopped_early: bool
+    averaged: int = 0
 
 
 def train_network(
@@ -73,17 +86,19 @@ def train_network(
     identity: dict[str, Any],
     report: Callable[[Progress], None] = lambda progress: None,
     checkpoint_seconds: float = 60.0,
+    processes: Processes = ALONE,
 ) -> TrainingResult:
     """Train ``network`` in place; on return it holds the weights of the best validation.
 
     Args:
         network: freshly initialised; replaced by the checkpoint's weights when ``folder`` has one.
-        train, valid: batches.
+        train, valid: batches; this process's share of them where there are several.
         options: how.
         folder: gets ``checkpoint.safetensors`` and ``training.jsonl``.
         identity: whatever a checkpoint must agree on to be taken up (data digests, sizes).
         report: called after every step.
         checkpoint_seconds: time between checkpoints.
+        processes: those that train together, with the same network; the first of them writes.
 
     Raises:
         InputError: the folder holds a damaged checkpoint or that of another training, it cannot be written, the loss
@@ -91,18 +106,23 @@ def train_network(
         KeyboardInterrupt: Ctrl-C, once the step under way is done and a checkpoint written.
     """
     make_folder(folder)
-    run = _Run(network, train, valid, options, folder, identity)
+    run = _Run(network, train, valid, options, folder, identity, processes)
     run.resume()
     last_saved = time.monotonic()
-    try:
-        for progress in run.steps():
-            report(progress)
-            if time.monotonic() - last_saved > checkpoint_seconds:
-                run.save()
-                last_saved = time.monotonic()
-    except KeyboardInterrupt:
-        run.save()
-        raise
+    with processes.noticing_interrupts() as interrupts:
+        try:
+            for progress in run.steps():
+                report(progress)
+                due = time.monotonic() - last_saved > checkpoint_seconds
+                due, interrupted = processes.agree(due, interrupts.noted)
+                if interrupted:
+                    raise KeyboardInterrupt
+                if due:
+                    run.save()
+                    last_saved = time.monotonic()
+        except KeyboardInterrupt:
+            run.save()
+            raise
     return run.finish()
 
 
@@ -117,11 +137,13 @@ class _Run:
         options: TrainingOptions,
         folder: Path,
         identity: dict[str, Any],
+        processes: Processes = ALONE,
     ) -> None:
         self.network, self.train, self.valid, self.options, self.folder = network, train, valid, options, folder
-        self.identity = {"options": asdict(options), **identity}
+        self.processes = processes
+        self.identity = {"options": asdict(options), **identity, "processes": processes.count}
         self.optimizer = _make_optimizer(network, options)
-        self.epoch_steps = train.count(0)
+        self.epoch_steps = -(-train.count(0) // options.accumulate)
         self.total = max(1, round(options.epochs * self.epoch_steps))
         self.interval = max(1, self.total // options.validations)
         self.step = self.epoch = self.position = self.tokens = 0
@@ -129,7 +151,10 @@ class _Run:
         self.seconds = 0.0
         self.factor = 1.0
         self.best_loss, self.best_step, self.failures = math.inf, 0, 0
-        self.best: dict[str, Tensor] = {}
+        self.best: Weights = {}
+        self.moving: Weights = self._copied() if options.ema else {}
+        self.recent: list[Weights] = []
+        self.averaged = 0
         self.state: State | None = None
         self.curve: list[dict[str, Any]] = []
 
@@ -140,9 +165,9 @@ class _Run:
         if self._validation_is_due():
             self._validate()  # which an interrupted run did not finish
         while self.step < self.total and not self.exhausted:
-            for batch in self.train.batches(self.epoch, self.position):
+            for batches in _grouped(self.train.batches(self.epoch, self.position), self.options.accumulate):
                 with _uninterrupted():
-                    self._update(batch)
+                    self._update(batches)
                 self.seconds = begun + time.monotonic() - since
                 if self._validation_is_due():
                     self._validate()
@@ -161,25 +186,44 @@ class _Run:
         done = self.curve[-1]["step"] if self.curve else 0
         return self.step > done and (self.step % self.interval == 0 or self.step == self.total)
 
-    def _update(self, batch: Batch) -> None:
+    def _update(self, batches: Sequence[Batch]) -> None:
+        """One step, on the mean loss over all tokens of the batches of all processes."""
         self.network.train()
         for group in self.optimizer.param_groups:
             group["lr"] = self._learning_rate(self.step)
-        loss, state = self._loss(batch, self.state if self.train.carries_state else None)
-        count, loss_value = batch.tokens, float(loss.detach())
-        self._check_finite(loss_value, "training loss")
-        (loss / count).backward()
+        (tokens,) = self.processes.total(float(sum(batch.tokens for batch in batches)))
+        count = int(tokens)
+        (loss,) = self.processes.total(sum(self._learn(batch, count) for batch in batches))
+        self._check_finite(loss, "training loss")
+        self.processes.add_gradients(self.network.parameters())
         if self.options.clip:
             norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.options.clip)
             self._check_finite(float(norm), "gradient")
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        self.state = state
-        self.loss_sum += loss_value
+        self._move_average()
+        self.loss_sum += loss
         self.loss_tokens += count
         self.tokens += count
         self.step += 1
-        self.position += 1
+        self.position += len(batches)
+
+    def _learn(self, batch: Batch, count: int) -> float:
+        """Add the gradient of a batch in a step of ``count`` tokens; its summed loss."""
+        if not batch.tokens:  # another process has the last batch of the epoch
+            return 0.0
+        loss, self.state = self._loss(batch, self.state if self.train.carries_state else None)
+        (loss / count).backward()
+        return float(loss.detach())
+
+    @torch.no_grad()
+    def _move_average(self) -> None:
+        if not self.moving:
+            return
+        # Early on the first, random weights must not count for long.
+        decay = min(self.options.ema, (1 + self.step) / (10 + self.step))
+        for name, parameter in self.network.named_parameters():
+            self.moving[name].lerp_(parameter, 1 - decay)
 
     def _learning_rate(self, step: int) -> float:
         return self.options.learning_rate * self.factor * learning_rate_factor(step, self.total, self.options)
@@ -195,7 +239,8 @@ class _Run:
         return self.options.precision == "bfloat16" and self.network.device.type == "cuda"
 
     def _validate(self) -> None:
-        valid_loss = self.validation_loss()
+        with self._having(self.moving):
+            valid_loss = self.validation_loss()
         self._check_finite(valid_loss, "validation loss")
         with _uninterrupted():
             self._record(valid_loss)
@@ -206,10 +251,12 @@ class _Run:
         name = "valid_pseudo_perplexity" if self.network.pseudo else "valid_perplexity"
         if valid_loss < self.best_loss:
             self.best_loss, self.best_step, self.failures = valid_loss, self.step, 0
-            self.best = {name: value.detach().clone() for name, value in self.network.named_parameters()}
+            self.best = self._judged()
         else:
             self.failures += 1
             self.factor *= self.options.decay if self.options.schedule == "plateau" else 1.0
+        if self.options.average:
+            self.recent = [*self.recent, self._judged()][-self.options.average :]
         self.curve.append(
             {
                 "step": self.step,
@@ -224,6 +271,26 @@ class _Run:
         )
         self.loss_sum, self.loss_tokens = 0.0, 0
 
+    def _judged(self) -> Weights:
+        """A copy of the weights that are validated: the moving average where there is one."""
+        return {name: value.clone() for name, value in self.moving.items()} or self._copied()
+
+    def _copied(self) -> Weights:
+        return {name: value.detach().clone() for name, value in self.network.named_parameters()}
+
+    @contextlib.contextmanager
+    def _having(self, weights: Weights) -> Iterator[None]:
+        """Put weights into the network for a while; none leaves it as it is."""
+        if not weights:
+            yield
+            return
+        before = self._copied()
+        try:
+            self._put(weights)
+            yield
+        finally:
+            self._put(before)
+
     def _check_finite(self, value: float, name: str) -> None:
         if not math.isfinite(value):
             raise InputError(
@@ -237,10 +304,12 @@ class _Run:
         self.network.eval()
         total, count, state = 0.0, 0, None
         for batch in self.valid.batches(0):
-            loss, state = self._loss(batch, state if self.valid.carries_state else None)
-            total += float(loss)
-            count += batch.tokens
-        return total / count
+            if tokens := batch.tokens:
+                loss, state = self._loss(batch, state if self.valid.carries_state else None)
+                total += float(loss)
+                count += tokens
+        total, tokens_of_all = self.processes.total(total, count)
+        return total / tokens_of_all
 
     def _progress(self, rate: float) -> Progress:
         left = (self.total - self.step) * self.tokens / max(self.step, 1) / max(rate, 1e-9)
@@ -251,17 +320,32 @@ class _Run:
 
     def save(self) -> None:
         """Write the curve and a checkpoint."""
-        tensors: dict[str, Tensor] = {f"network.{name}": value for name, value in self.network.named_parameters()}
-        tensors |= {f"best.{name}": value for name, value in self.best.items()}
+        parts = self.processes.gather(self._own_tensors())
+        if not self.processes.is_first:
+            return
+        tensors: Weights = {f"network.{name}": value for name, value in self.network.named_parameters()}
+        for number, weights in self._kept_weights().items():
+            tensors |= {f"{number}.{name}": value for name, value in weights.items()}
         tensors |= optimizer_tensors(self.optimizer)
-        tensors |= {f"state.{index}": tensor for index, tensor in enumerate(self.state or ())}
-        tensors["random.cpu"] = torch.get_rng_state()
-        if self.network.device.type == "cuda":
-            tensors["random.cuda"] = torch.cuda.get_rng_state(self.network.device)
+        for rank, own in enumerate(parts):
+            tensors |= {_owned(name, rank): value for name, value in own.items()}
         facts = {name: getattr(self, name) for name in _COUNTERS}
         facts["best_loss"] = self.best_loss if self.best else None  # infinity is no number to JSON
         Checkpoint(tensors, {**facts, "identity": self.identity}).write(self.folder / CHECKPOINT_FILE)
         self._write_curve()
+
+    def _kept_weights(self) -> dict[str, Weights]:
+        """Weights beside those of the network, by their name in a checkpoint."""
+        recent = {f"recent.{number}": weights for number, weights in enumerate(self.recent)}
+        return {"best": self.best, "moving": self.moving, **recent}
+
+    def _own_tensors(self) -> Weights:
+        """What every process has for itself: the carried state and the random number generators."""
+        tensors = {f"state.{index}": tensor.cpu() for index, tensor in enumerate(self.state or ())}
+        tensors["random.cpu"] = torch.get_rng_state()
+        if self.network.device.type == "cuda":
+            tensors["random.cuda"] = torch.cuda.get_rng_state(self.network.device)
+        return tensors
 
     def resume(self) -> None:
         """Take up the folder's checkpoint, if it has one."""
@@ -284,14 +368,17 @@ class _Run:
         self.best_loss = math.inf if facts["best_loss"] is None else facts["best_loss"]
         self._put(self._weights(tensors, "network."))
         self.best = {} if facts["best_loss"] is None else self._weights(tensors, "best.")
+        self.moving = self._weights(tensors, "moving.") if self.moving else {}
+        validations = min(len(self.curve), self.options.average)
+        self.recent = [self._weights(tensors, f"recent.{number}.") for number in range(validations)]
         restore_optimizer(self.optimizer, tensors)
-        states = [tensors[f"state.{index}"].to(device) for index in range(8) if f"state.{index}" in tensors]
-        self.state = tuple(states) or None
-        torch.set_rng_state(tensors["random.cpu"])
-        if device.type == "cuda" and "random.cuda" in tensors:
-            torch.cuda.set_rng_state(tensors["random.cuda"], device)
+        own = {name: _owned(name, self.processes.rank) for name in _OWN}
+        self.state = tuple(tensors[own[name]].to(device) for name in _STATES if own[name] in tensors) or None
+        torch.set_rng_state(tensors[own["random.cpu"]])
+        if device.type == "cuda" and own["random.cuda"] in tensors:
+            torch.cuda.set_rng_state(tensors[own["random.cuda"]], device)
 
-    def _weights(self, tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    def _weights(self, tensors: Weights, prefix: str) -> Weights:
         """The tensors that are weights of the network, by parameter, on its device."""
         weights = {}
         for name, parameter in self.network.named_parameters():
@@ -301,7 +388,7 @@ class _Run:
         return weights
 
     @torch.no_grad()
-    def _put(self, weights: dict[str, Tensor]) -> None:
+    def _put(self, weights: Weights) -> None:
         for name, parameter in self.network.named_parameters():
             parameter.copy_(weights[name])
 
@@ -323,10 +410,41 @@ class _Run:
         write_text(self.folder / CURVE_FILE, "".join(json.dumps(point, allow_nan=False) + "\n" for point in self.curve))
 
     def finish(self) -> TrainingResult:
-        """Put the best weights into the network."""
+        """Put the best weights into the network, or the average of the last where it is better."""
         self._put(self.best)
+        self._try_average()
         stopped = self.step < self.total
-        return TrainingResult(self.best_loss, self.best_step, self.step, self.tokens, self.seconds, stopped)
+        counts = (self.best_step, self.step, self.tokens, self.seconds)
+        return TrainingResult(self.best_loss, *counts, stopped, self.averaged)
+
+    def _try_average(self) -> None:
+        if len(self.recent) < 2:
+            return
+        average = {name: torch.stack([weights[name] for weights in self.recent]).mean(0) for name in self.best}
+        self._put(average)
+        loss = self.validation_loss()
+        if loss < self.best_loss:
+            self.best_loss, self.best_step, self.averaged = loss, self.step, len(self.recent)
+        else:
+            self._put(self.best)
+
+
+Weights = dict[str, Tensor]
+"""Tensors by name of the parameter."""
+
+_STATES = tuple(f"state.{index}" for index in range(8))
+_OWN = (*_STATES, "random.cpu", "random.cuda")
+
+
+def _owned(name: str, rank: int) -> str:
+    """What a checkpoint calls a tensor that every process has for itself."""
+    return f"process.{rank}.{name}" if rank else name
+
+
+def _grouped(batches: Iterable[Batch], size: int) -> Iterator[list[Batch]]:
+    iterator = iter(batches)
+    while group := list(itertools.islice(iterator, size)):
+        yield group
 
 
 _COUNTERS = (
@@ -359,11 +477,14 @@ def learning_rate_factor(step: int, total: int, options: TrainingOptions) -> flo
     done = (step - warmup) / max(total - warmup, 1)
     if options.schedule == "cosine":
         return 0.5 * (1 + math.cos(math.pi * done))
+    if options.schedule == "step":
+        epoch = math.floor(step * options.epochs / total)
+        return float(options.decay ** max(0.0, epoch + 1 - options.decay_after))
     return 1 - done if options.schedule == "linear" else 1.0
 
 
 def _make_optimizer(network: Network, options: TrainingOptions) -> torch.optim.Optimizer:
-    parameters = list(network.parameters())
+    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     if options.optimizer == "sgd":
         return torch.optim.SGD(parameters, lr=options.learning_rate, weight_decay=options.weight_decay)
     decayed = [parameter for parameter in parameters if parameter.dim() > 1]
