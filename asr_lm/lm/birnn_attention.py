@@ -31,17 +31,29 @@ too; dropout on embeddings, annotations and maxout units; weights begin uniform 
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, linear
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from asr_lm.hypotheses.prefix_tree import PrefixTree
 from asr_lm.lm.batches import IGNORED, Batch
-from asr_lm.lm.neural import Network, State
-from asr_lm.lm.pairs import PairBatch
+from asr_lm.lm.beam_search import Written, beam_search
+from asr_lm.lm.conditional import ConditionalModel
+from asr_lm.lm.neural import Network, NeuralModel, State
+from asr_lm.lm.pairs import PairBatch, join_source, padded
+from asr_lm.lm.protocol import LogProbs, Tokens
 from asr_lm.lm.sizes import BirnnAttentionConfig
+
+_BLOCK_VALUES = 4_000_000
+"""Values of the alignment model in memory at once while scoring."""
+
+_LONGER = 10
+"""Tokens by which a written sentence may be longer than its source."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +61,7 @@ class Source:
     """Encoded sources.
 
     Attributes:
-        annotations: h ``[sources, time, 2 · hidden]``, zero where there is padding.
+        annotations: h ``[sources, time, 2 · hidden]``, without meaning where there is padding.
         keys: U_a h ``[sources, time, attention]``: computed once for all target tokens.
         padding: where there is no token ``[sources, time]``.
         start: s_0 ``[sources, hidden]``.
@@ -70,17 +82,22 @@ class Encoder(nn.Module):
 
     def __init__(self, config: BirnnAttentionConfig) -> None:
         super().__init__()
-        self.gru = nn.GRU(config.embedding, config.hidden, batch_first=True, bidirectional=True)
+        self.forwards = nn.GRU(config.embedding, config.hidden, batch_first=True)
+        self.backwards = nn.GRU(config.embedding, config.hidden, batch_first=True)
         self.first_state = nn.Linear(config.hidden, config.hidden)
-        for name, parameter in self.gru.named_parameters():
-            _initialise(parameter, recurrent=name.startswith("weight_hh"))
+        for gru in (self.forwards, self.backwards):
+            for name, parameter in gru.named_parameters():
+                _initialise(parameter, recurrent=name.startswith("weight_hh"))
 
     def forward(self, embedded: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Annotations ``[batch, time, 2 · hidden]`` and s_0 ``[batch, hidden]`` of sources ``[batch, time, width]``."""
-        packed = pack_padded_sequence(embedded, lengths.cpu(), batch_first=True, enforce_sorted=False)
-        annotations, _ = pad_packed_sequence(self.gru(packed)[0], batch_first=True, total_length=embedded.shape[1])
-        backward = annotations[:, 0, self.gru.hidden_size :]
-        return annotations, torch.tanh(self.first_state(backward))
+        # Reversed within its length, a source has its padding last in both directions, where no state has read it.
+        time = torch.arange(embedded.shape[1], device=embedded.device)
+        mirrored = torch.where(time < lengths[:, None], lengths[:, None] - 1 - time, time)[..., None]
+        forwards, _ = self.forwards(embedded)
+        backwards, _ = self.backwards(embedded.gather(1, mirrored.expand_as(embedded)))
+        backwards = backwards.gather(1, mirrored.expand_as(backwards))
+        return torch.cat([forwards, backwards], dim=2), torch.tanh(self.first_state(backwards[:, 0]))
 
 
 class Alignment(nn.Module):
@@ -225,3 +242,150 @@ def _initialise(parameter: Tensor, recurrent: bool) -> None:
             nn.init.orthogonal_(square)
     else:
         nn.init.xavier_uniform_(parameter)
+
+
+class BirnnAttentionModel(NeuralModel, ConditionalModel):
+    """The network with its vocabulary."""
+
+    network: BirnnAttentionNetwork
+
+    default_budget = 40_000
+    """Tokens of sources and hypotheses in memory at once."""
+
+    def source(self, heard: Sequence[str]) -> Tokens:
+        distinct = list(dict.fromkeys(heard))[: 1 if self.network.config.heard == "first" else None]
+        return join_source(self.vocabulary.encode_batch(distinct), self.network.separator, self.vocabulary.eos_id)
+
+    @torch.inference_mode()
+    def log_probs_given(
+        self, sources: Sequence[Tokens], sentences: Sequence[Sequence[Tokens]], budget: int | None = None
+    ) -> list[list[LogProbs]]:
+        self.network.eval()
+        results: list[list[LogProbs]] = [[] for _ in sources]
+        sizes = [sum(len(sentence) + 1 for sentence in some) for some in sentences]
+        for group in _groups([len(source) for source in sources], sizes, budget or self.default_budget):
+            scored = self._score([sources[index] for index in group], [sentences[index] for index in group])
+            for index, values in zip(group, scored, strict=True):
+                results[index] = values
+        return results
+
+    def _score(self, sources: Sequence[Tokens], sentences: Sequence[Sequence[Tokens]]) -> list[list[LogProbs]]:
+        """One prefix tree for all sources: its first level is the number of the source."""
+        eos = self.vocabulary.eos_id
+        paths = [
+            np.concatenate([[number], sentence, [eos]]).astype(np.int32)
+            for number, some in enumerate(sentences)
+            for sentence in some
+        ]
+        tree = PrefixTree.build(paths, self.vocabulary.bos_id)
+        values = tree.along_paths(self._node_log_probs(tree, self._encode(sources)))
+        ends = np.cumsum([len(some) for some in sentences]).tolist()
+        return [[value[1:] for value in values[begin:end]] for begin, end in zip([0, *ends[:-1]], ends, strict=True)]
+
+    def _encode(self, sources: Sequence[Tokens]) -> Source:
+        return self.network.encode(padded(sources, IGNORED).to(self.network.device))
+
+    def _node_log_probs(self, tree: PrefixTree, encoded: Source) -> LogProbs:
+        """Log p(token | ancestors, source) of every node ``[nodes]``; 0 for the root and the first level."""
+        values = np.zeros(len(tree.token))
+        owner = np.zeros(len(tree.token), dtype=np.int64)
+        first = slice(int(tree.levels[1]), int(tree.levels[2]))
+        owner[first] = tree.token[first]
+        state = encoded.start
+        for level in range(1, tree.depth):
+            inner = tree.inner_nodes(level)
+            begin, end = int(tree.levels[level + 1]), int(tree.levels[level + 2])
+            row = np.searchsorted(inner, tree.parent[begin:end])
+            read = tree.token[inner] if level > 1 else np.full(len(inner), self.vocabulary.bos_id)
+            owner[begin:end] = owner[inner][row]
+            found, state = self._step(encoded, owner[inner], read, state, row, tree.token[begin:end])
+            values[begin:end] = found
+            # The state after a node does not depend on which child follows, so the children share it.
+            kept = torch.from_numpy(row[tree.inner_nodes(level + 1) - begin])
+            state = state[kept.to(state.device)]
+        return values
+
+    def _step(
+        self,
+        encoded: Source,
+        owner: NDArray[np.integer],
+        read: NDArray[np.integer],
+        state: Tensor,
+        row: NDArray[np.int64],
+        tokens: NDArray[np.integer],
+    ) -> tuple[LogProbs, Tensor]:
+        """Log-probabilities of ``tokens`` in the states ``row`` once these have read ``read``, and the new states."""
+        size = max(1, _BLOCK_VALUES // encoded.keys[0].numel())
+        values, states = [], []
+        for begin in range(0, len(owner), size):
+            end = begin + size
+            part = encoded.rows(self._ids(owner[begin:end]))
+            ids = self._ids(read[begin:end])
+            context, _ = self.network.alignment(part, state[begin:end])
+            log_probs = self.network.predict(ids, state[begin:end], context)
+            states.append(self.network.advance(ids, state[begin:end], context))
+            asked = slice(*np.searchsorted(row, [begin, end]))
+            values.append(log_probs[self._ids(row[asked] - begin), self._ids(tokens[asked])].double().cpu().numpy())
+        return np.concatenate(values), torch.cat(states)
+
+    def _ids(self, values: NDArray[np.integer]) -> Tensor:
+        return torch.from_numpy(values.astype(np.int64)).to(self.network.device)
+
+    @torch.inference_mode()
+    def write(self, sources: Sequence[Tokens], *, width: int, best: int = 1) -> list[list[Written]]:
+        self.network.eval()
+        results: list[list[Written]] = [[] for _ in sources]
+        lengths = [len(source) for source in sources]
+        for group in _groups(lengths, [length * width for length in lengths], self.default_budget):
+            encoded = self._encode([sources[index] for index in group])
+            found = beam_search(
+                _SourceWriter(self.network, encoded),
+                encoded.start,
+                [lengths[index] + _LONGER for index in group],
+                bos=self.vocabulary.bos_id,
+                eos=self.vocabulary.eos_id,
+                width=width,
+                best=best,
+                forbidden=[self.vocabulary.unk_id, self.vocabulary.bos_id],
+            )
+            for index, written in zip(group, found, strict=True):
+                results[index] = written
+        return results
+
+    @torch.inference_mode()
+    def alignments(self, source: Tokens, sentence: Tokens) -> NDArray[np.float64]:
+        """How much each source token mattered to each token of a sentence, ``</s>`` included
+        ``[tokens + 1, source tokens]``; every row sums to one."""
+        self.network.eval()
+        inputs = np.append(np.int32(self.vocabulary.bos_id), sentence)
+        _, weights = self.network(self._ids(source)[None], self._ids(inputs)[None])
+        return weights[0].double().cpu().numpy()
+
+
+class _SourceWriter:
+    """The decoder as beam search knows it."""
+
+    def __init__(self, network: BirnnAttentionNetwork, encoded: Source) -> None:
+        self._network = network
+        self._encoded = encoded
+
+    def step(self, owner: Tensor, tokens: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        context, _ = self._network.alignment(self._encoded.rows(owner), state)
+        return self._network.predict(tokens, state, context), self._network.advance(tokens, state, context)
+
+
+def _groups(lengths: Sequence[int], sizes: Sequence[int], budget: int) -> Iterator[list[int]]:
+    """Groups of sources of like length, whose padded lengths and ``sizes`` together are at most ``budget``.
+
+    A source that is larger alone makes a group of its own.
+    """
+    group: list[int] = []
+    total = 0
+    for index in sorted(range(len(lengths)), key=lengths.__getitem__):
+        if group and (len(group) + 1) * lengths[index] + total + sizes[index] > budget:
+            yield group
+            group, total = [], 0
+        group.append(index)
+        total += sizes[index]
+    if group:
+        yield group
