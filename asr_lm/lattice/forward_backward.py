@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from asr_lm.lattice.lattice import Floats, Lattice
+from asr_lm.lattice.lattice import Floats, Integers, Lattice
 
 Semiring = Literal["log", "tropical"]
 
@@ -70,10 +70,10 @@ def best_path(lattice: Lattice, weights: Floats) -> NDArray[np.int64]:
 
 
 def _sweep(
-    source: NDArray[np.int32],
-    target: NDArray[np.int32],
+    source: Integers,
+    target: Integers,
     weights: Floats,
-    level: NDArray[np.int32],
+    level: Integers,
     semiring: Semiring,
     start: int,
 ) -> Floats:
