@@ -1,0 +1,86 @@
+"""``train mixture``: weights of trained models on a validation text, and the folder of their mixture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from pipelines.command import blaming, console
+
+if TYPE_CHECKING:
+    from asr_lm.lm.mixture_training import MixtureTraining
+
+OVERLAP_WARNING = 0.01
+"""Share of the validation sentences in a member's training text above which its weight is not to be trusted."""
+
+
+@dataclass
+class Mixture:
+    """Mixture of trained models: weights with the highest likelihood on a validation text.
+
+    The folder names its members by path and fingerprint; it is a model like any other for --lm.
+    """
+
+    lm: Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
+    """Member: a trained folder, an ARPA or KenLM file, or "default"; NAME=PATH names it. Give two or more. Members over
+    the same tokens are mixed token by token, others word by word."""
+    valid: Path
+    """Text that no member was trained on, one sentence a line (.gz and .zst are read)."""
+    out: Path
+    """Folder of the mixture."""
+    kind: Literal["linear", "log-linear"] = "linear"
+    """Weighted mean of the probabilities, or normalised product of their powers (causal models over the same tokens;
+    every score then costs a distribution over all tokens)."""
+    context: Literal["sentence", "stream"] = "sentence"
+    """Read each sentence of the validation text from a fresh state, or all in order, recurrent members with their state
+    carried over."""
+    copy: bool = False
+    """Copy the members into the folder instead of naming where they lie."""
+    device: str = "auto"
+    """cpu, cuda, or auto."""
+
+
+def train(arguments: Mixture) -> None:
+    """Make the mixture.
+
+    Raises:
+        InputError: as :func:`asr_lm.lm.mixture_training.train_mixture`, or no such model.
+    """
+    from asr_lm.lm.loading import load, resolve_device
+    from asr_lm.lm.members import Member
+    from asr_lm.lm.mixture_training import train_mixture
+    from asr_lm.rescoring.models import name_and_path
+
+    device = resolve_device(arguments.device)
+    named = [name_and_path(specification) for specification in arguments.lm]
+    members = [Member(name, load(path, device), path) for name, path in named]
+    with blaming(str(arguments.valid)), console().status("finding weights"):
+        result = train_mixture(
+            members,
+            arguments.valid,
+            arguments.out,
+            kind=arguments.kind,
+            carry_state=arguments.context == "stream",
+            copy=arguments.copy,
+            open_model=lambda path: load(path, device),
+        )
+    _report(arguments.out, result)
+
+
+def _report(folder: Path, result: MixtureTraining) -> None:
+    output = console()
+    mixture = result.mixture
+    for number, (member, weight) in enumerate(zip(mixture.members, mixture.weights.tolist(), strict=True)):
+        alone = f", validation perplexity alone {result.alone[number]:,.2f}" if result.alone else ""
+        output.print(f"  {member.name}: weight {weight:.4f}{alone}", markup=False, soft_wrap=True)
+    for name, share in result.overlaps.items():
+        if share > OVERLAP_WARNING:
+            message = f"warning: {100 * share:.1f} % of the validation sentences are in the training text of {name}"
+            output.print(f"{message}, so its weight is too high", style="yellow", markup=False, soft_wrap=True)
+    steps = len(result.interpolation.log_likelihood)
+    folds = f", {result.folds} jackknife mixtures" if result.folds else ""
+    line = f"{folder}: validation perplexity {result.perplexity:,.2f} after {steps} iterations{folds}"
+    output.print(line, markup=False, soft_wrap=True)
