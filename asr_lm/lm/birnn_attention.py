@@ -45,7 +45,7 @@ from asr_lm.lm.batches import IGNORED, Batch
 from asr_lm.lm.beam_search import Written, beam_search
 from asr_lm.lm.conditional import ConditionalModel
 from asr_lm.lm.neural import Network, NeuralModel, State
-from asr_lm.lm.pairs import PairBatch, join_source, padded
+from asr_lm.lm.pairs import PairBatch, encode_sources, padded
 from asr_lm.lm.protocol import LogProbs, Tokens
 from asr_lm.lm.sizes import BirnnAttentionConfig
 
@@ -253,8 +253,7 @@ class BirnnAttentionModel(NeuralModel, ConditionalModel):
     """Tokens of sources and hypotheses in memory at once."""
 
     def source(self, heard: Sequence[str]) -> Tokens:
-        distinct = list(dict.fromkeys(heard))[: 1 if self.network.config.heard == "first" else None]
-        return join_source(self.vocabulary.encode_batch(distinct), self.network.separator, self.vocabulary.eos_id)
+        return encode_sources([heard], self.vocabulary, self.network.config.heard)[0]
 
     @torch.inference_mode()
     def log_probs_given(

@@ -16,7 +16,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from asr_lm.lm.batches import IGNORED, Batch, LengthBuckets
+from asr_lm.lm.confusions import Confusions
+from asr_lm.lm.sizes import Heard
 from asr_lm.text.vocabulary import Tokens, Vocabulary
+
+_SAMPLE = 1000
+"""Texts that are corrupted to see how long sources are."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,35 @@ class ListedPairs:
         return [self._sources[index] for index in indices]
 
 
+class NoisyPairs:
+    """Pairs of a text and what a recogniser might have heard, drawn anew in every epoch.
+
+    Args:
+        texts: normalised targets.
+        confusions: the recogniser's errors.
+        vocabulary, heard: as in :func:`encode_sources`.
+        seed: of the errors; they depend on nothing but it, the epoch and the number of the text.
+    """
+
+    def __init__(
+        self, texts: Sequence[str], confusions: Confusions, vocabulary: Vocabulary, heard: Heard, seed: int
+    ) -> None:
+        self._texts, self._confusions, self._vocabulary = texts, confusions, vocabulary
+        self._heard, self._seed = heard, seed
+        self.targets: Sequence[Tokens] = vocabulary.encode_batch(texts)
+        drawn = self.sources(0, range(0, len(texts), max(1, len(texts) // _SAMPLE)))
+        sizes = [len(self.targets[index]) + 1 for index in range(0, len(texts), max(1, len(texts) // _SAMPLE))]
+        longer = sum(map(len, drawn)) / sum(sizes)
+        self.lengths = np.array([round(longer * (len(target) + 1)) for target in self.targets], dtype=np.int64)
+
+    def sources(self, epoch: int, indices: Sequence[int]) -> list[Tokens]:
+        drawn = []
+        for index in indices:
+            random = np.random.default_rng([self._seed, epoch, index])
+            drawn.append(self._confusions.corrupt(self._texts[index], random))
+        return encode_sources(drawn, self._vocabulary, self._heard)
+
+
 class PairBatches:
     """Batches of pairs of like length.
 
@@ -91,11 +125,24 @@ class PairBatches:
 
 
 def join_source(hypotheses: Sequence[Tokens], separator: int, end: int) -> Tokens:
-    """The source made of some hypotheses."""
+    """The source made of some hypotheses, at least one."""
     parts: list[Tokens] = []
     for number, hypothesis in enumerate(hypotheses):
         parts += [hypothesis, np.array([separator if number < len(hypotheses) - 1 else end], dtype=np.int32)]
     return np.concatenate(parts).astype(np.int32)
+
+
+def encode_sources(lists: Sequence[Sequence[str]], vocabulary: Vocabulary, heard: Heard) -> list[Tokens]:
+    """The source of each list of normalised hypotheses, at least one each, best first.
+
+    Args:
+        lists: hypotheses; of equal ones the first counts.
+        vocabulary: its size is the id of the separator.
+        heard: ``first``: the first hypothesis alone; ``list``: all of them.
+    """
+    chosen = [list(dict.fromkeys(some))[: 1 if heard == "first" else None] for some in lists]
+    encoded = iter(vocabulary.encode_batch([text for some in chosen for text in some]))
+    return [join_source([next(encoded) for _ in some], vocabulary.size, vocabulary.eos_id) for some in chosen]
 
 
 def padded(sequences: Sequence[Tokens], padding: int) -> Tensor:

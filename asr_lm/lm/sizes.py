@@ -16,6 +16,9 @@ OutputKind = Literal["full", "class", "adaptive", "nce"]
 Combination = Literal["joint", "sum"]
 """Ways to combine two directions: one softmax over both, or two language models."""
 
+Heard = Literal["first", "list"]
+"""What a model is told of a recogniser: its first hypothesis, or the distinct hypotheses of its list."""
+
 
 @dataclass(frozen=True)
 class NetworkConfig:
@@ -185,7 +188,13 @@ class BirnnAttentionConfig(NetworkConfig):
         hidden: units of each direction of the encoder, and of the decoder.
         attention: units of the alignment model.
         maxout: maxout units before the output.
-        dropout: share of the non-recurrent connections dropped in training.
+        dropout: share dropped of embeddings, annotations and maxout units in training.
+        label_smoothing: share of the probability that training spreads over all tokens (Szegedy et al. 2016).
+        tied: use the embedding as output weights; needs ``embedding == maxout``.
+        heard: what the source is: the ``first`` hypothesis, or the distinct hypotheses of the ``list``.
+
+    Raises:
+        InputError: sizes that make no network.
     """
 
     embedding: int = 256
@@ -193,6 +202,19 @@ class BirnnAttentionConfig(NetworkConfig):
     attention: int = 256
     maxout: int = 256
     dropout: float = 0.2
+    label_smoothing: float = 0.0
+    tied: bool = True
+    heard: Heard = "list"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.tied and self.embedding != self.maxout:
+            raise InputError(
+                f"tied embeddings need as many maxout units as the embedding is wide, not {self.maxout} and "
+                f"{self.embedding}"
+            )
+        if self.heard not in get_args(Heard):
+            raise InputError(f"expected one of {', '.join(get_args(Heard))}, not {self.heard!r}", field="heard")
 
 
 @dataclass(frozen=True)
