@@ -7,9 +7,9 @@ import io
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Union
 
 from asr_lm.errors import InputError
 
@@ -43,13 +43,35 @@ def parse(arguments: type[Arguments], prog: str, description: str) -> Arguments:
     return _in_one_line(lambda: tyro.cli(arguments, prog=prog, description=description))
 
 
-def parse_one_of(choices: dict[str, Callable[..., Any]], prog: str, description: str) -> Any:
-    """The command line as one of several dataclasses, chosen by its first word; raises as :func:`parse`."""
+def parse_one_of(
+    choices: Mapping[str, Any],
+    prog: str,
+    description: str,
+    *,
+    defaults: Mapping[str, Any] | None = None,
+    descriptions: Mapping[str, str] | None = None,
+) -> Any:
+    """The command line as one of several dataclasses, chosen by its first word.
+
+    Args:
+        choices: the dataclasses by their word.
+        prog: the command.
+        description: what the command does.
+        defaults: instances whose values stand in for the dataclass's defaults.
+        descriptions: what a choice does, where that is not its docstring.
+
+    Raises:
+        InputError: a wrong command line.
+    """
     import tyro
 
-    prog = f"python -m pipelines.{prog}"
-    subcommands = tyro.extras.subcommand_cli_from_dict
-    return _in_one_line(lambda: subcommands(choices, prog=prog, description=description))
+    def form(name: str, choice: Any) -> Any:
+        default = (defaults or {}).get(name, tyro.MISSING)
+        about = tyro.conf.subcommand(name, default=default, description=(descriptions or {}).get(name))
+        return Annotated[choice, about]
+
+    forms: Any = Union[tuple(form(name, choice) for name, choice in choices.items())]  # noqa: UP007
+    return _in_one_line(lambda: tyro.cli(forms, prog=f"python -m pipelines.{prog}", description=description))
 
 
 def _in_one_line(read: Callable[[], Arguments]) -> Arguments:

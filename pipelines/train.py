@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import math
+import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,6 +17,8 @@ from asr_lm.errors import InputError
 from asr_lm.lm import sizes
 from asr_lm.lm.folder import CONFIG_FILE, fold_folder, read_config
 from asr_lm.lm.options import Fold, TextOptions, TrainingOptions
+from asr_lm.lm.presets import described, find_preset
+from pipelines import mixture
 from pipelines.command import blaming, console, parse_one_of, run
 from pipelines.display import training_progress
 
@@ -65,11 +69,16 @@ class Neural(Text):
     valid: Path = field(kw_only=True)
     """Validation text: decides when to stop and which weights are kept."""
     vocabulary: Literal["words", "bpe", "unigram"] = "bpe"
+    preset: str | None = None
+    """Named settings (listed above, where the family has some) in place of the defaults shown here; any option given
+    beside it goes before it."""
+    init_from: Path | None = None
+    """Fine-tune: start from the weights of this trained folder and keep its vocabulary, normaliser and sizes."""
     device: str = "auto"
     """cpu, cuda, or auto."""
     half: bool = False
     """Store the weights as float16."""
-    training: Annotated[TrainingOptions, tyro.conf.arg(name="")] = field(default_factory=TrainingOptions)
+    training: tyro.conf.OmitArgPrefixes[TrainingOptions] = field(default_factory=TrainingOptions)
 
 
 Hidden = Annotated[int, tyro.conf.Suppress]
@@ -85,7 +94,7 @@ class _NnlmSizes(sizes.NnlmConfig):
 class Nnlm(Neural):
     """Feed-forward network (Bengio, Ducharme, Vincent, Jauvin 2003)."""
 
-    network: Annotated[_NnlmSizes, tyro.conf.arg(name="")] = field(default_factory=_NnlmSizes)
+    network: tyro.conf.OmitArgPrefixes[_NnlmSizes] = field(default_factory=_NnlmSizes)
 
 
 @dataclass(frozen=True)
@@ -97,7 +106,7 @@ class _RnnlmSizes(sizes.RnnlmConfig):
 class Rnnlm(Neural):
     """Simple recurrent network (Mikolov et al. 2010, 2011)."""
 
-    network: Annotated[_RnnlmSizes, tyro.conf.arg(name="")] = field(default_factory=_RnnlmSizes)
+    network: tyro.conf.OmitArgPrefixes[_RnnlmSizes] = field(default_factory=_RnnlmSizes)
 
 
 @dataclass(frozen=True)
@@ -109,7 +118,7 @@ class _LstmSizes(sizes.LstmConfig):
 class Lstm(Neural):
     """LSTM recurrent network (Sundermeyer, Schlüter, Ney 2012)."""
 
-    network: Annotated[_LstmSizes, tyro.conf.arg(name="")] = field(default_factory=_LstmSizes)
+    network: tyro.conf.OmitArgPrefixes[_LstmSizes] = field(default_factory=_LstmSizes)
 
 
 @dataclass(frozen=True)
@@ -121,7 +130,7 @@ class _BilstmSizes(sizes.BilstmConfig):
 class Bilstm(Neural):
     """Bidirectional LSTM: every word from both sides."""
 
-    network: Annotated[_BilstmSizes, tyro.conf.arg(name="")] = field(default_factory=_BilstmSizes)
+    network: tyro.conf.OmitArgPrefixes[_BilstmSizes] = field(default_factory=_BilstmSizes)
 
 
 @dataclass(frozen=True)
@@ -133,22 +142,26 @@ class _Gpt1Sizes(sizes.Gpt1Config):
 class Gpt1(Neural):
     """Transformer decoder (Radford et al. 2018)."""
 
-    network: Annotated[_Gpt1Sizes, tyro.conf.arg(name="")] = field(default_factory=_Gpt1Sizes)
+    network: tyro.conf.OmitArgPrefixes[_Gpt1Sizes] = field(default_factory=_Gpt1Sizes)
 
 
-MODELS: dict[str, Callable[..., Any]] = {
+MODELS: dict[str, type[Any]] = {
     "ngram": Ngram,
     "nnlm": Nnlm,
     "rnnlm": Rnnlm,
     "lstm": Lstm,
     "bilstm": Bilstm,
     "gpt1": Gpt1,
+    "mixture": mixture.Mixture,
 }
 
 
 def main() -> None:
     """Run the command."""
-    arguments = parse_one_of(MODELS, "train", DESCRIPTION)
+    arguments = _arguments(sys.argv[1:])
+    if isinstance(arguments, mixture.Mixture):
+        mixture.train(arguments)
+        return
     _check(arguments)
     train_one = _train_ngram if isinstance(arguments, Ngram) else _train_neural
     folds = [None, *((index, arguments.jackknife) for index in range(arguments.jackknife))]
@@ -160,6 +173,51 @@ def main() -> None:
             train_one(arguments, fold)
         else:
             _say(f"{_folder(arguments, fold)}: trained before, left as it is")
+
+
+def _arguments(words: Sequence[str]) -> Any:
+    """The command line; a preset or a trained folder named there gives the defaults of the other options."""
+    family = next(iter(words), "")
+    finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    finder.add_argument("--preset", nargs="?")
+    finder.add_argument("--init-from", "--init_from", nargs="?", type=Path)
+    found, _ = finder.parse_known_args(words)
+    if not issubclass(MODELS.get(family, Text), Neural):
+        return parse_one_of(MODELS, "train", DESCRIPTION)
+    defaults = _unset(MODELS[family])
+    if found.init_from:
+        defaults = _as_trained(defaults, family, found.init_from)
+    if found.preset:
+        preset = find_preset(family, found.preset)
+        defaults = _with_settings(defaults, preset.network, preset.training, preset.text)
+    presets = f"\n\nPresets (--preset NAME):\n{described(family)}" if described(family) else ""
+    about = {family: f"{MODELS[family].__doc__}{presets}"}
+    return parse_one_of(MODELS, "train", DESCRIPTION, defaults={family: defaults}, descriptions=about)
+
+
+def _unset(options: type[Any]) -> Any:
+    """An instance that has the defaults of the options, and nothing where there is none."""
+    required = [item for item in fields(options) if item.default is MISSING and item.default_factory is MISSING]
+    return options(**{item.name: tyro.MISSING for item in required})
+
+
+def _with_settings(
+    defaults: Any, network: Mapping[str, Any], training: Mapping[str, Any], text: Mapping[str, Any]
+) -> Any:
+    sizes, options = replace(defaults.network, **network), replace(defaults.training, **training)
+    return replace(defaults, network=sizes, training=options, **text)
+
+
+def _as_trained(defaults: Any, family: str, folder: Path) -> Any:
+    """The sizes and the text options of a trained folder."""
+    from asr_lm.lm.initial import InitialModel
+
+    initial = InitialModel.open(folder)
+    if initial.family != family:
+        raise InputError(f"holds a model of family {initial.family!r}, not {family!r}", file=folder)
+    names = [item.name for item in fields(initial.sizes) if item.name != "vocabulary_size"]
+    text = {"normalizer": initial.normalizer, "vocabulary": initial.vocabulary_option}
+    return _with_settings(defaults, {name: getattr(initial.sizes, name) for name in names}, {}, text)
 
 
 def _check(arguments: Text) -> None:
@@ -256,6 +314,7 @@ def _print_perplexity(folder: Path, valid: Path) -> None:
 
 
 def _train_neural(arguments: Any, fold: Fold | None) -> None:
+    from asr_lm.lm.initial import InitialModel
     from asr_lm.lm.loading import resolve_device
     from asr_lm.lm.recipe import train_model
 
@@ -269,6 +328,7 @@ def _train_neural(arguments: Any, fold: Fold | None) -> None:
             folder,
             device=resolve_device(arguments.device),
             half=arguments.half,
+            initial=None if arguments.init_from is None else InitialModel.open(arguments.init_from),
             report=report,
         )
     name = "pseudo-perplexity" if model.pseudo else "perplexity"

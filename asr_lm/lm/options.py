@@ -51,35 +51,49 @@ class TrainingOptions:
     """How a network is trained.
 
     Attributes:
-        epochs: passes over the text; may be a fraction.
-        context: ``sentence`` (each from a fresh state) or ``stream`` (in order, state carried).
-        batch_tokens: tokens of a batch (padding included); a stream batch has ``batch_tokens / bptt`` rows.
-        bptt: steps of truncated back-propagation through time in a stream.
-        optimizer: ``adamw`` or ``sgd``.
-        learning_rate: the highest one.
-        weight_decay: decoupled for AdamW, L2 for SGD.
-        schedule: ``cosine`` or ``linear`` to zero over all steps, ``constant``, or ``plateau`` (multiplied by ``decay``
-            whenever the validation loss did not fall).
-        decay: factor of ``plateau``.
-        warmup: share of all steps over which the rate rises linearly.
-        clip: largest norm of the gradient; 0 does not clip.
-        validations: how often the validation loss is measured, counted over the whole training.
-        patience: stop after so many validations without improvement; 0 never stops early.
-        precision: ``float32``, or ``bfloat16`` for matrix products on a GPU.
-        seed: of initial weights, order and dropout.
+        epochs: Passes over the text; may be a fraction.
+        context: Read every sentence from a fresh state, or the whole text in order with the state carried over.
+        batch_tokens: Tokens of a batch, padding included; a stream is read in batch-tokens / bptt rows.
+        accumulate: Batches that make one step together, as if they were one batch.
+        bptt: Tokens that a stream is read at a time, and back-propagation through time goes back.
+        optimizer: AdamW, or plain stochastic gradient descent.
+        learning_rate: The highest one; the loss is the mean over the tokens of a step.
+        weight_decay: Decoupled for AdamW, L2 for SGD.
+        schedule: Cosine or linear to zero over all steps; constant; plateau (times decay whenever the validation loss
+            did not fall); step (times decay after every epoch from decay-after on).
+        decay: Factor of the schedules plateau and step.
+        decay_after: Epochs before the schedule step begins to fall.
+        warmup: Share of all steps over which the learning rate rises linearly.
+        clip: Longest gradient; a longer one is shortened to it (0: never).
+        initial_range: Draw all weights evenly from minus this number to it (0: as the network does by itself).
+        ema: Keep a moving average of the weights with this decay, 0.999 for example, and validate and save that (0:
+            none).
+        average: Try the average of the weights of so many last validations at the end; kept if it is better (0: no).
+        validations: How often the validation loss is measured, counted over the whole training.
+        patience: Stop after so many validations without improvement (0: never).
+        precision: bfloat16 is for matrix products on a GPU.
+        seed: Of initial weights, order and dropout.
+
+    Raises:
+        InputError: a value that makes no sense.
     """
 
     epochs: float = 10.0
     context: Literal["sentence", "stream"] = "sentence"
     batch_tokens: int = 2048
+    accumulate: int = 1
     bptt: int = 35
     optimizer: Literal["adamw", "sgd"] = "adamw"
     learning_rate: float = 2e-3
     weight_decay: float = 0.0
-    schedule: Literal["cosine", "linear", "constant", "plateau"] = "cosine"
+    schedule: Literal["cosine", "linear", "constant", "plateau", "step"] = "cosine"
     decay: float = 0.5
+    decay_after: float = 1.0
     warmup: float = 0.02
     clip: float = 1.0
+    initial_range: float = 0.0
+    ema: float = 0.0
+    average: int = 0
     validations: int = 20
     patience: int = 5
     precision: Literal["float32", "bfloat16"] = "float32"
@@ -87,14 +101,20 @@ class TrainingOptions:
 
     def __post_init__(self) -> None:
         _check_choices(self)
-        for name in ("epochs", "batch_tokens", "bptt", "learning_rate", "decay", "validations"):
+        for name in ("epochs", "batch_tokens", "accumulate", "bptt", "learning_rate", "decay", "validations"):
             if not 0 < getattr(self, name) < math.inf:
                 raise InputError(f"expected a number above 0, not {getattr(self, name)}", field=name)
-        for name in ("weight_decay", "clip", "patience"):
+        for name in ("weight_decay", "clip", "patience", "decay_after", "initial_range", "average"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise InputError(f"expected 0 or more, not {getattr(self, name)}", field=name)
         if not 0 <= self.warmup <= 1:
             raise InputError(f"expected a share from 0 to 1, not {self.warmup}", field="warmup")
+        if self.average == 1:
+            raise InputError("expected 0 or at least 2 validations, not 1", field="average")
+        if not 0 <= self.ema < 1:
+            raise InputError(f"expected a decay from 0 to less than 1, not {self.ema}", field="ema")
+        if not 0 <= self.seed < 1 << 63:
+            raise InputError(f"expected a whole number from 0 to {(1 << 63) - 1}, not {self.seed}", field="seed")
 
 
 def _check_choices(options: TextOptions | TrainingOptions) -> None:

@@ -18,7 +18,8 @@ from asr_lm.lm.checkpoint import CHECKPOINT_FILE
 from asr_lm.lm.corpus import TokenCorpus, read_sentences, text_identity
 from asr_lm.lm.families import FAMILIES
 from asr_lm.lm.folder import CONFIG_FILE, SENTENCES_FILE
-from asr_lm.lm.neural import NeuralModel
+from asr_lm.lm.initial import InitialModel
+from asr_lm.lm.neural import Network, NeuralModel
 from asr_lm.lm.options import TextOptions, TrainingOptions
 from asr_lm.lm.sizes import NetworkConfig
 from asr_lm.lm.training import Progress, TrainingResult, train_network
@@ -44,8 +45,7 @@ def build_vocabulary(options: TextOptions, folder: Path) -> Vocabulary:
     Raises:
         InputError: ``folder`` holds a finished model.
     """
-    if (folder / CONFIG_FILE).exists():
-        raise InputError("holds a trained model already; choose another folder or remove it", file=folder)
+    _check_unused(folder)
     origin_file = folder / CORPUS_FOLDER / "vocabulary.json"
     origin = json.dumps([*map(str, _described(options))])
     has_vocabulary = any((folder / name).exists() for name in (WORDS_FILE, PIECES_FILE))
@@ -64,6 +64,11 @@ def build_vocabulary(options: TextOptions, folder: Path) -> Vocabulary:
     vocabulary.save(folder)
     write_text(origin_file, origin)
     return vocabulary
+
+
+def _check_unused(folder: Path) -> None:
+    if (folder / CONFIG_FILE).exists():
+        raise InputError("holds a trained model already; choose another folder or remove it", file=folder)
 
 
 def _described(options: TextOptions) -> list[object]:
@@ -92,9 +97,11 @@ def train_ngram_model(
     return result
 
 
-def _keep_sentence_hashes(text: TextOptions, folder: Path) -> None:
+def _keep_sentence_hashes(text: TextOptions, folder: Path, initial: InitialModel | None = None) -> None:
     """Write the fingerprint of the training sentences; before ``config.json``, so that no whole folder lacks it."""
-    SentenceHashes.from_sentences(read_sentences(text.texts, text.normalizer, text.fold)).save(folder / SENTENCES_FILE)
+    hashes = SentenceHashes.from_sentences(read_sentences(text.texts, text.normalizer, text.fold))
+    seen_before = None if initial is None else initial.sentences()
+    (hashes if seen_before is None else hashes | seen_before).save(folder / SENTENCES_FILE)
 
 
 def _clear_away(folder: Path) -> None:
@@ -112,6 +119,7 @@ def train_model(
     *,
     device: str = "cpu",
     half: bool = False,
+    initial: InitialModel | None = None,
     report: Callable[[Progress], None] = lambda progress: None,
 ) -> tuple[NeuralModel, TrainingResult]:
     """Train a network on text and write its folder.
@@ -124,10 +132,11 @@ def train_model(
         folder: an unfinished training found there is taken up; a finished one is an error.
         device: ``cpu`` or ``cuda``.
         half: store float16.
+        initial: a trained model to start from; its vocabulary is kept.
         report: called after every step.
 
     Raises:
-        InputError: unreadable or empty text, or a folder that is in use.
+        InputError: unreadable or empty text, a folder that is in use, or an initial model that does not fit.
     """
     if options.context == "stream" and not FAMILIES[family].streams:
         raise InputError(f"a model of family {family!r} reads sentence by sentence, not a stream", field="context")
@@ -135,21 +144,42 @@ def train_model(
         raise InputError("a neural model needs a validation text", field="valid")
     if next(read_sentences([text.valid], text.normalizer), None) is None:
         raise InputError("no sentence in the validation text", file=text.valid)
-    vocabulary = build_vocabulary(text, folder)
+    _check_unused(folder)
+    if initial is not None:
+        initial.check(family, sizes, text)
+    vocabulary = build_vocabulary(text, folder) if initial is None else initial.vocabulary
     corpus = TokenCorpus.build(text.texts, vocabulary, text.normalizer, folder / CORPUS_FOLDER, text.fold)
+    if initial is not None:
+        initial.check_text(corpus, read_sentences(text.texts, text.normalizer, text.fold))
     valid = TokenCorpus.from_sentences(read_sentences([text.valid], text.normalizer), vocabulary)
     torch.manual_seed(options.seed)
     network = FAMILIES[family].make_network(replace(sizes, vocabulary_size=vocabulary.size)).to(device)
-    identity = {"text": corpus.digest, "validation text": valid.digest, "network": asdict(network.config)}
     network.prepare(torch.from_numpy(corpus.counts(vocabulary)).to(device))
+    _initialise(network, options, initial)
+    identity = {
+        "text": corpus.digest,
+        "validation text": valid.digest,
+        "network": asdict(network.config),
+        "initial weights": None if initial is None else initial.digest(),
+    }
     train_batches, valid_batches = make_batches(corpus, valid, vocabulary, options)
     result = train_network(network, train_batches, valid_batches, options, folder, identity=identity, report=report)
     model = FAMILIES[family].model_class()(family, network, vocabulary, text.normalizer)
     facts = {**asdict(result), "words": corpus.words, "sentences": len(corpus), "options": asdict(options)}
-    _keep_sentence_hashes(text, folder)
+    _keep_sentence_hashes(text, folder, initial)
     model.save(folder, half=half, training=facts)
     _clear_away(folder)
     return model, result
+
+
+def _initialise(network: Network, options: TrainingOptions, initial: InitialModel | None) -> None:
+    """Weights other than the network's own at the start."""
+    if initial is not None:
+        initial.load_into(network)
+    elif options.initial_range:
+        for parameter in network.parameters():
+            if parameter.requires_grad:
+                torch.nn.init.uniform_(parameter, -options.initial_range, options.initial_range)
 
 
 def make_batches(

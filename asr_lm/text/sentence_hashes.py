@@ -58,6 +58,10 @@ class SentenceHashes:
     def __len__(self) -> int:
         return len(self.hashes)
 
+    def __or__(self, other: SentenceHashes) -> SentenceHashes:
+        """The sentences of both texts."""
+        return SentenceHashes(np.union1d(self.hashes, other.hashes))
+
     def contains(self, sentences: Iterable[str]) -> NDArray[np.bool_]:
         """Whether each sentence is in the set ``[sentences]``; one without a letter or digit never is."""
         hashes, empty = _hash(list(sentences))

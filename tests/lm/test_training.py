@@ -10,8 +10,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,13 @@ from torch import Tensor
 from asr_lm.errors import InputError
 from asr_lm.lm import load
 from asr_lm.lm import training as training_module
-from asr_lm.lm.batches import SentenceBatches, StreamBatches
+from asr_lm.lm.batches import Batch, SentenceBatches, StreamBatches
 from asr_lm.lm.checkpoint import CHECKPOINT_FILE, Checkpoint
 from asr_lm.lm.corpus import TokenCorpus
 from asr_lm.lm.lstm import LstmConfig, LstmNetwork
 from asr_lm.lm.neural import NeuralLanguageModel
 from asr_lm.lm.options import TextOptions, TrainingOptions
+from asr_lm.lm.presets import find_preset
 from asr_lm.lm.recipe import train_model
 from asr_lm.lm.training import CURVE_FILE, Progress, TrainingResult, learning_rate_factor, train_network
 from asr_lm.text.vocabulary import WordVocabulary
@@ -140,14 +142,19 @@ class TestResume:
             replace(OPTIONS, optimizer="sgd", learning_rate=0.5, weight_decay=1e-3, schedule="plateau"),
             replace(STREAM, optimizer="sgd", learning_rate=0.5, clip=0.0),
             replace(STREAM, schedule="plateau", learning_rate=0.3, patience=3, weight_decay=0.1),
+            replace(OPTIONS, accumulate=2, ema=0.8, average=3, validations=11),
+            replace(STREAM, accumulate=3, average=2, schedule="step", validations=8),
         ],
-        ids=["sentences-adamw", "stream-adamw", "sentences-sgd", "stream-sgd", "stream-plateau"],
+        ids=[
+            *("sentences-adamw", "stream-adamw", "sentences-sgd", "stream-sgd", "stream-plateau"),
+            *("sentences-averages", "stream-averages"),
+        ],
     )
     def test_killed_again_and_again_it_comes_to_the_same_end(
         self, tmp_path: Path, options: TrainingOptions, unbroken: Callable[[TrainingOptions], Any]
     ) -> None:
         weights, result, expected = unbroken(options)
-        for step in (1, 4, 5, 10, result.steps):
+        for step in sorted({1, 4, 5, 10, result.steps}):
             torch.manual_seed(step)  # whatever happened in the new process before
             if step <= result.steps:
                 with pytest.raises(Killed):
@@ -454,6 +461,20 @@ class TestSchedule:
         assert rates[10:] == sorted(rates[10:], reverse=True)
         assert min(rates) > 0
 
+    def test_step_falls_after_every_epoch_from_one_on(self) -> None:
+        options = replace(OPTIONS, schedule="step", epochs=5.0, warmup=0.0, decay=0.5, decay_after=2.0)
+        expected = [1.0] * 6 + [0.5] * 3 + [0.25] * 3 + [0.125] * 3
+        assert self.rates(options, 15) == pytest.approx(expected)
+
+    def test_step_falls_where_epochs_end_in_the_published_settings_too(self) -> None:
+        preset = find_preset("lstm", "zaremba-medium").training
+        options, batches_an_epoch = TrainingOptions(**preset), 1328
+        rates = self.rates(options, 39 * batches_an_epoch)
+        firsts = rates[::batches_an_epoch]
+        assert rates[batches_an_epoch - 1 :: batches_an_epoch] == firsts
+        assert firsts[:7] == pytest.approx([1.0] * 6 + [1 / 1.2])
+        assert firsts[-1] == pytest.approx(1.2**-33)
+
     def test_all_may_be_warm_up(self) -> None:
         assert self.rates(replace(OPTIONS, warmup=1.0), 4) == pytest.approx([0.2, 0.4, 0.6, 0.8])
 
@@ -552,6 +573,110 @@ class TestStep:
         assert 2 * steps < len(given) < 3 * steps
 
 
+class TestAccumulation:
+    """Several batches make one step, as one batch of all their sentences would."""
+
+    @staticmethod
+    def step(tmp_path: Path, train_batches: list[Batch], accumulate: int, **more: Any) -> LstmNetwork:
+        options = replace(OPTIONS, accumulate=accumulate, epochs=1.0, validations=1, **more)
+        trained = network(replace(CONFIG, dropout=0.0))
+        source = Listed(train_batches)
+        train_network(trained, source, batches(OPTIONS)[1], options, tmp_path / str(accumulate), identity={})
+        return trained
+
+    @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+    def test_the_parts_of_a_batch_give_the_step_of_the_whole(self, tmp_path: Path, optimizer: Any) -> None:
+        (whole,) = islice(SentenceBatches(TRAIN, VOCABULARY, 400, 1).batches(0), 1)
+        rows = len(whole.inputs)
+        # Parts of quite different size: each token must weigh the same.
+        cuts = [0, 2, 3, rows]
+        parts = [Batch(whole.inputs[a:b], whole.targets[a:b]) for a, b in pairwise(cuts)]
+        assert len({part.tokens for part in parts}) == 3
+        more = {"optimizer": optimizer, "learning_rate": 0.1, "warmup": 0.0}
+        apart = self.step(tmp_path, parts, 3, **more)
+        together = self.step(tmp_path, [whole], 1, **more)
+        assert not same_weights(together, network(replace(CONFIG, dropout=0.0)))
+        for one, other in zip(apart.parameters(), together.parameters(), strict=True):
+            torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-5)
+
+    def test_the_last_step_of_an_epoch_may_have_fewer(self, tmp_path: Path) -> None:
+        seen: list[Progress] = []
+        options = replace(OPTIONS, accumulate=4, epochs=2.0)
+        _, result = train(tmp_path, options, seen.append)
+        count = batches(OPTIONS)[0].count(0)
+        assert count % 4
+        assert result.steps == 2 * math.ceil(count / 4)
+        assert result.tokens == 2 * (TRAIN.lengths + 1).sum()
+
+
+class Listed:
+    """Batches from a list."""
+
+    carries_state = False
+
+    def __init__(self, items: list[Batch]) -> None:
+        self.items = items
+
+    def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        return iter(self.items[start:])
+
+    def count(self, epoch: int) -> int:
+        return len(self.items)
+
+
+class TestAverages:
+    def test_the_moving_average_is_that_of_the_weights_after_each_step(self, tmp_path: Path) -> None:
+        plain, weights = network(), []
+        train(tmp_path / "plain", OPTIONS, lambda progress: weights.append(flat(plain)), trained=plain)
+        expected = flat(network())
+        for step, after in enumerate(weights, 1):
+            decay = min(0.7, (1 + step - 1) / (10 + step - 1))
+            expected = decay * expected + (1 - decay) * after
+        # Validated at the end alone, so that the last average is the one kept.
+        moving, result = train(tmp_path / "moving", replace(OPTIONS, ema=0.7, validations=1))
+        torch.testing.assert_close(flat(moving), expected, atol=1e-5, rtol=1e-4)
+        assert result.best_loss == pytest.approx(valid_loss(moving), abs=1e-5)
+
+    def test_it_changes_nothing_in_the_steps(self, tmp_path: Path) -> None:
+        train(tmp_path / "plain", OPTIONS)
+        train(tmp_path / "moving", replace(OPTIONS, ema=0.9))
+        losses = [[point["train_loss"] for point in curve(tmp_path / name)] for name in ("plain", "moving")]
+        assert losses[0] == losses[1]
+
+    def test_the_average_of_the_last_validations_is_kept_where_it_is_better(self, tmp_path: Path) -> None:
+        wild = replace(OPTIONS, learning_rate=0.5, schedule="constant", warmup=0.0, clip=0.0, validations=11)
+        plain, alone = network(), []
+
+        def report(progress: Progress) -> None:
+            if progress.step % 2 == 0:
+                alone.append(flat(plain))
+
+        _, without = train(tmp_path / "plain", wild, report, trained=plain)
+        averaged, result = train(tmp_path / "averaged", replace(wild, average=6))
+        assert (result.averaged, result.best_step) == (6, result.steps)
+        assert result.best_loss < without.best_loss
+        torch.testing.assert_close(flat(averaged), torch.stack(alone[-6:]).mean(0))
+        assert result.best_loss == pytest.approx(valid_loss(averaged), abs=1e-5)
+
+    def test_where_it_is_not_better_the_best_stays(self, tmp_path: Path) -> None:
+        falling = replace(OPTIONS, epochs=1.0, validations=3)
+        best, without = train(tmp_path / "plain", falling)
+        assert without.best_step == without.steps
+        kept, result = train(tmp_path / "averaged", replace(falling, average=3))
+        assert (result.averaged, result.best_loss) == (0, without.best_loss)
+        assert same_weights(kept, best)
+
+
+def flat(trained: LstmNetwork) -> Tensor:
+    return torch.cat([parameter.detach().flatten().clone() for parameter in trained.parameters()])
+
+
+def valid_loss(trained: LstmNetwork) -> float:
+    """Mean loss on the validation text, nats a token."""
+    model = NeuralLanguageModel("lstm", trained, VOCABULARY, "as-is")
+    return float(-model.score([VALID[index] for index in range(len(VALID))]).sum() / (VALID.lengths + 1).sum())
+
+
 class TestNotFinite:
     def test_a_loss_that_overflows_is_told_and_the_older_checkpoint_stays(self, tmp_path: Path) -> None:
         def poison(progress: Progress) -> None:
@@ -584,7 +709,9 @@ class TestNotFinite:
     [
         ("epochs", 0), ("epochs", math.inf), ("epochs", math.nan), ("batch_tokens", -1), ("bptt", 0), ("decay", 0.0),
         ("learning_rate", 0.0), ("validations", 0), ("clip", -1.0), ("patience", -1), ("weight_decay", math.nan),
-        ("warmup", 1.5), ("optimizer", "adam"), ("schedule", "step"), ("context", "words"), ("precision", "float16"),
+        ("warmup", 1.5), ("optimizer", "adam"), ("schedule", "steps"), ("context", "words"), ("precision", "float16"),
+        ("accumulate", 0), ("ema", 1.0), ("ema", -0.1), ("average", 1), ("average", -2), ("initial_range", -0.1),
+        ("decay_after", -1.0), ("seed", -1), ("seed", 1 << 63),
     ],
 )  # fmt: skip
 def test_options_that_make_no_sense(field: str, value: Any) -> None:

@@ -1,0 +1,109 @@
+"""Named settings of the neural families: sizes, training and text options that belong together.
+
+A preset stands in for the defaults of the options; whatever is given explicitly goes before it.
+
+The two of Zaremba, Sutskever and Vinyals ("Recurrent neural network regularization", 2014, section 4.1) follow the
+paper to the letter, but for one change of units. The paper's loss is summed over the T time steps of a batch and
+averaged over its rows; ours is averaged over all tokens, so our gradient is the paper's divided by T. The same steps
+are made with the paper's learning rate times T, and with gradients clipped at the paper's norm divided by T.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from asr_lm.errors import InputError
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Settings of a family.
+
+    Attributes:
+        summary: one line for the help.
+        network: sizes, by name of the family's :mod:`asr_lm.lm.sizes`.
+        training: by name of :class:`~asr_lm.lm.options.TrainingOptions`.
+        text: by name of :class:`~asr_lm.lm.options.TextOptions`.
+    """
+
+    summary: str
+    network: Mapping[str, Any]
+    training: Mapping[str, Any]
+    text: Mapping[str, Any]
+
+
+_AS_IS = {"normalizer": "as-is", "vocabulary": "words"}
+"""Text whose words were chosen by those who published it."""
+
+
+def _zaremba(steps: int, epochs: int, decay: float, decay_after: int, initial_range: float) -> dict[str, Any]:
+    """Training of the paper: 20 rows, learning rate 1 and gradients clipped at 5 in its units."""
+    return {
+        "context": "stream",
+        "batch_tokens": 20 * steps,
+        "bptt": steps,
+        "epochs": float(epochs),
+        "validations": epochs,
+        "patience": 0,
+        "optimizer": "sgd",
+        "learning_rate": 1.0 * steps,
+        "clip": 5.0 / steps,
+        "schedule": "step",
+        "decay": decay,
+        "decay_after": float(decay_after),
+        "warmup": 0.0,
+        "initial_range": initial_range,
+    }
+
+
+PRESETS: dict[str, dict[str, Preset]] = {
+    "lstm": {
+        "zaremba-small": Preset(
+            "2 x 200 units without dropout, SGD (Zaremba et al. 2014, their non-regularised model)",
+            {"layers": 2, "embedding": 200, "hidden": 200, "dropout": 0.0, "tied": False},
+            _zaremba(steps=20, epochs=13, decay=0.5, decay_after=4, initial_range=0.1),
+            _AS_IS,
+        ),
+        "zaremba-medium": Preset(
+            "2 x 650 units, dropout 0.5, SGD (Zaremba et al. 2014, medium)",
+            {"layers": 2, "embedding": 650, "hidden": 650, "dropout": 0.5, "tied": False},
+            _zaremba(steps=35, epochs=39, decay=1 / 1.2, decay_after=6, initial_range=0.05),
+            _AS_IS,
+        ),
+        "ptb-small": Preset(
+            "2 x 200 units for a million words: dropout, tied embedding, AdamW, cosine",
+            {"layers": 2, "embedding": 200, "hidden": 200, "dropout": 0.25, "tied": True},
+            {
+                "context": "stream",
+                "batch_tokens": 700,
+                "bptt": 35,
+                "epochs": 14.0,
+                "validations": 14,
+                "learning_rate": 2e-3,
+                "weight_decay": 0.05,
+            },
+            _AS_IS,
+        ),
+    },
+}
+"""By family and name."""
+
+
+def find_preset(family: str, name: str) -> Preset:
+    """The preset of a family.
+
+    Raises:
+        InputError: there is none of that name.
+    """
+    presets = PRESETS.get(family, {})
+    if name not in presets:
+        there_are = f"there are {', '.join(presets)}" if presets else "it has none"
+        raise InputError(f"no preset of {family} is called {name!r}; {there_are}", field="--preset")
+    return presets[name]
+
+
+def described(family: str) -> str:
+    """The presets of a family, one a line; empty where it has none."""
+    return "\n".join(f"  {name}: {preset.summary}" for name, preset in PRESETS.get(family, {}).items())
