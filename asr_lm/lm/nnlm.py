@@ -17,6 +17,8 @@ alone in that form are the log-bilinear model (Mnih and Hinton 2007). P is left 
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -29,6 +31,9 @@ from asr_lm.lm.sizes import NnlmConfig
 
 _BLOCK_CONTEXTS = 8192
 """Contexts whose hidden vectors are in memory at once while scoring."""
+
+_INITIAL_SUM = 0.5
+"""Standard deviation of what enters the tanh at the start: with sums near 0 the layer is linear, and learns slowly."""
 
 
 class NnlmNetwork(CausalNetwork):
@@ -43,6 +48,7 @@ class NnlmNetwork(CausalNetwork):
         nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
         window = (config.order - 1) * config.embedding
         self.tanh_layer = nn.Linear(window, config.hidden)
+        nn.init.normal_(self.tanh_layer.weight, std=_INITIAL_SUM / (self.embedding.weight.std().item() * window**0.5))
         width = config.hidden + (window if config.direct else 0)
         self.projection: nn.Linear | None = None
         if config.tied and width != config.embedding:
@@ -78,14 +84,13 @@ class NnlmNetwork(CausalNetwork):
     def _log_probs(self, contexts: Tensor, rows: Tensor, tokens: Tensor) -> Tensor:
         """Log p(tokens[i] | contexts[rows[i]]) ``[n]``; ``rows`` ascend, each context is asked for at least once."""
         size = even_block(len(contexts), _BLOCK_CONTEXTS)
-        starts = torch.arange(0, len(contexts) + size, max(size, 1), device=rows.device)
+        starts = torch.arange(0, len(contexts) + size, size, device=rows.device)
         edges = torch.searchsorted(rows, starts).tolist()
         values = []
-        for block, (first, last) in enumerate(zip(edges, edges[1:], strict=False)):
-            window = self.embedding(contexts[block * size : (block + 1) * size]).flatten(1)
-            values.append(
-                self.output.log_probs(self._features(window), rows[first:last] - block * size, tokens[first:last])
-            )
+        for block, (first, last) in enumerate(itertools.pairwise(edges)):
+            begin = block * size
+            features = self._features(self.embedding(contexts[begin : begin + size]).flatten(1))
+            values.append(self.output.log_probs(features, rows[first:last] - begin, tokens[first:last]))
         return torch.cat(values)
 
 
