@@ -246,3 +246,36 @@ class TestCarriedState:
     def test_a_model_without_state_is_refused(self, bigram: LanguageModel) -> None:
         with pytest.raises(InputError, match="'ngram' has no state"):
             one(bigram, ["a"], carry_state=True)
+
+
+class PseudoModel(UniformModel):
+    """Scores that are pseudo-log-likelihoods."""
+
+    @property
+    def pseudo(self) -> bool:
+        return True
+
+
+class TestPseudoPerplexity:
+    def test_it_goes_by_its_own_name(self) -> None:
+        (result,) = measure([PseudoModel(WordVocabulary(["a", "b"]))], ["a b b", "a c"])
+        assert result.pseudo
+        assert result.per_token == result.per_word == pytest.approx(5)
+        record = result.to_json()
+        assert record["pseudo_per_token"] == record["pseudo_per_word"] == pytest.approx(5)
+        assert record["pseudo_log_likelihood"] == pytest.approx(-7 * math.log(5))
+        assert (record["words"], record["unknown_words"], record["oov_rate"]) == (7, 1, pytest.approx(20))
+        assert not [name for name in record if "compared" in name or name.startswith("per_") or name == "log_prob"]
+
+    def test_it_is_compared_with_nothing(self) -> None:
+        (result,) = measure([PseudoModel(WordVocabulary(["a", "b"]))], ["a b b"])
+        with pytest.raises(InputError, match="a pseudo-perplexity compares with no perplexity"):
+            _ = result.per_compared_word
+
+    def test_what_others_are_compared_over_is_not_for_it_to_say(self) -> None:
+        models = [UniformModel(WordVocabulary(words)) for words in (["a", "b"], ["a"])]
+        lines = ["a b b", "a"]
+        alone = measure(models, lines)
+        beside = measure([models[0], PseudoModel(WordVocabulary(["b"])), models[1]], lines)
+        assert [beside[0], beside[2]] == alone
+        assert (beside[1].compared, alone[0].compared) == (0, 4)
