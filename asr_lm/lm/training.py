@@ -490,4 +490,7 @@ def _make_optimizer(network: Network, options: TrainingOptions) -> torch.optim.O
     decayed = [parameter for parameter in parameters if parameter.dim() > 1]
     others = [parameter for parameter in parameters if parameter.dim() <= 1]
     groups: list[dict[str, Any]] = [{"params": decayed}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=options.learning_rate, weight_decay=options.weight_decay, betas=(0.9, 0.98))
+    # Fused is one pass over the moments: with a large vocabulary the separate ones took half of a step on a CPU.
+    return torch.optim.AdamW(
+        groups, lr=options.learning_rate, weight_decay=options.weight_decay, betas=(0.9, 0.98), fused=True
+    )
