@@ -16,6 +16,10 @@ class CausalModel(LanguageModel):
 
     A subclass owes :meth:`node_log_probs`. This class adds ``</s>``, removes duplicates, cuts the sentences into trees
     of a bounded number of nodes and hands the values back token by token.
+
+    What was said before a sentence is a prefix of the tree, read once for all hypotheses of an utterance, as the
+    model's :attr:`context_rule` has it: ``stream``, ``<s> before <s> sentence``, is what a model saw that was trained
+    on a text in order; ``joined``, ``<s> before sentence``, suits one that never saw a second ``<s>``.
     """
 
     default_budget = 500_000
@@ -26,6 +30,25 @@ class CausalModel(LanguageModel):
         """Log p(token | ancestors) of every node ``[nodes]``; the entry of node 0 is 0."""
 
     def token_log_probs(self, sentences: Sequence[Tokens], budget: int | None = None) -> list[LogProbs]:
+        return self._path_log_probs(sentences, budget)
+
+    def token_log_probs_after(
+        self, sentences: Sequence[Tokens], contexts: Sequence[Sequence[Tokens]], budget: int | None = None
+    ) -> list[LogProbs]:
+        prefixes = [self.prefix(context) for context in contexts]
+        paths = [np.concatenate(pair) for pair in zip(prefixes, sentences, strict=True)]
+        values = self._path_log_probs(paths, budget)
+        return [row[len(prefix) :] for prefix, row in zip(prefixes, values, strict=True)]
+
+    def prefix(self, context: Sequence[Tokens]) -> Tokens:
+        """What is read between the first ``<s>`` and a sentence that was said after ``context``."""
+        between = {"stream": [self.vocabulary.bos_id], "joined": []}.get(self.context_rule)
+        if between is None:
+            return np.zeros(0, dtype=np.int32)
+        read = [part for sentence in context if len(sentence) for part in (sentence, between)]
+        return np.concatenate([np.zeros(0), *read]).astype(np.int32)
+
+    def _path_log_probs(self, sentences: Sequence[Tokens], budget: int | None) -> list[LogProbs]:
         closed = [np.append(sentence, self.vocabulary.eos_id).astype(np.int32) for sentence in sentences]
         results: list[LogProbs] = [np.zeros(0)] * len(closed)
         for group in split_by_nodes(closed, budget or self.default_budget):

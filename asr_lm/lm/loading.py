@@ -15,7 +15,7 @@ from asr_lm.text.vocabulary import load_vocabulary
 
 if TYPE_CHECKING:
     from asr_lm.lm.members import Mixture
-    from asr_lm.lm.neural import NeuralModel
+    from asr_lm.lm.neural import NeuralModel, TrainingContext
 
 
 def load(path: str | Path, device: str = "cpu") -> LanguageModel:
@@ -81,7 +81,21 @@ def load_neural(folder: Path, device: str = "cpu") -> NeuralModel:
     except (RuntimeError, MemoryError) as error:
         raise InputError(f"the network cannot be made: {error}", file=folder / CONFIG_FILE, field="network") from None
     read_weights(folder / WEIGHTS_FILE, network)
-    return family.model_class()(config["family"], network.to(device), vocabulary, config["normalizer"])
+    model = family.model_class()(config["family"], network.to(device), vocabulary, config["normalizer"])
+    model.trained_on = _trained_on(config, folder)
+    return model
+
+
+def _trained_on(config: dict[str, Any], folder: Path) -> TrainingContext:
+    """Whether the model was trained on sentences or on texts in order."""
+    options = (config.get("training") or {}).get("options") or {}  # where folders of the first release say it
+    found = config.get("trained_on", options.get("context", "sentence"))
+    if found == "sentence":
+        return "sentence"
+    if found == "stream":
+        return "stream"
+    message = f"damaged model folder: expected sentence or stream, not {found!r}"
+    raise InputError(message, file=folder / CONFIG_FILE, field="trained_on")
 
 
 def resolve_device(name: str) -> str:

@@ -63,6 +63,11 @@ class LogLinearMixture(Mixture, CausalModel):
         self.normalizer = same_normalizer(members)
         self.vocabulary = self._models[0].vocabulary
 
+    @property
+    def context_rule(self) -> str:
+        rules = {model.context_rule for model in self._models}
+        return rules.pop() if len(rules) == 1 else "none"
+
     def node_log_probs(self, tree: PrefixTree) -> LogProbs:
         products = np.zeros(len(tree.token))
         for weight, model in zip(self.weights, self._models, strict=True):

@@ -131,6 +131,26 @@ class LinearMixture(Mixture):
             sentences, [partial(self.members[number].model.token_log_probs, budget=budget) for number in self._used]
         )
 
+    @property
+    def context_rule(self) -> str:
+        rules = [self.members[number].model.context_rule for number in self._used]
+        return "none" if set(rules) == {"none"} else " + ".join(rules)
+
+    def token_log_probs_after(
+        self, sentences: Sequence[Tokens], contexts: Sequence[Sequence[Tokens]], budget: int | None = None
+    ) -> list[LogProbs]:
+        return self._mixed(sentences, [partial(self._read_after, number, contexts, budget) for number in self._used])
+
+    def _read_after(
+        self, number: int, contexts: Sequence[Sequence[Tokens]], budget: int | None, sentences: Sequence[Tokens]
+    ) -> list[LogProbs]:
+        """What a member says of sentences in its own tokens, after contexts in the mixture's."""
+        model = self.members[number].model
+        if not self._shared:
+            decode, encode = self.vocabulary.decode, model.vocabulary.encode_batch
+            contexts = [encode([decode(said.tolist()) for said in context]) for context in contexts]
+        return model.token_log_probs_after(sentences, contexts, budget)
+
     def stream(self) -> Reader:
         """A reader of consecutive sentences: members with a state carry it on, the others read sentence by sentence.
 

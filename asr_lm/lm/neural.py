@@ -9,7 +9,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import safetensors
@@ -34,6 +34,9 @@ WEIGHTS_FILE = "model.safetensors"
 
 _BLOCK_STATES = 1024
 """States that are advanced at once on a CPU."""
+
+TrainingContext = Literal["sentence", "stream"]
+"""Whether a network was trained on single sentences, or on texts read in order."""
 
 State = tuple[Tensor, ...]
 """What a network remembers; the batch is axis 1 of every tensor (axis 0 counts the layers)."""
@@ -209,6 +212,10 @@ class NeuralModel(LanguageModel):
     """A trained network with its vocabulary, kept in a folder.
 
     Folder: ``config.json``, ``model.safetensors`` and the vocabulary's file.
+
+    Attributes:
+        network: the network.
+        trained_on: single sentences, or texts read in order; tells how what was said before a sentence is read.
     """
 
     def __init__(self, family: str, network: Network, vocabulary: Vocabulary, normalizer: str) -> None:
@@ -220,6 +227,7 @@ class NeuralModel(LanguageModel):
         self.network = network
         self.vocabulary = vocabulary
         self.normalizer = normalizer
+        self.trained_on: TrainingContext = "sentence"
 
     @property
     def parameters(self) -> int:
@@ -250,6 +258,7 @@ class NeuralModel(LanguageModel):
             "vocabulary": {"kind": self.vocabulary.kind, "size": self.vocabulary.size},
             "vocabulary_fingerprint": self.vocabulary.fingerprint(),
             "normalizer": self.normalizer,
+            "trained_on": self.trained_on,
             "parameters": self.parameters,
             "training": training or {},
             "versions": {"asr_lm": __version__, "torch": torch.__version__, "python": platform.python_version()},
@@ -262,6 +271,10 @@ class NeuralLanguageModel(NeuralModel, CausalModel):
 
     network: CausalNetwork
     _most_nodes: int | None = None
+
+    @property
+    def context_rule(self) -> str:
+        return "stream" if self.trained_on == "stream" else "joined"
 
     @torch.inference_mode()
     def node_log_probs(self, tree: PrefixTree) -> LogProbs:

@@ -33,11 +33,17 @@ class LanguageModel(ABC):
         vocabulary: maps text to token ids.
         normalizer: name of the normaliser (:mod:`asr_lm.text.normalizer`) the training text went through; the
             pipeline applies it to hypotheses before encoding.
+        context_rule: how the model reads the sentences before one: ``none`` if it does not, else the name of the way
+            (scores of one model and text differ with it).
     """
 
     family: str
     vocabulary: Vocabulary
     normalizer: str
+
+    @property
+    def context_rule(self) -> str:
+        return "none"
 
     @abstractmethod
     def token_log_probs(self, sentences: Sequence[Tokens], budget: int | None = None) -> list[LogProbs]:
@@ -51,6 +57,19 @@ class LanguageModel(ABC):
         Returns:
             For each sentence an array ``[tokens + 1]``; its last entry is log p(``</s>`` | sentence).
         """
+
+    def token_log_probs_after(
+        self, sentences: Sequence[Tokens], contexts: Sequence[Sequence[Tokens]], budget: int | None = None
+    ) -> list[LogProbs]:
+        """As :meth:`token_log_probs`, each sentence after those that were said before it.
+
+        Args:
+            sentences: as there.
+            contexts: for each sentence the sentences before it, the oldest first; none at a beginning. A model whose
+                :attr:`context_rule` is ``none`` leaves them unread.
+            budget: as there; sentences of contexts count too.
+        """
+        return self.token_log_probs(sentences, budget)
 
     @abstractmethod
     def fingerprint(self) -> str:

@@ -165,6 +165,7 @@ def train_model(
     train_batches, valid_batches = make_batches(corpus, valid, vocabulary, options)
     result = train_network(network, train_batches, valid_batches, options, folder, identity=identity, report=report)
     model = FAMILIES[family].model_class()(family, network, vocabulary, text.normalizer)
+    model.trained_on = options.context
     facts = {**asdict(result), "words": corpus.words, "sentences": len(corpus), "options": asdict(options)}
     _keep_sentence_hashes(text, folder, initial)
     model.save(folder, half=half, training=facts)

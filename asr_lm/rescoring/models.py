@@ -15,6 +15,7 @@ from asr_lm.hypotheses.utterance import Utterance
 from asr_lm.lm.folder import SENTENCES_FILE, fold_folders
 from asr_lm.lm.loading import load
 from asr_lm.lm.protocol import LanguageModel
+from asr_lm.rescoring.context import Context
 from asr_lm.rescoring.default_model import DEFAULT, FIRST_PASS_TOTAL, default_folder
 from asr_lm.rescoring.features import CHARACTERS, RANK, WORDS, FeatureTable
 from asr_lm.rescoring.jackknife import unseen_by
@@ -82,20 +83,26 @@ class RescoringModel:
         scorer = Scorer(load(path, device), cache, budget)
         return cls(name, path, scorer, seen, folds, device, cache, budget)
 
-    def score_unseen(self, utterances: Sequence[Utterance], report: Callable[[int], None]) -> Scores:
+    def score_unseen(
+        self,
+        utterances: Sequence[Utterance],
+        report: Callable[[int], None],
+        contexts: Sequence[Context] | None = None,
+    ) -> Scores:
         """Scores in which no utterance is scored by a model that was trained on its reference, as far as known.
 
         Where references are in the training text and there are jackknife models, those score these utterances; the
         full model scores the rest.
         """
         if self.seen is None or not self.folds or not self.overlap(utterances):
-            return self.scorer.score_list(utterances, report)
+            return self.scorer.score_list(utterances, report, contexts)
         chosen = unseen_by(utterances, [self.seen, *(hashes for _, hashes in self.folds)])
         parts: dict[int, Scores] = {}
         for number in np.unique(chosen).tolist():
             scorer = self.scorer if number == 0 else self._fold_scorer(number - 1)
-            subset = [utterance for utterance, which in zip(utterances, chosen, strict=True) if which == number]
-            parts[number] = scorer.score_list(subset, report)
+            members = np.flatnonzero(chosen == number).tolist()
+            said = None if contexts is None else [contexts[member] for member in members]
+            parts[number] = scorer.score_list([utterances[member] for member in members], report, said)
         return _interleaved(utterances, chosen.tolist(), parts)
 
     def _fold_scorer(self, index: int) -> Scorer:
@@ -175,6 +182,7 @@ def feature_table(
     report: Callable[[str, int], None] = lambda name, hypotheses: None,
     warn: Warn = lambda message: None,
     fit: VocabularyFit | None = None,
+    contexts: Sequence[Context] | None = None,
 ) -> FeatureTable:
     """Score utterances with every model and put all features side by side.
 
@@ -187,6 +195,7 @@ def feature_table(
         report: told of scored hypotheses, by model name.
         warn: told of vocabularies that fit badly.
         fit: what is known of the vocabularies from earlier shards of the list; None for the first, or only, one.
+        contexts: what was said before each utterance ``[utterances]``, for the models that read it.
 
     Raises:
         InputError: a closed vocabulary does not fit, or a first-pass score is named like a model or another column.
@@ -201,7 +210,7 @@ def feature_table(
             report(name, hypotheses)
 
         score = model.score_unseen if development else model.scorer.score_list
-        scores = score(utterances, progress)
+        scores = score(utterances, progress, contexts)
         fit.add(model.name, model.model, texts, int(scores.unknown.sum()))
         columns[model.name] = scores.log_prob
         if not model.model.vocabulary.is_open:

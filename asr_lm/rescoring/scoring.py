@@ -23,8 +23,9 @@ from asr_lm.errors import InputError
 from asr_lm.files import atomic_write, make_folder
 from asr_lm.hypotheses.fingerprint import fingerprint
 from asr_lm.hypotheses.utterance import Utterance
-from asr_lm.lm.protocol import LanguageModel
-from asr_lm.text.normalizer import get_normalizer
+from asr_lm.lm.protocol import LanguageModel, Tokens
+from asr_lm.rescoring.context import Context
+from asr_lm.text.normalizer import Normalizer, get_normalizer
 
 SHARD_HYPOTHESES = 20_000
 """Hypotheses of a shard: a few seconds of work lost when a run is killed, and trees large enough to share much."""
@@ -145,36 +146,58 @@ class Scorer:
         self.found = 0
         self.seconds = 0.0
 
-    def score(self, texts: Sequence[str]) -> Scores:
-        """Scores of one shard of hypothesis texts, as the recogniser wrote them."""
-        key = self._key(texts)
+    def score(self, texts: Sequence[str], contexts: Sequence[Context] | None = None) -> Scores:
+        """Scores of one shard of hypothesis texts, as the recogniser wrote them.
+
+        Args:
+            texts: the shard.
+            contexts: what was said before each text ``[texts]``; models that read no context leave it unread.
+        """
+        contexts = contexts if self.model.context_rule != "none" else None
+        key = self._key(texts, contexts)
         if (scores := self._cache.get(key)) is not None and len(scores.log_prob) == len(texts):
             self.found += len(texts)
             return scores
         begin = time.perf_counter()
-        scores = score_texts(self.model, texts, self._budget)
+        scores = score_texts(self.model, texts, self._budget, contexts)
         self.seconds += time.perf_counter() - begin
         self._cache.put(key, scores)
         self.computed += len(texts)
         return scores
 
     def score_list(
-        self, utterances: Iterable[Utterance], report: Callable[[int], None] = lambda hypotheses: None
+        self,
+        utterances: Iterable[Utterance],
+        report: Callable[[int], None] = lambda hypotheses: None,
+        contexts: Iterable[Context] | None = None,
     ) -> Scores:
-        """Scores of all hypotheses of a list, shard by shard; ``report`` is told the size of each finished shard."""
-        parts = []
+        """Scores of all hypotheses of a list, shard by shard; ``report`` is told the size of each finished shard.
+
+        ``contexts`` is what was said before each utterance ``[utterances]``.
+        """
+        parts, said = [], None if contexts is None else iter(contexts)
         for shard in shards(utterances):
-            parts.append(self.score([hypothesis.text for utterance in shard for hypothesis in utterance.hypotheses]))
-            report(len(parts[-1].log_prob))
+            texts = [hypothesis.text for utterance in shard for hypothesis in utterance.hypotheses]
+            before = None if said is None else _for_hypotheses(shard, said)
+            parts.append(self.score(texts, before))
+            report(len(texts))
         return Scores.concatenate(parts)
 
     @cached_property
     def _model_fingerprint(self) -> str:
         return self.model.fingerprint()
 
-    def _key(self, texts: Sequence[str]) -> str:
+    def _key(self, texts: Sequence[str], contexts: Sequence[Context] | None) -> str:
         origin = [_VERSION, self._model_fingerprint, self.model.vocabulary.fingerprint(), self.model.normalizer]
+        if contexts is not None and any(contexts):
+            flat = [part for context in contexts for part in (str(len(context)), *context)]
+            origin += [self.model.context_rule, fingerprint(flat)]
         return hashlib.blake2b(f"{origin} {fingerprint(texts)}".encode(), digest_size=20).hexdigest()
+
+
+def _for_hypotheses(shard: Sequence[Utterance], contexts: Iterator[Context]) -> list[Context]:
+    """The next contexts, one an utterance of the shard, repeated for every hypothesis."""
+    return [context for utterance in shard for context in [next(contexts)] * len(utterance.hypotheses)]
 
 
 def shards(utterances: Iterable[Utterance], hypotheses: int = SHARD_HYPOTHESES) -> Iterator[list[Utterance]]:
@@ -191,21 +214,46 @@ def shards(utterances: Iterable[Utterance], hypotheses: int = SHARD_HYPOTHESES) 
         yield shard
 
 
-def score_texts(model: LanguageModel, texts: Sequence[str], budget: int | None = None) -> Scores:
-    """Scores of texts after the model's normaliser; equal texts are scored once.
+def score_texts(
+    model: LanguageModel,
+    texts: Sequence[str],
+    budget: int | None = None,
+    contexts: Sequence[Context] | None = None,
+) -> Scores:
+    """Scores of texts after the model's normaliser; equal texts in equal contexts are scored once.
 
     Args:
         model: any language model.
         texts: hypotheses; an empty one is scored by its ``</s>`` alone.
         budget: see :class:`Scorer`.
+        contexts: what was said before each text ``[texts]``; it goes through the normaliser, too.
     """
     normalize = get_normalizer(model.normalizer)
-    normalized = [normalize(text) for text in texts]
-    distinct = {text: row for row, text in enumerate(dict.fromkeys(normalized))}
-    rows = np.array([distinct[text] for text in normalized], dtype=np.int64)
-    unique = list(distinct)
+    said = _normalized(contexts if contexts is not None else [()] * len(texts), normalize)
+    keys = list(zip(map(normalize, texts), said, strict=True))
+    distinct = {key: row for row, key in enumerate(dict.fromkeys(keys))}
+    rows = np.array([distinct[key] for key in keys], dtype=np.int64)
+    unique = [text for text, _ in distinct]
     sentences = model.vocabulary.encode_batch(unique)
-    log_prob = model.score(sentences, budget)
+    if contexts is None:
+        log_prob = model.score(sentences, budget)
+    else:
+        before = _encoded(model, [context for _, context in distinct])
+        values = model.token_log_probs_after(sentences, before, budget)
+        log_prob = np.array([row.sum() for row in values], dtype=np.float64)
     tokens = np.array([len(sentence) + 1 for sentence in sentences], dtype=np.int64)
     unknown = np.array([model.vocabulary.unknown_words(text) for text in unique], dtype=np.int64)
     return Scores(log_prob[rows], tokens[rows], unknown[rows])
+
+
+def _normalized(contexts: Sequence[Context], normalize: Normalizer) -> list[Context]:
+    """Contexts after the normaliser, each distinct one made once."""
+    known = {context: tuple(map(normalize, context)) for context in dict.fromkeys(contexts)}
+    return [known[context] for context in contexts]
+
+
+def _encoded(model: LanguageModel, contexts: Sequence[Context]) -> list[list[Tokens]]:
+    """Token ids of the sentences of each context, each distinct sentence cut once."""
+    texts = list(dict.fromkeys(text for context in contexts for text in context))
+    tokens = dict(zip(texts, model.vocabulary.encode_batch(texts), strict=True))
+    return [[tokens[text] for text in context] for context in contexts]

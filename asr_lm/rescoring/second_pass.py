@@ -18,6 +18,7 @@ from asr_lm.errors import InputError
 from asr_lm.evaluation.comparison import FIRST_PASS, ORACLE, RESCORED, RETUNED, Comparison, Resampled, compare
 from asr_lm.evaluation.word_errors import Unit
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
+from asr_lm.rescoring.context import Context, SpokenBefore
 from asr_lm.rescoring.decision import Decisions, apply, tune_decision
 from asr_lm.rescoring.default_model import FIRST_PASS_TOTAL, ScoreKind, default_weights, first_pass_total, score_kind
 from asr_lm.rescoring.feature_shards import write_shard
@@ -130,6 +131,7 @@ def develop(
     measuring: Measuring | None = None,
     signs: dict[str, int] | None = None,
     least_risk: bool = False,
+    context: int = 0,
     report: Report = lambda name, hypotheses: None,
     warn: Warn = lambda message: None,
 ) -> Development:
@@ -143,6 +145,7 @@ def develop(
         measuring: how errors are counted.
         signs: see :func:`asr_lm.rescoring.tuning.tune`.
         least_risk: add the last system once more, choosing by minimum Bayes risk.
+        context: utterances of the recording that models read before each one, as the first pass heard them.
         report, warn: see :func:`asr_lm.rescoring.models.feature_table`.
 
     Raises:
@@ -150,7 +153,9 @@ def develop(
             and tuning raise it.
     """
     measuring = measuring or Measuring()
-    known = [utterance for utterance in utterances if utterance.reference is not None]
+    before = SpokenBefore(context).contexts(utterances) if context else None
+    kept = [number for number, utterance in enumerate(utterances) if utterance.reference is not None]
+    known = [utterances[number] for number in kept]
     if not known:
         raise InputError("no utterance of the development list has a reference, so no weights can be found")
     check_score_names(known, models)
@@ -163,6 +168,7 @@ def develop(
         wer_normalizer=measuring.normalizer,
         report=report,
         warn=warn,
+        contexts=None if before is None else [before[number] for number in kept],
     )
     weights = {name: _tuned(table, members, decision, signs or {}) for name, members in systems.items()}
     if least_risk and decision == "best":
@@ -232,8 +238,10 @@ class SecondPass:
         report, warn: see :func:`asr_lm.rescoring.models.feature_table`.
         features: folder that gets the feature table as Parquet shards; None writes none.
         keep: remember the feature table, too, for :attr:`decided`.
+        context: utterances of the recording that models read before each one, as the first pass heard them.
 
     Attributes:
+        models: as above.
         weights: as above; the default weights once the first shard is read.
         kind: of the first-pass scores, where the default weights needed it.
     """
@@ -249,8 +257,9 @@ class SecondPass:
         warn: Warn = lambda message: None,
         features: Path | None = None,
         keep: bool = False,
+        context: int = 0,
     ) -> None:
-        self._models = models
+        self.models = models
         self.weights = weights
         self.kind = kind
         self._measuring = measuring or Measuring()
@@ -258,16 +267,18 @@ class SecondPass:
         self._warn = warn
         self._features = features
         self._keep = keep
+        self._context = context
         self._kept: list[Decided] = []
         self._outcome = _Outcome()
 
     def rescore(self, utterances: Iterable[Utterance]) -> Iterator[Utterance]:
         """The utterances with their hypotheses reordered, scores extended and ``total`` added, as they are ready."""
         fit = VocabularyFit(self._warn)
+        before = SpokenBefore(self._context) if self._context else None
         for number, shard in enumerate(shards(utterances)):
             if self.weights is None:
                 self._take_default_weights(shard)
-            table = self._table(shard, fit)
+            table = self._table(shard, fit, before.contexts(shard) if before else None)
             if self._features:
                 write_shard(table, self._features, number)
             assert self.weights is not None
@@ -277,17 +288,20 @@ class SecondPass:
 
     def _take_default_weights(self, shard: Sequence[Utterance]) -> None:
         self.kind = self.kind or score_kind(shard)
-        closed = [UNKNOWN + model.name for model in self._models if not model.model.vocabulary.is_open]
-        self.weights = {RESCORED: default_weights(self.kind, [model.name for model in self._models], closed)}
+        closed = [UNKNOWN + model.name for model in self.models if not model.model.vocabulary.is_open]
+        self.weights = {RESCORED: default_weights(self.kind, [model.name for model in self.models], closed)}
 
-    def _table(self, shard: Sequence[Utterance], fit: VocabularyFit) -> FeatureTable:
+    def _table(
+        self, shard: Sequence[Utterance], fit: VocabularyFit, contexts: Sequence[Context] | None
+    ) -> FeatureTable:
         table = feature_table(
             shard,
-            self._models,
+            self.models,
             unit=self._measuring.unit,
             wer_normalizer=self._measuring.normalizer,
             report=self._report,
             fit=fit,
+            contexts=contexts,
         )
         if self.kind is None:
             return table
@@ -322,7 +336,7 @@ class SecondPass:
     def overlaps(self, development: Development | None) -> dict[str, list[bool]]:
         """Which references occur in each model's training text and in the development list, by name of either."""
         references = [reference or "" for reference in self._outcome.references]
-        sources = {f"training text of {model.name}": model.seen for model in self._models}
+        sources = {f"training text of {model.name}": model.seen for model in self.models}
         sources["development list"] = development.references if development else None
         return {name: hashes.contains(references).tolist() for name, hashes in sources.items() if hashes is not None}
 
