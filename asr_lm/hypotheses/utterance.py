@@ -20,12 +20,15 @@ class Hypothesis(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         total: combined score of a rescored list, if any.
         times: ``(start, end)`` of each word of ``text`` in seconds from the utterance's start, where the
             recogniser gave them.
+        corrected: a corrector wrote the text and the recogniser did not, so that it has none of the recogniser's
+            scores.
     """
 
     text: str
     scores: dict[str, float] = {}
     total: float | None = None
     times: tuple[tuple[float, float], ...] | None = None
+    corrected: bool = False
 
 
 class Utterance(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):

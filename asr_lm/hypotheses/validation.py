@@ -54,12 +54,13 @@ class Consistency:
     """The laws of a whole list, checked utterance by utterance; keeps the ids and nothing else.
 
     An id is there and unique; an utterance has hypotheses; every hypothesis of the list has scores of the same names
-    (or none at all), and each score is a finite number; word times, where given, are one interval a word.
+    (or none at all), corrected ones theirs, and each score is a finite number; word times, where given, are one
+    interval a word. Not all hypotheses of an utterance are corrected ones.
     """
 
     def __init__(self) -> None:
         self._lines: dict[str, int | None] = {}
-        self._names: Set[str] | None = None
+        self._names: dict[bool, Set[str]] = {}
 
     def check(self, utterance: Utterance, place: Place) -> None:
         """Check the next utterance of the list.
@@ -81,11 +82,14 @@ class Consistency:
         self._check_hypotheses(utterance, place)
 
     def _check_hypotheses(self, utterance: Utterance, place: Place) -> None:
-        names = self._names
-        if names is None:
-            names = self._names = frozenset(utterance.hypotheses[0].scores)
+        if all(hypothesis.corrected for hypothesis in utterance.hypotheses):
+            message = "all hypotheses are corrected ones, expected at least one of the recogniser"
+            raise place.error(message, utterance.id, "hypotheses")
         for rank, hypothesis in enumerate(utterance.hypotheses):
             scores = hypothesis.scores
+            names = self._names.get(hypothesis.corrected)
+            if names is None:
+                names = self._names[hypothesis.corrected] = frozenset(scores)
             if scores.keys() != names:
                 raise place.error(_mixed_names(scores, names), utterance.id, f"hypotheses[{rank}].scores")
             # The sum of finite scores is finite, short of an overflow: one test instead of one a score.

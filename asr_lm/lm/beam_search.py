@@ -9,14 +9,13 @@ greedy search.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from asr_lm.lm.protocol import Tokens
+from asr_lm.lm.conditional import Written
 
 
 class Writer(Protocol):
@@ -33,14 +32,6 @@ class Writer(Protocol):
         Returns:
             Log-probability of every next token ``[rows, vocabulary]``, and the new states ``[rows, …]``.
         """
-
-
-@dataclass(frozen=True)
-class Written:
-    """A sentence found. Attributes: its tokens, without ``</s>``; its log-probability, ``</s>`` included (nats)."""
-
-    tokens: Tokens
-    log_prob: float
 
 
 @torch.inference_mode()

@@ -42,8 +42,8 @@ from torch.nn.functional import cross_entropy, linear
 
 from asr_lm.hypotheses.prefix_tree import PrefixTree
 from asr_lm.lm.batches import IGNORED, Batch
-from asr_lm.lm.beam_search import Written, beam_search
-from asr_lm.lm.conditional import ConditionalModel
+from asr_lm.lm.beam_search import beam_search
+from asr_lm.lm.conditional import ConditionalModel, Written
 from asr_lm.lm.neural import Network, NeuralModel, State
 from asr_lm.lm.pairs import PairBatch, encode_sources, padded
 from asr_lm.lm.protocol import LogProbs, Tokens
@@ -252,8 +252,8 @@ class BirnnAttentionModel(NeuralModel, ConditionalModel):
     default_budget = 40_000
     """Tokens of sources and hypotheses in memory at once."""
 
-    def source(self, heard: Sequence[str]) -> Tokens:
-        return encode_sources([heard], self.vocabulary, self.network.config.heard)[0]
+    def sources(self, heard: Sequence[Sequence[str]]) -> list[Tokens]:
+        return encode_sources(heard, self.vocabulary, self.network.config.heard)
 
     @torch.inference_mode()
     def log_probs_given(

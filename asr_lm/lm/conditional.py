@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from asr_lm.errors import InputError
-from asr_lm.lm.beam_search import Written
 from asr_lm.lm.protocol import LanguageModel, LogProbs, Tokens
+
+
+@dataclass(frozen=True)
+class Written:
+    """A sentence found. Attributes: its tokens, without ``</s>``; its log-probability, ``</s>`` included (nats)."""
+
+    tokens: Tokens
+    log_prob: float
 
 
 class ConditionalModel(LanguageModel):
@@ -17,8 +25,8 @@ class ConditionalModel(LanguageModel):
     """
 
     @abstractmethod
-    def source(self, heard: Sequence[str]) -> Tokens:
-        """The source made of a list's hypotheses, the recogniser's first choice first."""
+    def sources(self, heard: Sequence[Sequence[str]]) -> list[Tokens]:
+        """The source made of each list's hypotheses (at least one), the recogniser's first choice first."""
 
     @abstractmethod
     def log_probs_given(
@@ -27,7 +35,7 @@ class ConditionalModel(LanguageModel):
         """Log-probability of every token of the sentences of each source, ``</s>`` included.
 
         Args:
-            sources: from :meth:`source`.
+            sources: from :meth:`sources`.
             sentences: for each source the token ids of the sentences to score, at least one.
             budget: most tokens of sources and sentences together in memory at once, padding included; None takes the
                 model's default. The result does not depend on it.

@@ -20,7 +20,7 @@ from asr_lm.rescoring.objective import Objective, Point
 from asr_lm.rescoring.search import Bounds, certainty, search
 from asr_lm.rescoring.weights import Weights
 
-SIGNS = {"first-pass": 1, "rank": 1, "model": 1, "length": 0, "unknown": -1}
+SIGNS = {"first-pass": 1, "rank": 1, "model": 1, "length": 0, "unknown": -1, "corrected": 0}
 """Sign a weight must have by the kind of its feature, 0 for either: no score may count against its hypothesis, and an
 unknown word is never a reason to prefer one."""
 

@@ -1,0 +1,145 @@
+"""Options of ``train birnn-attention``, which learns from n-best lists with references instead of text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from asr_lm.errors import InputError
+from asr_lm.lm import sizes
+from asr_lm.lm.folder import CONFIG_FILE, fold_folder, read_config
+from asr_lm.lm.options import Fold, TrainingOptions
+from pipelines.command import console
+from pipelines.display import training_progress
+
+FAMILY = "birnn-attention"
+
+NormalizerName = Literal["as-is", "librispeech", "unicode", "chinese"]
+
+
+@dataclass(frozen=True)
+class _Sizes(sizes.BirnnAttentionConfig):
+    vocabulary_size: Annotated[int, tyro.conf.Suppress] = 1
+
+
+@dataclass
+class BirnnAttention:
+    """Bidirectional recurrent encoder with attention (Bahdanau, Cho, Bengio 2014), from what was heard to what was
+    said; learns from n-best lists with references."""
+
+    nbest: tuple[Path, ...]
+    """n-best lists with references to train on."""
+    valid_nbest: tuple[Path, ...]
+    """n-best lists with references that decide when to stop and which weights are kept."""
+    out: Path
+    """Folder of the model."""
+    pretrain_text: tuple[Path, ...] = ()
+    """Text, one sentence a line, which the network first learns to restore from a version with the confusions of the
+    lists."""
+    pretrain_epochs: float = 5.0
+    """Passes over that text."""
+    normalizer: NormalizerName = "librispeech"
+    """How references, hypotheses and text are normalised."""
+    vocabulary: Literal["words", "bpe", "unigram"] = "bpe"
+    """Words, or SentencePiece pieces, which can spell words never seen."""
+    vocabulary_size: int | None = None
+    """Number of tokens; by default every word, or 1,000 pieces."""
+    min_count: int = 1
+    """Words seen less often are unknown."""
+    jackknife: int = 0
+    """Also train this many models, each without the utterances and sentences of one part of the references, so that
+    weights can be tuned on the lists trained on (0: none, else at least 2)."""
+    device: str = "auto"
+    """cpu, cuda, or auto."""
+    half: bool = False
+    """Store the weights as float16."""
+    training: tyro.conf.OmitArgPrefixes[TrainingOptions] = field(default_factory=TrainingOptions)
+    network: tyro.conf.OmitArgPrefixes[_Sizes] = field(default_factory=_Sizes)
+
+
+def train(arguments: BirnnAttention) -> None:
+    """Run the command: the full model, then those of the folds; what is trained already is left as it is."""
+    _check(arguments)
+    folds: list[Fold | None] = [None, *((index, arguments.jackknife) for index in range(arguments.jackknife))]
+    pending = [fold for fold in folds if not _is_trained(_folder(arguments, fold))]
+    if not pending:
+        raise InputError("holds a trained model already; choose another folder or remove it", file=arguments.out)
+    for fold in folds:
+        if fold in pending:
+            _train_one(arguments, fold)
+        else:
+            _say(f"{_folder(arguments, fold)}: trained before, left as it is")
+
+
+def _check(arguments: BirnnAttention) -> None:
+    """Refuse what cannot work before anything is written."""
+    from asr_lm.files import STDIN
+    from asr_lm.lm.pair_recipe import read_lists
+
+    for option, paths in (("--nbest", arguments.nbest), ("--valid-nbest", arguments.valid_nbest)):
+        if not paths:
+            raise InputError("expected at least one list", field=option)
+        if any(str(path) == STDIN for path in paths):
+            raise InputError("lists are read more than once; give a file, not standard input", field=option)
+    if arguments.jackknife == 1 or arguments.jackknife < 0:
+        raise InputError(f"expected 0 or at least 2 parts, not {arguments.jackknife}", field="--jackknife")
+    if not arguments.pretrain_epochs > 0:
+        raise InputError(f"expected a number above 0, not {arguments.pretrain_epochs}", field="--pretrain-epochs")
+    for option, number in (("--vocabulary-size", arguments.vocabulary_size), ("--min-count", arguments.min_count)):
+        if number is not None and number < 1:
+            raise InputError(f"expected a number above 0, not {number}", field=option)
+    read_lists(arguments.valid_nbest, arguments.normalizer)
+
+
+def _is_trained(folder: Path) -> bool:
+    if not (folder / CONFIG_FILE).exists():
+        return False
+    if (family := read_config(folder)["family"]) != FAMILY:
+        raise InputError(f"holds a model of family {family!r}, not {FAMILY!r}; choose another folder", file=folder)
+    return True
+
+
+def _folder(arguments: BirnnAttention, fold: Fold | None) -> Path:
+    return arguments.out if fold is None else fold_folder(arguments.out, fold[0])
+
+
+def _say(message: str) -> None:
+    console().print(message, markup=False, soft_wrap=True)
+
+
+def _train_one(arguments: BirnnAttention, fold: Fold | None) -> None:
+    import math
+
+    from asr_lm.lm.loading import resolve_device
+    from asr_lm.lm.pair_recipe import ListOptions, train_on_lists
+
+    folder = _folder(arguments, fold)
+    lists = ListOptions(
+        nbest=arguments.nbest,
+        valid=arguments.valid_nbest,
+        texts=arguments.pretrain_text,
+        normalizer=arguments.normalizer,
+        vocabulary=arguments.vocabulary,
+        vocabulary_size=arguments.vocabulary_size,
+        min_count=arguments.min_count,
+        fold=fold,
+    )
+    with training_progress(str(folder)) as report:
+        _, result = train_on_lists(
+            arguments.network,
+            lists,
+            arguments.training,
+            folder,
+            pretraining_epochs=arguments.pretrain_epochs,
+            device=resolve_device(arguments.device),
+            half=arguments.half,
+            report=report,
+        )
+    why = "stopped early" if result.stopped_early else "done"
+    _say(
+        f"{folder}: {why} after {result.steps:,} steps, {result.tokens:,} tokens, {result.seconds:.0f} s; "
+        f"validation perplexity a token {math.exp(min(result.best_loss, 50)):,.2f} (step {result.best_step:,})"
+    )
