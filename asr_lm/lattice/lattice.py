@@ -38,6 +38,7 @@ class Lattice:
         begin, end: seconds from the beginning of the utterance ``[arcs]``; NaN where unknown.
         reference: what was said, where known.
         recording: of the utterance, where known.
+        scales: factor of each score that the recogniser used, by name; a score without one counts as it is.
         trimmed: arcs that were left out because they lie on no path from the first node to a last one.
     """
 
@@ -51,6 +52,7 @@ class Lattice:
     end: Floats
     reference: str | None = None
     recording: str | None = None
+    scales: Mapping[str, float] = field(default_factory=dict)
     trimmed: int = field(default=0, compare=False)
 
     @classmethod
@@ -69,6 +71,7 @@ class Lattice:
         end: ArrayLike | None = None,
         reference: str | None = None,
         recording: str | None = None,
+        scales: Mapping[str, float] | None = None,
     ) -> Lattice:
         """The lattice of arcs between nodes of any numbering.
 
@@ -84,7 +87,7 @@ class Lattice:
             start: the first node.
             final: final nodes, and what ending there scores by name (a missing name is 0).
             begin, end: seconds ``[arcs]``, None where unknown.
-            reference, recording: see the class.
+            reference, recording, scales: see the class.
 
         Raises:
             InputError: a word without a symbol, a node below 0, scores that are NaN or +inf, a cycle, no path.
@@ -99,7 +102,8 @@ class Lattice:
         arcs = arcs.chosen(kept)
         if not len(arcs.source) and start != last:
             raise InputError("no path leads from the first node to a final one", utterance=id)
-        return _numbered(id, tuple(symbols), arcs, start, last, reference, recording, trimmed)
+        lattice = _numbered(id, tuple(symbols), arcs, start, last)
+        return replace(lattice, reference=reference, recording=recording, scales=scales or {}, trimmed=trimmed)
 
     def __len__(self) -> int:
         """Number of arcs."""
@@ -124,12 +128,12 @@ class Lattice:
         """Scores of the arcs added up ``[arcs]``.
 
         Args:
-            scales: factor of each score by name; a score not named counts nothing. None adds all as they are.
+            scales: factor of each score by name; a score not named counts nothing. None takes the recogniser's.
 
         Raises:
             InputError: a scale for a score that the lattice lacks.
         """
-        scales = dict.fromkeys(self.scores, 1.0) if scales is None else scales
+        scales = {name: self.scales.get(name, 1.0) for name in self.scores} if scales is None else scales
         if missing := [name for name in scales if name not in self.scores]:
             known = ", ".join(map(repr, self.scores)) or "none"
             raise InputError(f"no score {missing[0]!r} in the lattice, which has {known}", utterance=self.id)
@@ -164,6 +168,7 @@ class Lattice:
             end=self.end[kept],
             reference=self.reference,
             recording=self.recording,
+            scales=self.scales,
         )
 
     def text(self, arcs: ArrayLike) -> str:
@@ -291,16 +296,7 @@ def _joined(arcs: _Arcs, ends: _Ends) -> tuple[_Arcs, int]:
     return arcs.and_also(nodes, [last] * len(nodes), scores), last
 
 
-def _numbered(
-    id: str,
-    symbols: tuple[str, ...],
-    arcs: _Arcs,
-    start: int,
-    last: int,
-    reference: str | None,
-    recording: str | None,
-    trimmed: int,
-) -> Lattice:
+def _numbered(id: str, symbols: tuple[str, ...], arcs: _Arcs, start: int, last: int) -> Lattice:
     """With nodes numbered along the paths."""
     present = np.unique(np.concatenate([arcs.source, arcs.target, [start, last]]))
     level = acyclic_order(np.searchsorted(present, arcs.source), np.searchsorted(present, arcs.target), len(present))
@@ -308,7 +304,4 @@ def _numbered(
     number[present[np.argsort(level, kind="stable")]] = np.arange(len(present))
     arcs = arcs.renumbered(number)
     arcs = arcs.chosen(np.lexsort((arcs.word, arcs.target, arcs.source)))
-    return Lattice(
-        id, symbols, arcs.source, arcs.target, arcs.word, arcs.scores, arcs.begin, arcs.end,
-        reference, recording, trimmed,
-    )  # fmt: skip
+    return Lattice(id, symbols, arcs.source, arcs.target, arcs.word, arcs.scores, arcs.begin, arcs.end)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from asr_lm.lattice.forward_backward import backward
+from asr_lm.lattice.forward_backward import backward, through_arcs
 from asr_lm.lattice.lattice import EPSILON, Floats, Lattice
 
 
@@ -59,16 +59,37 @@ def nbest(lattice: Lattice, weights: Floats, count: int) -> list[Path]:
         weights: of its arcs ``[arcs]``; -inf forbids one.
         count: how many.
     """
-    search = _Search(lattice, weights)
-    return list(itertools.islice(search.completed(), count))
+    if not len(lattice):
+        return [Path(np.zeros(0, dtype=np.int64), 0.0)][:count]
+    through = through_arcs(lattice, weights)
+    best = float(through.max())
+    if not (count > 0 and best > -np.inf):
+        return []
+    # All arcs of a path that scores at most ``beam`` less than the best are within the beam, so if the last of the
+    # paths found there is within it, too, no better one is outside. Most arcs of a lattice are never looked at.
+    losses = np.sort(best - through[np.isfinite(through)])
+    beam = float(losses[min(len(losses) - 1, _FIRST_ARCS + count)])
+    while True:
+        search = _Search(lattice, weights, np.flatnonzero(through >= best - beam - _ROUNDING))
+        found = list(itertools.islice(search.completed(), count))
+        if beam >= losses[-1] or (len(found) == count and found[-1].score >= best - beam):
+            return found
+        beam = max(2 * beam, float(losses[np.searchsorted(losses, beam, side="right")]))
+
+
+_FIRST_ARCS = 200
+"""Arcs of the first beam, besides one for every path."""
+
+_ROUNDING = 1e-9
 
 
 class _Search:
-    def __init__(self, lattice: Lattice, weights: Floats) -> None:
+    def __init__(self, lattice: Lattice, weights: Floats, arcs: NDArray[np.int64]) -> None:
         self.last = lattice.nodes - 1
-        self.offsets = lattice.out_offsets.tolist()
-        self.source, self.target = lattice.source.tolist(), lattice.target.tolist()
-        self.word, self.weights = lattice.word.tolist(), weights.tolist()
+        self.arcs = arcs
+        self.offsets = np.searchsorted(lattice.source[arcs], np.arange(lattice.nodes + 1)).tolist()
+        self.source, self.target = lattice.source[arcs].tolist(), lattice.target[arcs].tolist()
+        self.word, self.weights = lattice.word[arcs].tolist(), weights[arcs].tolist()
         self.beta = backward(lattice, weights, "tropical").tolist()
 
     def completed(self) -> Iterator[Path]:
@@ -136,4 +157,4 @@ class _Search:
             arcs.append(arc)
             node = self.source[arc]
             at = at if self.word[arc] == EPSILON else at.before
-        return Path(np.array(arcs[::-1], dtype=np.int64), score)
+        return Path(self.arcs[arcs[::-1]], score)
