@@ -66,8 +66,8 @@ def parse_one_of(
     import tyro
 
     def form(name: str, choice: Any) -> Any:
-        default = (defaults or {}).get(name, tyro.MISSING)
-        about = tyro.conf.subcommand(name, default=default, description=(descriptions or {}).get(name))
+        default = {"default": defaults[name]} if defaults and name in defaults else {}
+        about: Any = tyro.conf.subcommand(name, description=(descriptions or {}).get(name), **default)
         return Annotated[choice, about]
 
     forms: Any = Union[tuple(form(name, choice) for name, choice in choices.items())]  # noqa: UP007
