@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from pipelines import lists
+from pipelines import lists, reporting
 from pipelines.command import blaming, check_outputs, console, parse, run
 from pipelines.display import scoring_progress
 
 if TYPE_CHECKING:
+    from asr_lm.report.contents import Contents
     from asr_lm.rescoring.models import RescoringModel
     from asr_lm.rescoring.second_pass import Development
 
@@ -27,6 +31,13 @@ class Arguments(lists.Common):
     """Development list with references; may be given several times."""
     test: Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
     """List with references that is reported on; may be given several times."""
+    combine: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    """Names of models with + between them, as A+B: a row of their own, besides each alone and all together. May be
+    given several times."""
+    mbr: bool = True
+    """Add a row for the last system choosing by minimum Bayes risk."""
+    save_weights: Path | None = None
+    """Write the weights of every system into this folder, one file each, for rescore --weights."""
 
 
 def main() -> None:
@@ -40,38 +51,102 @@ def main() -> None:
     if not arguments.dev or not arguments.test:
         raise InputError("expected --dev and --test")
     lists.check_lists(arguments.dev, arguments.test)
-    check_outputs([arguments.json], [*arguments.dev, *arguments.test])
+    inputs = [*arguments.dev, *arguments.test, arguments.manifest, arguments.dev_manifest]
+    check_outputs([arguments.json, *reporting.outputs(arguments)], inputs)
+    if arguments.save_weights and arguments.save_weights.exists() and not arguments.save_weights.is_dir():
+        raise InputError("is a file, a folder was expected", field="--save-weights", file=arguments.save_weights)
     if not arguments.lm:
         console().print(lists.NO_MODEL)
     models = lists.models(arguments, arguments.lm or (DEFAULT,))
-    development = lists.develop(arguments, arguments.dev, models, systems_for_comparison(models))
+    systems = systems_for_comparison(models, arguments.combine, arguments.subtract)
+    development = lists.develop(arguments, arguments.dev, models, systems, least_risk=arguments.mbr)
     output = console(stderr=False)
     for line in lists.describe_development(development, arguments.dev):
         output.print(line, markup=False, soft_wrap=True)
-    records = {path: _compare(arguments, path, models, development, output) for path in arguments.test}
+    results = [_second_pass(arguments, path, models, development) for path in arguments.test]
+    found = reporting.contents(arguments, models, results, development, ", ".join(arguments.dev))
+    records = {
+        result.path: _told(arguments, found, place, result, development, output) for place, result in enumerate(results)
+    }
+    output.print()
+    output.print(reporting.weight_table(found))
     if arguments.json:
         record: Any = records[arguments.test[0]] if len(records) == 1 else {"lists": records}
         write_text(arguments.json, json.dumps(record, indent=2) + "\n")
+    if arguments.save_weights:
+        written = save_weights(development, models, arguments.save_weights)
+        output.print(
+            f"{len(written)} files of weights written to {arguments.save_weights}", markup=False, soft_wrap=True
+        )
+    for line in reporting.write(arguments, found):
+        output.print(line, markup=False, soft_wrap=True)
 
 
-def _compare(
-    arguments: Arguments, path: str, models: list[RescoringModel], development: Development, output: Any
-) -> dict[str, Any]:
+def _second_pass(
+    arguments: Arguments, path: str, models: list[RescoringModel], development: Development
+) -> reporting.Reported:
     from asr_lm.rescoring.second_pass import SecondPass
 
     with scoring_progress() as report, blaming(path):
         second_pass = SecondPass(
-            models, development.weights, measuring=lists.measuring(arguments), report=report, warn=lists.warn
+            models,
+            development.weights,
+            measuring=lists.measuring(arguments),
+            report=report,
+            warn=lists.warn,
+            keep=True,
+            context=arguments.context,
         )
         for _ in second_pass.rescore(lists.utterances(arguments, path)):
             pass
         lists.refuse_same_list(second_pass, development)
         comparison = second_pass.comparison()
     shares, without = lists.overlap_report(second_pass, development)
-    output.print(f"\n{path}", markup=False, soft_wrap=True)
-    lists.print_result(output, comparison, shares, without)
+    return reporting.Reported(path, second_pass, comparison, shares, without)
+
+
+def _told(
+    arguments: Arguments,
+    found: Contents,
+    place: int,
+    result: reporting.Reported,
+    development: Development,
+    output: Any,
+) -> dict[str, Any]:
+    """Print the tables of a list; its record for ``--json``."""
+    output.print(f"\n{result.path}", markup=False, soft_wrap=True)
+    lists.print_result(output, result.comparison, result.shares, result.without)
+    output.print()
+    output.print(reporting.model_table(found, place))
     weights = {name: weights.values for name, weights in development.weights.items()}
-    return lists.result_json(comparison, weights, ", ".join(arguments.dev), shares, without)
+    tuned_on = ", ".join(arguments.dev)
+    record = lists.result_json(result.comparison, weights, tuned_on, result.shares, result.without)
+    for row in found.rows(found.lists[place]):
+        name = row.result.name
+        record.get("systems", {}).get(name, record.get(name, {})).update(row.to_json())
+    return record
+
+
+def save_weights(development: Development, models: Sequence[RescoringModel], folder: Path) -> list[Path]:
+    """Write the weights of every system, with their figures and fingerprints; the paths written.
+
+    Raises:
+        InputError: the folder or a file cannot be written.
+    """
+    from asr_lm.files import make_folder
+
+    make_folder(folder)
+    fingerprints = lists.fingerprints(development, models)
+    paths: list[Path] = []
+    for name, weights in development.weights.items():
+        stem = re.sub(r"[^\w.+-]", "_", name.replace(" + ", "+").replace(", ", "."), flags=re.ASCII)
+        taken = [path.stem.lower() for path in paths]
+        # Names that differ in signs alone, or in case, which not every file system keeps apart.
+        while stem.lower() in taken:
+            stem += "_"
+        paths.append(folder / f"{stem}.json")
+        weights.replaced(fingerprints=fingerprints).save(paths[-1])
+    return paths
 
 
 if __name__ == "__main__":

@@ -31,7 +31,12 @@ class Common:
     """Take the hypothesis with the best total, or that with the fewest expected errors (minimum Bayes risk); by default
     what --weights say, else the best."""
     subtract: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
-    """Name of a model, or of a first-pass score, that may only count against a hypothesis."""
+    """Name of a model, or of a first-pass score, that may only count against a hypothesis. compare shows every system
+    without a subtracted model and with it, as A and A - B: for the low-order density ratio (LODR) let B be a bigram
+    (train ngram --order 2) of the transcripts that the acoustic model was trained on."""
+    context: int = 0
+    """Causal models read so many utterances of the recording before each one: what the first pass heard, never the
+    reference. The list must say which recording an utterance is of."""
     format: str | None = None
     """Format of the lists: canonical, mlm-scoring, hyporadise, nemo, kaldi, switchboard-ws97; recognised by default."""
     manifest: Path | None = None
@@ -54,6 +59,12 @@ class Common:
     """Most prefix-tree nodes in memory at once; lower it where memory is short."""
     json: Path | None = None
     """Write what is printed to this file, too."""
+    report: Path | None = None
+    """Write a report to this file: one HTML page with everything in it, to be opened in a browser."""
+    plots: Path | None = None
+    """Write the report's figures into this folder, each as SVG and PNG."""
+    markdown: Path | None = None
+    """Write the table to this file as Markdown."""
     device: str = "auto"
     """cpu, cuda, or auto."""
 
@@ -104,12 +115,20 @@ def _place(path: str) -> str:
 
 
 def models(arguments: Common, specifications: Sequence[str]) -> list[RescoringModel]:
-    """The language models, with their cache."""
+    """The language models, with their cache; warns of those that leave the context unread."""
+    from asr_lm.errors import InputError
     from asr_lm.rescoring.models import open_models
     from asr_lm.rescoring.scoring import ScoreCache, default_cache_folder
 
     folder = (arguments.cache_folder or default_cache_folder()) if arguments.cache else None
-    return open_models(specifications, device=arguments.device, cache=ScoreCache(folder), budget=arguments.budget)
+    if arguments.context < 0:
+        raise InputError(f"expected 0 or more utterances, not {arguments.context}", field="--context")
+    cache = ScoreCache(folder)
+    opened = open_models(specifications, device=arguments.device, cache=cache, budget=arguments.budget)
+    for model in opened if arguments.context else []:
+        if model.model.context_rule == "none":
+            warn(f"{model.name} reads no context: a model of family {model.model.family!r} begins every sentence anew")
+    return opened
 
 
 def measuring(arguments: Common) -> Measuring:
@@ -131,15 +150,28 @@ def warn(message: str) -> None:
         console().print(f"warning: {message}", style="yellow", markup=False, soft_wrap=True)
 
 
+def warnings() -> list[str]:
+    """What was warned of so far, in alphabetical order."""
+    return sorted(_WARNED)
+
+
 _WARNED: set[str] = set()
 
 NO_MODEL = "no --lm given: using the packaged general-English model"
 
 
 def develop(
-    arguments: Common, paths: Sequence[str], models: Sequence[RescoringModel], systems: dict[str, Sequence[str]]
+    arguments: Common,
+    paths: Sequence[str],
+    models: Sequence[RescoringModel],
+    systems: dict[str, Sequence[str]],
+    *,
+    least_risk: bool = False,
 ) -> Development:
-    """Weights of the systems, tuned on development lists; warns where a model has seen their references."""
+    """Weights of the systems, tuned on development lists; warns where a model has seen their references.
+
+    With ``least_risk`` the last system is there once more, choosing by minimum Bayes risk.
+    """
     from asr_lm.rescoring import second_pass
 
     with scoring_progress() as report, blaming(*paths):
@@ -150,11 +182,20 @@ def develop(
             decision=arguments.decision or "best",
             measuring=measuring(arguments),
             signs=signs(arguments),
+            context=arguments.context,
+            least_risk=least_risk,
             report=report,
             warn=warn,
         )
     check_honesty(development, models)
     return development
+
+
+def fingerprints(development: Development, models: Sequence[RescoringModel]) -> dict[str, str]:
+    """Of the models and of the development list, as a file of weights names them."""
+    from asr_lm.rescoring.second_pass import DEVELOPMENT
+
+    return {model.name: model.model.fingerprint() for model in models} | {DEVELOPMENT: development.fingerprint}
 
 
 def describe_development(development: Development, paths: Sequence[str]) -> list[str]:

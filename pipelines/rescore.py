@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from pipelines import lists
+from pipelines import lists, reporting
 from pipelines.command import blaming, check_outputs, console, parse, run
 from pipelines.display import scoring_progress
 
@@ -80,6 +80,8 @@ def _check(arguments: Arguments) -> None:
         raise InputError("expected at least one list", field="--nbest")
     _check_tuning(arguments)
     _check_features(arguments)
+    if len(arguments.nbest) > 1 and reporting.is_wanted(arguments):
+        raise InputError("a report of several lists is what compare --test writes; give one --nbest", field="--report")
     if len(arguments.nbest) > 1 and arguments.out is not None and not Path(arguments.out).is_dir():
         raise InputError("several lists need an existing folder", field="--out", file=arguments.out)
     lists.check_lists(arguments.dev, arguments.nbest)
@@ -87,7 +89,7 @@ def _check(arguments: Arguments) -> None:
     for path in outputs:
         format_of(path)
     inputs = [*arguments.nbest, *arguments.dev, arguments.weights, arguments.manifest, arguments.dev_manifest]
-    check_outputs([*outputs, arguments.json, arguments.save_weights], inputs)
+    check_outputs([*outputs, arguments.json, arguments.save_weights, *reporting.outputs(arguments)], inputs)
 
 
 def _check_features(arguments: Arguments) -> None:
@@ -120,7 +122,7 @@ def _weights(
     arguments: Arguments, models: list[RescoringModel]
 ) -> tuple[Development | None, dict[str, Weights] | None]:
     from asr_lm.evaluation.comparison import RESCORED
-    from asr_lm.rescoring.second_pass import DEVELOPMENT, systems_for_rescore
+    from asr_lm.rescoring.second_pass import systems_for_rescore
     from asr_lm.rescoring.weights import Weights
 
     if arguments.weights:
@@ -131,8 +133,7 @@ def _weights(
         return None, None
     development = lists.develop(arguments, arguments.dev, models, systems_for_rescore(models))
     if arguments.save_weights:
-        fingerprints = {model.name: model.model.fingerprint() for model in models}
-        fingerprints[DEVELOPMENT] = development.fingerprint
+        fingerprints = lists.fingerprints(development, models)
         development.weights[RESCORED].replaced(fingerprints=fingerprints).save(arguments.save_weights)
     return development, development.weights
 
@@ -164,6 +165,7 @@ def _rescore(
             report=report,
             warn=lists.warn,
             features=arguments.features,
+            keep=reporting.is_wanted(arguments),
         )
         rescored: Any = _checked(second_pass, arguments, path, development)
         # Standard output cannot be taken back: nothing goes there before all is well.
@@ -171,7 +173,7 @@ def _rescore(
     output = console(stderr=out == "-")
     for line in _about(arguments, path, second_pass, development):
         output.print(line, markup=False, soft_wrap=True)
-    record = _report(output, second_pass, arguments, development)
+    record = _report(output, path, second_pass, arguments, development)
     seconds = time.monotonic() - begin
     done = f"{second_pass.utterances:,} utterances rescored in {seconds:.1f} s"
     output.print(done if out == "-" else f"{done}, written to {out}", markup=False, soft_wrap=True)
@@ -217,18 +219,25 @@ def _about(arguments: Arguments, path: str, second_pass: SecondPass, development
 
 
 def _report(
-    output: Any, second_pass: SecondPass, arguments: Arguments, development: Development | None
+    output: Any, path: str, second_pass: SecondPass, arguments: Arguments, development: Development | None
 ) -> dict[str, Any]:
     assert second_pass.weights is not None
     weights = list(second_pass.weights.values())[-1].values
     tuned_on = ", ".join(arguments.dev) or str(arguments.weights or f"default weights ({second_pass.kind})")
     if not second_pass.references:
+        if reporting.is_wanted(arguments):
+            lists.warn("no reference was given, so there is nothing to report and no such file was written")
         output.print("no reference was given, so there is no word error rate to report")
         return {"weights": weights, "tuned_on": tuned_on, "utterances": second_pass.utterances}
     comparison = second_pass.comparison()
     shares, without = lists.overlap_report(second_pass, development)
     output.print()
     lists.print_result(output, comparison, shares, without)
+    if reporting.is_wanted(arguments):
+        reported = [reporting.Reported(path, second_pass, comparison, shares, without)]
+        found = reporting.contents(arguments, second_pass.models, reported, development, tuned_on)
+        for line in reporting.write(arguments, found):
+            output.print(line, markup=False, soft_wrap=True)
     return lists.result_json(comparison, weights, tuned_on, shares, without)
 
 

@@ -7,7 +7,7 @@ remembers what the evaluation needs.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -402,23 +402,37 @@ def systems_for_rescore(models: Sequence[RescoringModel]) -> dict[str, Sequence[
 
 
 def systems_for_comparison(
-    models: Sequence[RescoringModel], combinations: Sequence[str] = ()
+    models: Sequence[RescoringModel], combinations: Sequence[str] = (), subtracted: Collection[str] = ()
 ) -> dict[str, Sequence[str]]:
     """The systems of ``compare``: the re-tuned first pass, each model alone, combinations, and all together.
+
+    A model that is subtracted is no system of its own: every system of the others is there without it, and once more
+    with it (the low-order density ratio of Zheng et al. 2022, where it is a bigram of the recogniser's own
+    transcripts).
 
     Args:
         models: all models.
         combinations: names of models with ``+`` between them.
+        subtracted: names of models, or of first-pass scores, whose weight may only be negative.
 
     Raises:
         InputError: a combination of fewer than two models, or of one that is not there.
     """
     names = [model.name for model in models]
-    systems: dict[str, Sequence[str]] = {RETUNED: (), **{name: (name,) for name in names}}
-    for members in [_members(combination, names) for combination in combinations] + [tuple(names)]:
-        if len(members) > 1:
-            systems[" + ".join(members)] = members
+    added = tuple(name for name in names if name not in subtracted)
+    taken = tuple(name for name in names if name in subtracted)
+    systems: dict[str, Sequence[str]] = {RETUNED: ()}
+    for members in [*((name,) for name in added), *(_members(one, names) for one in combinations), added]:
+        chosen = [members, (*members, *taken)] if members else [taken]
+        systems |= {_system(one, subtracted): one for one in chosen if one}
     return systems
+
+
+def _system(members: Sequence[str], subtracted: Collection[str]) -> str:
+    """What a system of these models is called, as ``A + B - C``."""
+    added = " + ".join(name for name in members if name not in subtracted)
+    taken = "".join(f" - {name}" for name in dict.fromkeys(members) if name in subtracted)
+    return (added or "first pass") + taken
 
 
 def _members(combination: str, names: Sequence[str]) -> tuple[str, ...]:

@@ -1,0 +1,185 @@
+"""Everything a report says, as values: one row a system with all its figures, for every list reported on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from asr_lm.errors import InputError
+from asr_lm.evaluation.bootstrap import Interval
+from asr_lm.evaluation.comparison import BOUNDS, RETUNED, Comparison, SystemResult
+from asr_lm.evaluation.perplexity import Perplexity, measure
+from asr_lm.lm.protocol import LanguageModel
+from asr_lm.rescoring.flatness import weight_curve
+from asr_lm.rescoring.models import RescoringModel
+from asr_lm.rescoring.second_pass import Decided, Measuring
+from asr_lm.rescoring.weights import Weights
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What is known of a model apart from its errors.
+
+    Attributes:
+        name: of its column.
+        family: of the model.
+        parameters: free parameters, or stored n-grams.
+        speed: hypotheses scored a second, as they were computed in this run; None where all came from the cache.
+    """
+
+    name: str
+    family: str
+    parameters: int
+    speed: float | None
+
+    @classmethod
+    def of(cls, model: RescoringModel) -> ModelFacts:
+        """Facts of a model after scoring."""
+        scorer = model.scorer
+        speed = scorer.computed / scorer.seconds if scorer.computed and scorer.seconds else None
+        return cls(model.name, model.model.family, model.model.parameters, speed)
+
+
+@dataclass(frozen=True, eq=False)
+class ReportedList:
+    """A list reported on.
+
+    Attributes:
+        name: what it is called.
+        decided: the list and what each system chose.
+        comparison: its error rates.
+        perplexity: of each model on the references; None where it cannot be measured.
+    """
+
+    name: str
+    decided: Decided
+    comparison: Comparison
+    perplexity: Mapping[str, Perplexity | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One system in full.
+
+    Attributes:
+        result: errors, intervals, differences.
+        members: names of its models.
+        parameters: of its models together; None for a system without a model.
+        speed: hypotheses a second with all its models one after another; None where any of them was cached.
+        perplexity: of its model on the references, a word, over positions known to all models; None unless it has
+            exactly one model; a pseudo-perplexity is none.
+        weights: of its features; None for the first pass as it came and for bounds.
+        flat: for each feature the interval of its weight within which the error rate on the development list stays
+            within :data:`asr_lm.rescoring.flatness.TOLERANCE` points; None without a development list.
+    """
+
+    result: SystemResult
+    members: tuple[str, ...]
+    parameters: int | None
+    speed: float | None
+    perplexity: float | None
+    weights: Weights | None
+    flat: Mapping[str, Interval] | None
+
+    def to_json(self) -> dict[str, Any]:
+        """What ``compare --json`` adds to a system's record; null is an open end, or what could not be measured."""
+        flat = None
+        if self.flat is not None:
+            flat = {name: [_finite(interval.low), _finite(interval.high)] for name, interval in self.flat.items()}
+        return {
+            "models": list(self.members),
+            "parameters": self.parameters,
+            "hypotheses_per_second": self.speed,
+            "perplexity": self.perplexity,
+            "flat_within": flat,
+        }
+
+
+def _finite(value: float) -> float | None:
+    return value if abs(value) < float("inf") else None
+
+
+@dataclass(frozen=True, eq=False)
+class Contents:
+    """All of a report.
+
+    Attributes:
+        lists: the lists reported on, at least one.
+        weights: by system, in the order of the table.
+        models: facts of every model, in the order given.
+        measuring: how errors were counted.
+        tuned_on: what the weights come from.
+        development: the development list, where weights were tuned in this run.
+        notes: what a reader must know, one sentence each.
+        language_models: the models themselves, for the words' log-probabilities.
+    """
+
+    lists: Sequence[ReportedList]
+    weights: Mapping[str, Weights]
+    models: Sequence[ModelFacts]
+    measuring: Measuring
+    tuned_on: str
+    development: Decided | None = None
+    notes: Sequence[str] = ()
+    language_models: Sequence[LanguageModel] = ()
+
+    def members(self, system: str) -> tuple[str, ...]:
+        """Names of the models of a system."""
+        values = self.weights[system].values if system in self.weights else {}
+        return tuple(model.name for model in self.models if model.name in values)
+
+    @cached_property
+    def headline(self) -> str:
+        """The system a reader should look at: that with models and the lowest error rate on the development list.
+
+        Of equal ones it is the one with fewer models, then the first; without a development list the last one. It is
+        never chosen by what it does on a list reported on.
+        """
+        candidates = [name for name in self.weights if name != RETUNED]
+        if self.development is None:
+            return candidates[-1]
+        return min(candidates, key=lambda name: (self.weights[name].dev["wer"], len(self.members(name))))
+
+    @cached_property
+    def flat(self) -> dict[str, dict[str, Interval]]:
+        """See :attr:`Row.flat`, by system; empty without a development list."""
+        if self.development is None:
+            return {}
+        return {name: self._flat(self.development, weights) for name, weights in self.weights.items()}
+
+    def _flat(self, development: Decided, weights: Weights) -> dict[str, Interval]:
+        curves = {name: weight_curve(development.table, weights, name) for name in weights.values}
+        return {name: curve.flat() for name, curve in curves.items() if curve is not None}
+
+    def rows(self, reported: ReportedList) -> list[Row]:
+        """The systems of a list, in the order of the table."""
+        return [self._row(result, reported) for result in reported.comparison.systems]
+
+    def _row(self, result: SystemResult, reported: ReportedList) -> Row:
+        members = self.members(result.name)
+        facts = [model for model in self.models if model.name in members]
+        speeds = [model.speed for model in facts]
+        seconds = [1.0 / speed for speed in speeds if speed is not None]
+        measured = reported.perplexity.get(members[0]) if len(members) == 1 else None
+        return Row(
+            result=result,
+            members=members,
+            parameters=sum(model.parameters for model in facts) if facts else None,
+            speed=1.0 / sum(seconds) if seconds and len(seconds) == len(speeds) else None,
+            perplexity=None if measured is None or measured.pseudo else _finite(measured.per_compared_word),
+            weights=None if result.name in BOUNDS else self.weights.get(result.name),
+            flat=self.flat.get(result.name),
+        )
+
+
+def perplexities(models: Sequence[RescoringModel], references: Sequence[str | None]) -> dict[str, Perplexity | None]:
+    """Perplexity of each model on the references; None for all where their words cannot be compared."""
+    said = [reference for reference in references if reference is not None]
+    try:
+        measured: list[Any] = list(measure([model.model for model in models], said))
+    except InputError:
+        # Normalisers that cut words differently, or references without a word: there is nothing to compare.
+        measured = [None] * len(models)
+    return {model.name: figure for model, figure in zip(models, measured, strict=True)}

@@ -1,0 +1,259 @@
+"""The report as one HTML file that needs no network and no server.
+
+Hypotheses are somebody else's text: the template escapes all of it, the script only ever writes it as text, and the
+page's content security policy admits no script but its own and no connection.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import math
+from collections.abc import Callable, Sequence
+from importlib.resources import files
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+import asr_lm
+from asr_lm.evaluation.comparison import BOUNDS, FIRST_PASS, ORACLE, RESCORED, RETUNED
+from asr_lm.evaluation.table import p_text, title
+from asr_lm.evaluation.word_changes import Confusion, WordChange, confusions, most_broken, most_fixed, word_changes
+from asr_lm.evaluation.word_errors import Unit, tokens
+from asr_lm.files import write_text
+from asr_lm.report.contents import Contents, ReportedList
+from asr_lm.report.figures import Figure, figures
+from asr_lm.report.markdown import flat_text, number, span, speed_text
+from asr_lm.report.packing import pack
+from asr_lm.report.verdict import verdict
+from asr_lm.report.word_scores import STEP, WordScores
+from asr_lm.rescoring.flatness import TOLERANCE
+from asr_lm.rescoring.second_pass import LEAST_RISK, Decided
+from asr_lm.text.normalizer import get_normalizer
+
+MOST_WORDS = 15
+"""Words and confusions shown of each kind."""
+
+SLIDER_REACH = 2.5
+"""How far a slider goes, in multiples of the largest weight that any system gives its feature."""
+
+
+def write_page(contents: Contents, path: str | Path) -> None:
+    """Write the report; raises InputError where the file cannot be written."""
+    write_text(path, page(contents))
+
+
+def page(contents: Contents) -> str:
+    """The report as HTML."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("asr_lm.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "title": title,
+        "number": number,
+        "span": span,
+        "p": p_text,
+        "speed": speed_text,
+        "flat": flat_text,
+        "weight": lambda value: f"{value:.4g}",
+    }
+    script, style = (files("asr_lm.report").joinpath("templates", name).read_text() for name in ("page.js", "page.css"))
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return environment.get_template("page.html").render(
+        contents=contents,
+        parts=[_part(contents, number, reported) for number, reported in enumerate(contents.lists)],
+        rate="WER" if contents.measuring.unit == "word" else "CER",
+        bounds=BOUNDS,
+        first_pass=FIRST_PASS,
+        retuned=RETUNED,
+        oracle=ORACLE,
+        tolerance=TOLERANCE,
+        version=asr_lm.__version__,
+        script=Markup(script),
+        script_digest=digest,
+        style=Markup(style),
+        settings=_settings(contents),
+        packed=[Markup(text) for text in _packed(contents)],
+    )
+
+
+def _part(contents: Contents, place: int, reported: ReportedList) -> dict[str, Any]:
+    """What the template shows of one list."""
+    return {
+        "list": reported,
+        "rows": contents.rows(reported),
+        "verdict": verdict(reported.comparison, contents.headline),
+        "figures": [_figure(figure, place) for figure in figures(contents, reported)],
+        "words": _words(contents, reported),
+        "hypotheses": len(reported.decided.table.texts),
+    }
+
+
+def _figure(figure: Figure, place: int) -> dict[str, Any]:
+    unique = Figure(f"list{place}-{figure.name}", figure.heading, figure.description, figure.drawing)
+    return {"heading": figure.heading, "text": figure.description, "svg": Markup(unique.inline_svg())}
+
+
+def _words(contents: Contents, reported: ReportedList) -> list[dict[str, Any]]:
+    """Words fixed and broken, and confusions, of every system against the baseline."""
+    comparison, decided = reported.comparison, reported.decided
+    compared = _compared(contents)
+    known = [place for place, reference in enumerate(decided.references) if reference is not None]
+    said = [compared(decided.references[place] or "") for place in known]
+    texts = {
+        name: [compared(decided.table.texts[decided.rows[name][place]]) for place in known]
+        for name in decided.rows
+        if name not in BOUNDS
+    }
+    unit = contents.measuring.unit
+    return [
+        _words_of(name, said, texts[comparison.baseline], chosen, unit)
+        for name, chosen in texts.items()
+        if name != comparison.baseline
+    ]
+
+
+def _words_of(
+    name: str, said: Sequence[str], before: Sequence[str], after: Sequence[str], unit: Unit
+) -> dict[str, Any]:
+    changes: list[WordChange] = word_changes(said, before, after, unit)
+    pairs: list[Confusion] = confusions(said, after, unit)
+    return {
+        "system": name,
+        "fixed": most_fixed(changes, MOST_WORDS),
+        "broken": most_broken(changes, MOST_WORDS),
+        "confusions": pairs[:MOST_WORDS],
+    }
+
+
+def _settings(contents: Contents) -> dict[str, Any]:
+    """What the script must know before a list is opened."""
+    return {
+        "unit": contents.measuring.unit,
+        "rate": "WER" if contents.measuring.unit == "word" else "CER",
+        "headline": contents.headline,
+        "tunedOn": contents.tuned_on,
+        "tunedHere": contents.development is not None,
+        "step": STEP,
+        "systems": [
+            {
+                "name": name,
+                "title": title(name),
+                "decision": weights.decision,
+                # As a list: the order of the sum is part of it.
+                "weights": [[feature, value] for feature, value in weights.values.items()],
+            }
+            for name, weights in contents.weights.items()
+        ],
+        "sliders": _sliders(contents),
+        "roles": {name: title(name) for name in (FIRST_PASS, RETUNED, RESCORED, ORACLE)},
+        "leastRisk": LEAST_RISK,
+        "names": [reported.name for reported in contents.lists] + ([contents.tuned_on] if contents.development else []),
+        "development": len(contents.lists) if contents.development else None,
+    }
+
+
+def _sliders(contents: Contents) -> list[dict[str, Any]]:
+    """Every weighted feature with the range of its slider."""
+    table = contents.lists[0].decided.table
+    features = dict.fromkeys(name for weights in contents.weights.values() for name in weights.values)
+    spread = {name: float(np.std(table.lists.centred(table.column(name)))) for name in features}
+    strongest = max(
+        abs(value) * spread[name] for weights in contents.weights.values() for name, value in weights.values.items()
+    )
+    sliders = []
+    for name in features:
+        values = [weights.values[name] for weights in contents.weights.values() if name in weights.values]
+        # A weight of zero everywhere may be tried up to where it moves as much as the strongest.
+        reach = SLIDER_REACH * max(map(abs, values)) or (strongest / spread[name] if spread[name] else 1.0) or 1.0
+        kind = table.kinds([name])[0].kind
+        low = -reach if kind == "length" or min(values) < 0 else 0.0
+        sliders.append(
+            {"name": name, "kind": kind, "low": _round(low), "high": 0.0 if kind == "unknown" else _round(reach)}
+        )
+    return sliders
+
+
+def _round(value: float) -> float:
+    """The next number of two figures away from zero."""
+    if not value:
+        return 0.0
+    unit = 10.0 ** (math.floor(math.log10(abs(value))) - 1)
+    return math.copysign(math.ceil(abs(value) / unit) * unit, value)
+
+
+def _packed(contents: Contents) -> list[str]:
+    parts = [_packed_list(contents, reported.decided, strips=True) for reported in contents.lists]
+    if contents.development is not None:
+        # Jackknife models scored parts of it, so the full models' words would not add up to the scores.
+        parts.append(_packed_list(contents, contents.development, strips=False))
+    return parts
+
+
+def _packed_list(contents: Contents, decided: Decided, *, strips: bool) -> str:
+    table, compared = decided.table, _compared(contents)
+    starts = table.lists.starts
+    features = [slider["name"] for slider in _sliders(contents)]
+    shown = [compared(text) for text in table.texts]
+    said = [None if reference is None else compared(reference) for reference in decided.references]
+    bounds = table.offsets.tolist()
+    lists = ["\n".join(shown[begin:end]).encode() for begin, end in pairwise(bounds)]
+    values: dict[str, NDArray[Any]] = {"lengths": table.lists.lengths, "words": table.reference_words}
+    values |= {f"error:{place}": table.errors[:, place] for place in range(3)}
+    values |= {f"feature:{place}": table.column(name) for place, name in enumerate(features)}
+    values |= {f"system:{place}": rows - starts for place, rows in enumerate(decided.rows.values())}
+    values["bytes"] = np.array([len(text) for text in lists])
+    record: dict[str, Any] = {
+        "ids": table.utterances,
+        "references": said,
+        "features": features,
+        "systems": [{"name": name, "title": title(name)} for name in decided.rows],
+        "strips": None,
+    }
+    if strips and contents.language_models:
+        added, record["strips"] = _strips(contents, decided, shown, said)
+        values |= added
+    return pack(values, {"texts": b"".join(lists)}, record)
+
+
+def _strips(
+    contents: Contents, decided: Decided, shown: Sequence[str], said: Sequence[str | None]
+) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """Words' log-probabilities of the references and of what the systems chose, each distinct text once."""
+    table = decided.table
+    chosen = [rows for name, rows in decided.rows.items() if name not in BOUNDS]
+    places: dict[str, int] = {}
+    of_reference = np.full(len(said), -1, dtype=np.int64)
+    for place, reference in enumerate(decided.references):
+        if reference is not None:
+            of_reference[place] = places.setdefault(reference, len(places))
+    of_rows = [
+        np.array([places.setdefault(table.texts[row], len(places)) for row in rows.tolist()], dtype=np.int64)
+        for rows in chosen
+    ]
+    texts = list(places)
+    values: dict[str, NDArray[Any]] = {"strip:reference": of_reference}
+    values |= {f"strip:system:{place}": rows for place, rows in enumerate(of_rows)}
+    strips = []
+    for place, (facts, model) in enumerate(zip(contents.models, contents.language_models, strict=True)):
+        scores = WordScores.of(model, texts)
+        values |= {f"strip:values:{place}": scores.values, f"strip:lengths:{place}": scores.lengths}
+        read = {str(at): words for at, words in enumerate(scores.words) if words is not None}
+        strips.append({"model": facts.name, "read": read})
+    return values, {"texts": [" ".join(text.split()) for text in texts], "models": strips}
+
+
+def _compared(contents: Contents) -> Callable[[str], str]:
+    """Texts as they are compared: normalised, and for characters without the spaces that are not counted."""
+    normalize, unit = get_normalizer(contents.measuring.normalizer), contents.measuring.unit
+    join = " " if unit == "word" else ""
+    return lambda text: join.join(tokens(normalize(text), unit))
