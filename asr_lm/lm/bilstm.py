@@ -7,26 +7,26 @@ the other direction, the very word it predicts. Two ways to combine them (``comb
 ``joint``
     One softmax over both sides' states, as in Arisoy et al. (Bidirectional recurrent neural network language models
     for automatic speech recognition, ICASSP 2015) and, with a layer that merges the sides, Melamud et al. (context2vec,
-    CoNLL 2016, section 2)::
+    CoNLL 2016)::
 
         p(w_t | w_<t, w_>t) = softmax(V tanh(A l_{t-1} + B r_{t+1} + a) + b)
 
     The score of a sentence is its pseudo-log-likelihood Σ_t log p(w_t | w_<t, w_>t), as Shin et al. (Effective sentence
-    scoring method using BERT for speech recognition, ACML 2019, equation 4) use it. It is no log-probability of the
-    sentence: its exponentials do not sum to one over sentences, and its perplexity compares with none (He et al. 2016;
-    Chen et al. 2017, section 2).
+    scoring method using BERT for speech recognition, ACML 2019) use it. It is no log-probability of the sentence: its
+    exponentials do not sum to one over sentences, and its perplexity compares with none (Chen et al., Investigating
+    bidirectional recurrent neural network language models for speech recognition, Interspeech 2017).
 
     *The end of the sentence.* The sentence is taken as a circle that its boundary closes, and the boundary is
-    predicted like a word: from the left state after w_1 … w_n and the right state after w_n … w_1. From a right state
-    that has read nothing it would be certain, and worth nothing. Taken this way an empty sentence has a score, and
-    competes with every sentence of one word: p(</s> | nothing, nothing) and p(w | nothing, nothing) sum to one. Shin
-    et al. sum over the words only, so that saying nothing would be the best of all hypotheses.
+    predicted like a word: from the left state after w_1 … w_n and the right state after w_n … w_1. (From a right state
+    that has read nothing it would be certain, and worth nothing.) So an empty sentence has a score, and competes with
+    every sentence of one word: p(</s> | nothing, nothing) and all p(w | nothing, nothing) sum to one. Were only the
+    words summed over, saying nothing would cost nothing and be the best of all hypotheses.
 
 ``sum``
     Two language models, one of the sentence and one of the sentence read backwards, whose log-probabilities are
-    *averaged*, as in Xiong et al. (The Microsoft 2016 conversational speech recognition system, section 6.2: equal
-    weights). ``</s>`` is the mean of the ends that each of them predicts. By the inequality of the means the
-    exponentials of the score sum to at most one, so that its perplexity flatters nobody.
+    *averaged*, as Xiong et al. combine them (The Microsoft 2016 conversational speech recognition system, 2016).
+    ``</s>`` is the mean of the ends that each of them predicts. By the inequality of the means the exponentials of the
+    score sum to at most one over all sentences, so that its perplexity flatters nobody.
 """
 
 from __future__ import annotations
@@ -111,8 +111,10 @@ def _reversed(inputs: Tensor, targets: Tensor) -> Tensor:
 class BidirectionalModel(NeuralModel):
     """A bidirectional network with its vocabulary.
 
-    What is before a word is a node of the tree of prefixes, what is after it one of the tree of suffixes: the LSTMs
-    read each of them once however many sentences share it, and the softmax is computed once for each pair that occurs.
+    What is before a word is a node of the tree of prefixes, what is after it one of the tree of suffixes, and the LSTMs
+    read each of them once however many sentences share it. The softmax has no share in that: in hypotheses of like
+    length hardly two words stand between the same two contexts (1.02 on 100-best lists, where prefixes are shared by
+    3.8 and suffixes by 2.3).
     """
 
     network: BilstmNetwork
@@ -163,48 +165,43 @@ class BidirectionalModel(NeuralModel):
     def _score(self, sentences: Sequence[Tokens]) -> list[LogProbs]:
         """Pseudo-log-likelihood of every token of sentences (at least one) by one tree of each direction."""
         closed = [np.append(sentence, self.vocabulary.eos_id).astype(np.int32) for sentence in sentences]
-        before, left = self._read(closed, self.network.left, 0)
-        turned = [np.append(sentence[-2::-1], sentence[-1]) for sentence in closed]
-        after, right = self._read(turned, self.network.right, 1)
         lengths = np.array([len(sentence) for sentence in closed])
-        start = np.repeat(np.cumsum(lengths) - lengths, lengths)
-        length = np.repeat(lengths, lengths)
+        start, length = np.repeat(np.cumsum(lengths) - lengths, lengths), np.repeat(lengths, lengths)
+        before, left = self._read(closed, 0)
+        after, right = self._read([np.append(sentence[-2::-1], sentence[-1]) for sentence in closed], 1)
         after = after[start + (start + length - 2 - np.arange(len(start))) % length]
-        values = self._pair_log_probs(left, right, before * len(right) + after, np.concatenate(closed))
+        values = self._between(left, before, right, after, np.concatenate(closed))
         return np.split(values, np.cumsum(lengths)[:-1])
 
-    def _read(self, sentences: list[Tokens], network: LstmNetwork, side: int) -> tuple[NDArray[np.int64], Tensor]:
-        """What one side sees before each token of closed sentences.
+    def _read(self, sentences: list[Tokens], side: int) -> tuple[NDArray[np.int64], Tensor]:
+        """What the left (0) or the right (1) side sees before each token of closed sentences.
 
         Returns:
             row of the states for every token ``[tokens]``; the states, through their half of the merging layer
             ``[inner nodes, hidden]``.
         """
-        merge = self.network.merge
+        merge, network = self.network.merge, (self.network.left, self.network.right)[side]
         assert merge is not None
         tree = PrefixTree.build(sentences, self.vocabulary.bos_id)
         weight = merge.weight.chunk(2, dim=1)[side].contiguous()
         states = [linear(network.hidden(state), weight) for state in network.inner_states(tree)]
-        inner, rows = np.unique(tree.parent[1:], return_inverse=True)
-        assert len(inner) == sum(map(len, states))
+        _, rows = np.unique(tree.parent[1:], return_inverse=True)  # the states come in the order of their nodes
         return rows[tree.path - 1].astype(np.int64), torch.cat(states)
 
-    def _pair_log_probs(self, left: Tensor, right: Tensor, pairs: NDArray[np.int64], tokens: Tokens) -> LogProbs:
-        """Log p(token | left row, right row) of each token, its pair being ``left row · len(right) + right row``."""
-        merge = self.network.merge
+    def _between(
+        self, left: Tensor, before: NDArray[np.int64], right: Tensor, after: NDArray[np.int64], tokens: Tokens
+    ) -> LogProbs:
+        """Log p(token | left[before], right[after]) of each token ``[tokens]``, a block of contexts at a time."""
+        merge, device = self.network.merge, left.device
         assert merge is not None
-        device = left.device
-        results = np.zeros(len(tokens))
-        order = np.argsort(pairs, kind="stable")
-        distinct, context = np.unique(pairs[order], return_inverse=True)
-        for first in range(0, len(distinct), _BLOCK_CONTEXTS):
-            some = torch.from_numpy(distinct[first : first + _BLOCK_CONTEXTS]).to(device)
-            hidden = left[some // len(right)].add_(right[some % len(right)]).add_(merge.bias).tanh_()
-            begin, end = np.searchsorted(context, [first, first + len(some)])
-            queries = torch.from_numpy(tokens[order[begin:end]]).long().to(device)
-            rows = torch.from_numpy(context[begin:end] - first).to(device)
-            results[order[begin:end]] = self.network.left.output.log_probs(hidden, rows, queries).double().cpu()
-        return results
+        places = (torch.from_numpy(place).to(device) for place in (before, after, tokens.astype(np.int64)))
+        blocks = zip(*(place.split(_BLOCK_CONTEXTS) for place in places), strict=True)
+        results = []
+        for some_before, some_after, some_tokens in blocks:
+            hidden = left[some_before].add_(right[some_after]).add_(merge.bias).tanh_()
+            rows = torch.arange(len(hidden), device=device)
+            results.append(self.network.left.output.log_probs(hidden, rows, some_tokens))
+        return torch.cat(results).double().cpu().numpy()
 
 
 def _consecutive(sentences: Sequence[Tokens], budget: int) -> Iterator[tuple[int, int]]:

@@ -22,7 +22,7 @@ from asr_lm.lm.batches import IGNORED, Batch, SentenceBatches
 from asr_lm.lm.bilstm import BidirectionalModel, BilstmNetwork
 from asr_lm.lm.corpus import TokenCorpus
 from asr_lm.lm.lstm import LstmNetwork
-from asr_lm.lm.neural import NeuralLanguageModel
+from asr_lm.lm.neural import NeuralLanguageModel, State
 from asr_lm.lm.options import TextOptions, TrainingOptions
 from asr_lm.lm.protocol import LogProbs, Tokens
 from asr_lm.lm.recipe import train_model
@@ -248,23 +248,22 @@ class TestScores:
         assert len(batches) > 3
 
     @every_joint
-    def test_equal_pairs_of_contexts_are_computed_once(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_what_sentences_share_is_read_once(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
         scorer, sentences = model(name), random_sentences(60)
-        output, rows = scorer.network.left.output, []
-        log_probs = output.log_probs
+        rows: dict[int, int] = {}
+        advance = LstmNetwork.advance
 
-        def counting(hidden: Tensor, context: Tensor, tokens: Tensor) -> Tensor:
-            rows.append(len(hidden))
-            return log_probs(hidden, context, tokens)
+        def counting(self: LstmNetwork, state: State, parents: Tensor, gates: Tensor) -> State:
+            rows[id(self)] = rows.get(id(self), 0) + len(gates)
+            return advance(self, state, parents, gates)
 
-        monkeypatch.setattr(output, "log_probs", counting)
+        monkeypatch.setattr(LstmNetwork, "advance", counting)
         scorer.token_log_probs(sentences)
         texts = {tuple(sentence.tolist()) for sentence in sentences}
-        pairs = {(text[:t], text[t + 1 :]) for text in texts for t in range(len(text))} | {
-            (text, text) for text in texts
-        }
-        assert sum(rows) == len(pairs)
-        assert len(pairs) < sum(len(text) + 1 for text in texts)
+        prefixes = {text[:end] for text in texts for end in range(len(text) + 1)}
+        suffixes = {text[begin:] for text in texts for begin in range(len(text) + 1)}
+        assert rows == {id(scorer.network.left): len(prefixes), id(scorer.network.right): len(suffixes)}
+        assert len(prefixes) + len(suffixes) < 1.7 * sum(len(text) + 1 for text in texts)
 
     def test_no_sentences_empty_ones_and_single_words(self) -> None:
         for name in CONFIGS:
