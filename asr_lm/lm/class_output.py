@@ -17,12 +17,12 @@ import torch
 from torch import Tensor, nn
 
 from asr_lm.errors import InputError
-from asr_lm.lm.matrix_product import linear
-from asr_lm.lm.output import OutputLayer, block_values, by_frequency, even_block
+from asr_lm.lm.output import softmax_log_probs
+from asr_lm.lm.ranked_output import RankedOutput, by_frequency
 from asr_lm.lm.sizes import OutputConfig
 
 
-class ClassOutput(OutputLayer):
+class ClassOutput(RankedOutput):
     """The factored softmax.
 
     Args:
@@ -31,20 +31,18 @@ class ClassOutput(OutputLayer):
         classes: number of classes, at most ``vocabulary_size`` of them are used.
 
     Attributes:
-        rank: place of every token in the order of frequency ``[vocabulary]``; kept with the weights.
-        edges: class ``c`` holds the ranks ``edges[c]`` to ``edges[c + 1] - 1``, ``[classes + 1]``; kept as well.
+        edges: class ``c`` holds the ranks ``edges[c]`` to ``edges[c + 1] - 1``; ``[classes + 1]``, kept like them.
         class_weight, class_bias: of p(c | h), ``[classes, width]`` and ``[classes]``.
         weight, bias: of p(w | c, h), by rank ``[vocabulary, width]`` and ``[vocabulary]``.
     """
 
     def __init__(self, vocabulary_size: int, width: int, classes: int) -> None:
-        super().__init__()
+        super().__init__(vocabulary_size)
         classes = min(classes, vocabulary_size)
         self.class_weight = nn.Parameter(torch.empty(classes, width).uniform_(-0.05, 0.05))
         self.class_bias = nn.Parameter(torch.zeros(classes))
         self.weight = nn.Parameter(torch.empty(vocabulary_size, width).uniform_(-0.05, 0.05))
         self.bias = nn.Parameter(torch.zeros(vocabulary_size))
-        self.rank = nn.Parameter(torch.arange(vocabulary_size), requires_grad=False)
         self.edges = nn.Parameter(torch.zeros(classes + 1, dtype=torch.int64), requires_grad=False)
         self.prepare(torch.ones(vocabulary_size))
 
@@ -57,16 +55,14 @@ class ClassOutput(OutputLayer):
 
     @torch.no_grad()
     def prepare(self, counts: Tensor) -> None:
-        order, rank = by_frequency(counts)
-        self.rank.copy_(rank)
-        self.edges.copy_(class_edges(counts.cpu()[order.cpu()], len(self.class_bias)))
+        super().prepare(counts)
+        self.edges.copy_(class_edges(counts[by_frequency(counts)].cpu(), len(self.class_bias)))
 
     def check(self) -> None:
-        if not torch.equal(self.rank.sort().values, torch.arange(len(self.rank), device=self.rank.device)):
-            raise InputError("the ranks are no order of the tokens", field="rank")
+        super().check()
         ends = (int(self.edges[0]), int(self.edges[-1]))
         if ends != (0, len(self.rank)) or bool((self.edges.diff() < 1).any()):
-            raise InputError("the classes do not cut the tokens", field="edges")
+            raise InputError("these classes do not cut the tokens", field="edges")
 
     def nll(self, hidden: Tensor, targets: Tensor) -> Tensor:
         word_class, member = self._place(targets)
@@ -86,17 +82,13 @@ class ClassOutput(OutputLayer):
     @torch.no_grad()
     def log_probs(self, hidden: Tensor, context: Tensor, tokens: Tensor) -> Tensor:
         word_class, member = self._place(tokens)
-        results = torch.empty(len(tokens), dtype=torch.float32, device=hidden.device)
+        results = softmax_log_probs(hidden, context, word_class, self.class_weight, self.class_bias)
         order = word_class.argsort(stable=True)
         counts = torch.bincount(word_class, minlength=len(self.class_bias)).tolist()
         for queries, weight, bias in zip(order.split(counts), *self._words_of_classes(), strict=True):
-            for some in queries.split(_rows(queries, len(bias))):
-                logits = linear(hidden[context[some]], weight, bias)
-                results[some] = torch.log_softmax(logits, dim=1, out=logits).gather(1, member[some, None])[:, 0]
-        queries = torch.arange(len(tokens), device=hidden.device)
-        for some in queries.split(_rows(queries, len(self.class_bias))):
-            logits = linear(hidden[context[some]], self.class_weight, self.class_bias)
-            results[some] += torch.log_softmax(logits, dim=1, out=logits).gather(1, word_class[some, None])[:, 0]
+            if len(queries):
+                own = torch.arange(len(queries), device=hidden.device)
+                results[queries] += softmax_log_probs(hidden[context[queries]], own, member[queries], weight, bias)
         return results
 
     def _place(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
@@ -110,10 +102,6 @@ class ClassOutput(OutputLayer):
         # Split rather than sliced: the gradient of a slice is as large as the whole, that of a split is put together.
         sizes = self.edges.diff().tolist()
         return self.weight.split(sizes), self.bias.split(sizes)
-
-
-def _rows(queries: Tensor, columns: int) -> int:
-    return max(1, even_block(len(queries), max(1, block_values(queries.device) // columns)))
 
 
 def class_edges(counts: Tensor, classes: int) -> Tensor:

@@ -27,20 +27,6 @@ def even_block(count: int, most: int) -> int:
     return -(-count // max(1, -(-count // most)))
 
 
-def block_values(device: torch.device) -> int:
-    """Logits in memory at once while scoring."""
-    return _BLOCK_VALUES if device.type == "cpu" else 64 * _BLOCK_VALUES
-
-
-def by_frequency(counts: Tensor) -> tuple[Tensor, Tensor]:
-    """Token ids from the most frequent to the rarest, and the place of every token among them, both ``[vocabulary]``.
-
-    Tokens of equal counts keep the order of their ids.
-    """
-    order = counts.argsort(descending=True, stable=True)
-    return order, order.argsort()
-
-
 class OutputLayer(nn.Module):
     """From a hidden vector to a distribution over the vocabulary."""
 
@@ -100,19 +86,30 @@ class SoftmaxOutput(OutputLayer):
         logits = nn.functional.linear(hidden, self.weight, self.bias)
         return nn.functional.cross_entropy(logits.float(), targets, reduction="none")
 
-    @torch.no_grad()
     def log_probs(self, hidden: Tensor, context: Tensor, tokens: Tensor) -> Tensor:
-        results = torch.empty(len(tokens), dtype=torch.float32, device=hidden.device)
-        rows = even_block(len(hidden), max(1, block_values(hidden.device) // len(self.bias)))
-        starts = torch.arange(0, len(hidden) + rows, rows, device=context.device).clamp_(max=len(hidden))
-        edges = torch.searchsorted(context, starts).tolist()
-        for block, (first, last) in enumerate(itertools.pairwise(edges)):
-            logits = linear(hidden[block * rows : (block + 1) * rows], self.weight, self.bias)
-            row = context[first:last] - block * rows
-            # The fused kernel passes over the block once; separate steps (max, exp, sum) took as long as the product.
-            # In place, because fresh memory for its result cost a tenth of the product.
-            results[first:last] = torch.log_softmax(logits, dim=1, out=logits)[row, tokens[first:last]]
-        return results
+        return softmax_log_probs(hidden, context, tokens, self.weight, self.bias)
+
+
+@torch.no_grad()
+def softmax_log_probs(
+    hidden: Tensor, context: Tensor, tokens: Tensor, weight: Tensor, bias: Tensor | None = None
+) -> Tensor:
+    """:meth:`OutputLayer.log_probs` of a softmax over the rows of ``weight [words, width]`` and ``bias [words]``."""
+    results = torch.empty(len(tokens), dtype=torch.float32, device=hidden.device)
+    rows = even_block(len(hidden), max(1, _block_values(hidden.device) // len(weight)))
+    starts = torch.arange(0, len(hidden) + rows, rows, device=context.device).clamp_(max=len(hidden))
+    edges = torch.searchsorted(context, starts).tolist()
+    for block, (first, last) in enumerate(itertools.pairwise(edges)):
+        logits = linear(hidden[block * rows : (block + 1) * rows], weight, bias)
+        row = context[first:last] - block * rows
+        # The fused kernel passes over the block once; separate steps (max, exp, sum) took as long as the product.
+        # In place, because fresh memory for its result cost a tenth of the product.
+        results[first:last] = torch.log_softmax(logits, dim=1, out=logits)[row, tokens[first:last]]
+    return results
+
+
+def _block_values(device: torch.device) -> int:
+    return _BLOCK_VALUES if device.type == "cpu" else 64 * _BLOCK_VALUES
 
 
 _LAYERS = {

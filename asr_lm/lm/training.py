@@ -223,7 +223,8 @@ class _Run:
         # Early on the first, random weights must not count for long.
         decay = min(self.options.ema, (1 + self.step) / (10 + self.step))
         for name, parameter in self.network.named_parameters():
-            self.moving[name].lerp_(parameter, 1 - decay)
+            if parameter.requires_grad:
+                self.moving[name].lerp_(parameter, 1 - decay)
 
     def _learning_rate(self, step: int) -> float:
         return self.options.learning_rate * self.factor * learning_rate_factor(step, self.total, self.options)
@@ -420,8 +421,9 @@ class _Run:
     def _try_average(self) -> None:
         if len(self.recent) < 2:
             return
-        average = {name: torch.stack([weights[name] for weights in self.recent]).mean(0) for name in self.best}
-        self._put(average)
+        trained = [name for name, parameter in self.network.named_parameters() if parameter.requires_grad]
+        average = {name: torch.stack([weights[name] for weights in self.recent]).mean(0) for name in trained}
+        self._put(self.best | average)
         loss = self.validation_loss()
         if loss < self.best_loss:
             self.best_loss, self.best_step, self.averaged = loss, self.step, len(self.recent)
