@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Union
 
 from asr_lm.errors import InputError
+from asr_lm.lm.distributed import ProcessLost, is_first_to_speak, is_shared_run
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -152,8 +153,11 @@ def run(main: Callable[[], None]) -> None:
     except InputError as error:
         sys.exit(_failed(str(error)))
     except KeyboardInterrupt:
-        print("\ninterrupted; nothing half written is left behind", file=sys.stderr)
+        if is_first_to_speak():
+            print("\ninterrupted; nothing half written is left behind", file=sys.stderr)
         sys.exit(INTERRUPTED)
+    except ProcessLost as error:
+        sys.exit(_failed(str(error)))
     except BrokenPipeError:
         _discard_output()
     except (ImportError, OSError) as error:
@@ -177,7 +181,8 @@ def _discard_output() -> None:
 
 
 def _failed(message: str) -> int:
-    print("error:", " ".join(message.split()), file=sys.stderr)
+    if is_first_to_speak():
+        print("error:", " ".join(message.split()), file=sys.stderr)
     return BAD_INPUT
 
 
@@ -191,5 +196,6 @@ def console(stderr: bool = True) -> Console:
             self.quiet = True
             _discard_output()
 
+    quiet = is_shared_run() and os.environ["RANK"] != "0"
     width = None if (sys.stderr if stderr else sys.stdout).isatty() else 120
-    return Output(stderr=stderr, width=width, highlight=False, soft_wrap=False)
+    return Output(stderr=stderr, width=width, highlight=False, soft_wrap=False, quiet=quiet)

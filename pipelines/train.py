@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from asr_lm.errors import InputError
-from asr_lm.lm import sizes
+from asr_lm.lm import distributed, sizes
 from asr_lm.lm.folder import CONFIG_FILE, fold_folder, read_config
 from asr_lm.lm.options import Fold, TextOptions, TrainingOptions
 from asr_lm.lm.presets import described, find_preset
@@ -162,6 +162,7 @@ def main() -> None:
     if isinstance(arguments, mixture.Mixture):
         mixture.train(arguments)
         return
+    _meet(arguments)
     _check(arguments)
     train_one = _train_ngram if isinstance(arguments, Ngram) else _train_neural
     folds = [None, *((index, arguments.jackknife) for index in range(arguments.jackknife))]
@@ -173,6 +174,18 @@ def main() -> None:
             train_one(arguments, fold)
         else:
             _say(f"{_folder(arguments, fold)}: trained before, left as it is")
+    distributed.leave()
+
+
+def _meet(arguments: Any) -> None:
+    """Connect with the other processes that ``torchrun`` started.
+
+    Raises:
+        InputError: there are some, and the model is not trained by several.
+    """
+    if distributed.is_shared_run() and not isinstance(arguments, Neural):
+        raise InputError("this model is trained by one process; start it without torchrun")
+    distributed.join()
 
 
 def _arguments(words: Sequence[str]) -> Any:
@@ -326,10 +339,11 @@ def _train_neural(arguments: Any, fold: Fold | None) -> None:
             _text_options(arguments, fold),
             arguments.training,
             folder,
-            device=resolve_device(arguments.device),
+            device=distributed.local_device(resolve_device(arguments.device)),
             half=arguments.half,
             initial=None if arguments.init_from is None else InitialModel.open(arguments.init_from),
             report=report,
+            processes=distributed.join(),
         )
     name = "pseudo-perplexity" if model.pseudo else "perplexity"
     why = "stopped early" if result.stopped_early else "done"

@@ -16,6 +16,7 @@ from asr_lm.files import make_folder, write_text
 from asr_lm.lm.batches import BatchSource, SentenceBatches, StreamBatches
 from asr_lm.lm.checkpoint import CHECKPOINT_FILE
 from asr_lm.lm.corpus import TokenCorpus, read_sentences, text_identity
+from asr_lm.lm.distributed import ALONE, Processes, shared
 from asr_lm.lm.families import FAMILIES
 from asr_lm.lm.folder import CONFIG_FILE, SENTENCES_FILE
 from asr_lm.lm.initial import InitialModel
@@ -121,6 +122,7 @@ def train_model(
     half: bool = False,
     initial: InitialModel | None = None,
     report: Callable[[Progress], None] = lambda progress: None,
+    processes: Processes = ALONE,
 ) -> tuple[NeuralModel, TrainingResult]:
     """Train a network on text and write its folder.
 
@@ -134,6 +136,7 @@ def train_model(
         half: store float16.
         initial: a trained model to start from; its vocabulary is kept.
         report: called after every step.
+        processes: those that train together; the first of them writes the folder.
 
     Raises:
         InputError: unreadable or empty text, a folder that is in use, or an initial model that does not fit.
@@ -147,8 +150,9 @@ def train_model(
     _check_unused(folder)
     if initial is not None:
         initial.check(family, sizes, text)
-    vocabulary = build_vocabulary(text, folder) if initial is None else initial.vocabulary
-    corpus = TokenCorpus.build(text.texts, vocabulary, text.normalizer, folder / CORPUS_FOLDER, text.fold)
+    with processes.first_goes_ahead():
+        vocabulary = build_vocabulary(text, folder) if initial is None else initial.vocabulary
+        corpus = TokenCorpus.build(text.texts, vocabulary, text.normalizer, folder / CORPUS_FOLDER, text.fold)
     if initial is not None:
         initial.check_text(corpus, read_sentences(text.texts, text.normalizer, text.fold))
     valid = TokenCorpus.from_sentences(read_sentences([text.valid], text.normalizer), vocabulary)
@@ -156,20 +160,27 @@ def train_model(
     network = FAMILIES[family].make_network(replace(sizes, vocabulary_size=vocabulary.size)).to(device)
     network.prepare(torch.from_numpy(corpus.counts(vocabulary)).to(device))
     _initialise(network, options, initial)
+    if not processes.is_first:  # each drops units of its own
+        torch.manual_seed(options.seed + processes.rank)
     identity = {
         "text": corpus.digest,
         "validation text": valid.digest,
         "network": asdict(network.config),
         "initial weights": None if initial is None else initial.digest(),
     }
-    train_batches, valid_batches = make_batches(corpus, valid, vocabulary, options)
-    result = train_network(network, train_batches, valid_batches, options, folder, identity=identity, report=report)
+    batches = make_batches(corpus, valid, vocabulary, options, processes.count)
+    own = [shared(source, processes) for source in batches]
+    result = train_network(
+        network, own[0], own[1], options, folder, identity=identity, report=report, processes=processes
+    )
     model = FAMILIES[family].model_class()(family, network, vocabulary, text.normalizer)
     model.trained_on = options.context
     facts = {**asdict(result), "words": corpus.words, "sentences": len(corpus), "options": asdict(options)}
-    _keep_sentence_hashes(text, folder, initial)
-    model.save(folder, half=half, training=facts)
-    _clear_away(folder)
+    if processes.is_first:
+        _keep_sentence_hashes(text, folder, initial)
+        model.save(folder, half=half, training=facts)
+        _clear_away(folder)
+    processes.wait()
     return model, result
 
 
@@ -184,11 +195,11 @@ def _initialise(network: Network, options: TrainingOptions, initial: InitialMode
 
 
 def make_batches(
-    corpus: TokenCorpus, valid: TokenCorpus, vocabulary: Vocabulary, options: TrainingOptions
+    corpus: TokenCorpus, valid: TokenCorpus, vocabulary: Vocabulary, options: TrainingOptions, processes: int = 1
 ) -> Sequence[BatchSource]:
-    """Training and validation batches for the context the options ask for."""
+    """Training and validation batches, of all processes, for the context the options ask for."""
     if options.context == "stream":
-        streams = max(1, options.batch_tokens // options.bptt)
+        streams = processes * max(1, options.batch_tokens // options.bptt)
         return (
             StreamBatches(corpus, vocabulary, streams, options.bptt),
             StreamBatches(valid, vocabulary, min(streams, 10), options.bptt),
