@@ -17,10 +17,11 @@ from asr_lm.text.normalizer import get_normalizer
 FIRST_PASS = "first_pass"
 RETUNED = "retuned"
 RESCORED = "rescored"
+CORRECTED = "corrected"
 ORACLE = "oracle"
 WORST = "worst"
 
-ROLES = (FIRST_PASS, RETUNED, RESCORED, ORACLE, WORST)
+ROLES = (FIRST_PASS, RETUNED, RESCORED, CORRECTED, ORACLE, WORST)
 """Names of systems that have a meaning; every other name is one the user gave."""
 
 BOUNDS = (ORACLE, WORST)

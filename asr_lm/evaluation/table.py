@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from asr_lm.evaluation.bootstrap import Interval
 from asr_lm.evaluation.comparison import (
     BOUNDS,
+    CORRECTED,
     FIRST_PASS,
     ORACLE,
     RESCORED,
@@ -27,6 +28,7 @@ TITLES = {
     FIRST_PASS: "first pass",
     RETUNED: "re-tuned first pass",
     RESCORED: "rescored",
+    CORRECTED: "rescored and corrected",
     ORACLE: "oracle",
     WORST: "worst",
 }

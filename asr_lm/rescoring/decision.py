@@ -19,7 +19,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from asr_lm.rescoring.features import FeatureTable
+from asr_lm.rescoring.features import CORRECTED, FeatureTable
 from asr_lm.rescoring.lists import Lists, Rows, Values
 from asr_lm.rescoring.weights import Weights
 
@@ -51,14 +51,30 @@ class Decisions:
 def apply(weights: Weights, table: FeatureTable) -> Decisions:
     """Total scores, posteriors and the choice, by the decision rule the weights name.
 
+    Where the weights know nothing of corrections, hypotheses that a corrector wrote are never chosen: their total is
+    minus infinity.
+
     Raises:
         InputError: the table lacks a weighted feature.
     """
+    kept = choosable(table, weights.features)
+    if not kept.all():
+        part = apply(weights, table.select_rows(kept))
+        totals, posteriors = np.full(len(kept), -np.inf), np.zeros(len(kept))
+        totals[kept], posteriors[kept] = part.totals, part.posteriors
+        return Decisions(totals, posteriors, np.flatnonzero(kept)[part.rows])
     totals = weights.totals(table)
     posteriors = table.lists.softmax(weights.scale * totals)
     if weights.decision == "best":
         return Decisions(totals, posteriors, table.lists.best(totals))
     return Decisions(totals, posteriors, least_risk(table, posteriors[None], weights.mass)[0])
+
+
+def choosable(table: FeatureTable, features: Sequence[str]) -> NDArray[np.bool_]:
+    """Rows that a system with these features chooses from: those of correctors only if it weighs that ``[rows]``."""
+    if CORRECTED not in table.names or CORRECTED in features:
+        return np.ones(len(table.texts), dtype=bool)
+    return table.column(CORRECTED) == 0
 
 
 def tune_decision(weights: Weights, table: FeatureTable, mass: float = 1.0) -> Weights:

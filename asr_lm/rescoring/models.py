@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,9 +15,10 @@ from asr_lm.hypotheses.utterance import Utterance
 from asr_lm.lm.folder import SENTENCES_FILE, fold_folders
 from asr_lm.lm.loading import load
 from asr_lm.lm.protocol import LanguageModel
+from asr_lm.rescoring.conditional_scoring import scorer_for
 from asr_lm.rescoring.context import Context
 from asr_lm.rescoring.default_model import DEFAULT, FIRST_PASS_TOTAL, default_folder
-from asr_lm.rescoring.features import CHARACTERS, RANK, WORDS, FeatureTable
+from asr_lm.rescoring.features import CHARACTERS, CORRECTED, RANK, WORDS, Column, FeatureTable, score_names
 from asr_lm.rescoring.jackknife import unseen_by
 from asr_lm.rescoring.scoring import ScoreCache, Scorer, Scores
 from asr_lm.rescoring.vocabulary_fit import VocabularyFit, Warn
@@ -80,7 +81,7 @@ class RescoringModel:
             folds.append((folder, hashes))
         if folds and seen is None:
             raise InputError(f"the model has jackknife models, but no {SENTENCES_FILE}", file=path)
-        scorer = Scorer(load(path, device), cache, budget)
+        scorer = scorer_for(load(path, device), cache, budget)
         return cls(name, path, scorer, seen, folds, device, cache, budget)
 
     def score_unseen(
@@ -94,19 +95,26 @@ class RescoringModel:
         Where references are in the training text and there are jackknife models, those score these utterances; the
         full model scores the rest.
         """
-        if self.seen is None or not self.folds or not self.overlap(utterances):
-            return self.scorer.score_list(utterances, report, contexts)
-        chosen = unseen_by(utterances, [self.seen, *(hashes for _, hashes in self.folds)])
+        chosen = np.zeros(len(utterances), dtype=np.int64)
         parts: dict[int, Scores] = {}
-        for number in np.unique(chosen).tolist():
-            scorer = self.scorer if number == 0 else self._fold_scorer(number - 1)
-            members = np.flatnonzero(chosen == number).tolist()
+        for number, (scorer, members) in enumerate(self.unseen_parts(utterances)):
+            chosen[members] = number
             said = None if contexts is None else [contexts[member] for member in members]
             parts[number] = scorer.score_list([utterances[member] for member in members], report, said)
         return _interleaved(utterances, chosen.tolist(), parts)
 
+    def unseen_parts(self, utterances: Sequence[Utterance]) -> Iterator[tuple[Scorer, list[int]]]:
+        """Which utterances, by number, go to which scorer so that none goes to a model trained on its reference."""
+        if self.seen is None or not self.folds or not self.overlap(utterances):
+            yield self.scorer, list(range(len(utterances)))
+            return
+        chosen = unseen_by(utterances, [self.seen, *(hashes for _, hashes in self.folds)])
+        for number in np.unique(chosen).tolist():
+            scorer = self.scorer if number == 0 else self._fold_scorer(number - 1)
+            yield scorer, np.flatnonzero(chosen == number).tolist()
+
     def _fold_scorer(self, index: int) -> Scorer:
-        return Scorer(load(self.folds[index][0], self._device), self._cache, self._budget)
+        return scorer_for(load(self.folds[index][0], self._device), self._cache, self._budget)
 
     def overlap(self, utterances: Sequence[Utterance]) -> float:
         """Share of the references that are in the training text, from 0 to 1."""
@@ -183,6 +191,7 @@ def feature_table(
     warn: Warn = lambda message: None,
     fit: VocabularyFit | None = None,
     contexts: Sequence[Context] | None = None,
+    corrected: bool = False,
 ) -> FeatureTable:
     """Score utterances with every model and put all features side by side.
 
@@ -196,6 +205,7 @@ def feature_table(
         warn: told of vocabularies that fit badly.
         fit: what is known of the vocabularies from earlier shards of the list; None for the first, or only, one.
         contexts: what was said before each utterance ``[utterances]``, for the models that read it.
+        corrected: correctors were at work: a column tells their hypotheses from the recogniser's.
 
     Raises:
         InputError: a closed vocabulary does not fit, or a first-pass score is named like a model or another column.
@@ -216,7 +226,11 @@ def feature_table(
         if not model.model.vocabulary.is_open:
             unknown[model.name] = scores.unknown
     normalizer = None if wer_normalizer == "as-is" else get_normalizer(wer_normalizer)
-    return FeatureTable.from_utterances(utterances, columns, unknown, unit=unit, wer_normalizer=normalizer)
+    table = FeatureTable.from_utterances(utterances, columns, unknown, unit=unit, wer_normalizer=normalizer)
+    if not corrected:
+        return table
+    flags = [hypothesis.corrected for utterance in utterances for hypothesis in utterance.hypotheses]
+    return table.with_columns([(Column(CORRECTED, "corrected"), np.array(flags))])
 
 
 def check_score_names(utterances: Sequence[Utterance], models: Sequence[RescoringModel]) -> None:
@@ -225,7 +239,7 @@ def check_score_names(utterances: Sequence[Utterance], models: Sequence[Rescorin
     Raises:
         InputError: there is one.
     """
-    names = utterances[0].hypotheses[0].scores if utterances else {}
+    names = score_names(utterances)
     for model in models:
         if model.name in names:
             raise InputError(

@@ -15,11 +15,22 @@ import msgspec
 import numpy as np
 
 from asr_lm.errors import InputError
-from asr_lm.evaluation.comparison import FIRST_PASS, ORACLE, RESCORED, RETUNED, Comparison, Resampled, compare
+from asr_lm.evaluation.comparison import (
+    CORRECTED,
+    FIRST_PASS,
+    ORACLE,
+    RESCORED,
+    RETUNED,
+    Comparison,
+    Resampled,
+    compare,
+)
+from asr_lm.evaluation.spacing import SpacingErrors, spacing_errors
 from asr_lm.evaluation.word_errors import Unit
-from asr_lm.hypotheses.utterance import Hypothesis, Utterance
+from asr_lm.hypotheses.utterance import Utterance
 from asr_lm.rescoring.context import Context, SpokenBefore
-from asr_lm.rescoring.decision import Decisions, apply, tune_decision
+from asr_lm.rescoring.correction import Correction, add_corrections
+from asr_lm.rescoring.decision import Decisions, apply, choosable, tune_decision
 from asr_lm.rescoring.default_model import FIRST_PASS_TOTAL, ScoreKind, default_weights, first_pass_total, score_kind
 from asr_lm.rescoring.feature_shards import write_shard
 from asr_lm.rescoring.features import UNKNOWN, Column, FeatureTable
@@ -88,7 +99,8 @@ def _chosen(table: FeatureTable, decisions: dict[str, Decisions]) -> dict[str, R
     """What each system chooses, between the first pass and the oracle."""
     rows = {FIRST_PASS: table.lists.starts}
     rows |= {name: decision.rows for name, decision in decisions.items()}
-    rows[ORACLE] = table.lists.best(-table.errors.sum(1).astype(float))
+    heard = choosable(table, ())
+    rows[ORACLE] = table.lists.best(np.where(heard, -table.errors.sum(1).astype(float), -np.inf))
     return rows
 
 
@@ -132,6 +144,7 @@ def develop(
     signs: dict[str, int] | None = None,
     least_risk: bool = False,
     context: int = 0,
+    correction: Correction | None = None,
     report: Report = lambda name, hypotheses: None,
     warn: Warn = lambda message: None,
 ) -> Development:
@@ -146,6 +159,8 @@ def develop(
         signs: see :func:`asr_lm.rescoring.tuning.tune`.
         least_risk: add the last system once more, choosing by minimum Bayes risk.
         context: utterances of the recording that models read before each one, as the first pass heard them.
+        correction: let models correct the list first; systems of which :data:`CORRECTED` is a member may then choose
+            what they wrote.
         report, warn: see :func:`asr_lm.rescoring.models.feature_table`.
 
     Raises:
@@ -160,6 +175,8 @@ def develop(
         raise InputError("no utterance of the development list has a reference, so no weights can be found")
     check_score_names(known, models)
     _check_signs(signs or {}, known[0], models)
+    if correction:
+        known = add_corrections(known, models, correction, development=True)
     table = feature_table(
         known,
         models,
@@ -169,14 +186,15 @@ def develop(
         report=report,
         warn=warn,
         contexts=None if before is None else [before[number] for number in kept],
+        corrected=correction is not None,
     )
     weights = {name: _tuned(table, members, decision, signs or {}) for name, members in systems.items()}
     if least_risk and decision == "best":
         final = list(systems)[-1]
-        weights[f"{final}, {LEAST_RISK}"] = tune_decision(weights[final], table)
+        weights[f"{final}, {LEAST_RISK}"] = tune_decision(weights[final], _for(weights[final].features, table))
     last = features_of(table, list(systems.values())[-1])
     try:
-        cross_validation = cross_validate(table, last, FOLDS, signs=_relevant(signs or {}, last))
+        cross_validation = cross_validate(_for(last, table), last, FOLDS, signs=_relevant(signs or {}, last))
     except InputError:
         cross_validation = None
     return Development(
@@ -208,8 +226,15 @@ def features_of(table: FeatureTable, members: Sequence[str]) -> tuple[str, ...]:
 
 def _tuned(table: FeatureTable, members: Sequence[str], decision: DecisionRule, signs: dict[str, int]) -> Weights:
     features = features_of(table, members)
+    table = _for(features, table)
     weights = tune(table, features, signs=_relevant(signs, features))
     return tune_decision(weights, table) if decision == "mbr" else weights
+
+
+def _for(features: Sequence[str], table: FeatureTable) -> FeatureTable:
+    """The hypotheses that a system with these features chooses from."""
+    kept = choosable(table, features)
+    return table if kept.all() else table.select_rows(kept)
 
 
 def _relevant(signs: dict[str, int], features: Sequence[str]) -> dict[str, int]:
@@ -224,6 +249,24 @@ class _Outcome:
     references: list[str | None] = field(default_factory=list)
     recordings: list[str | None] = field(default_factory=list)
     chosen: dict[str, list[str]] = field(default_factory=dict)
+    written: list[frozenset[str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class CorrectionReport:
+    """What correction did to a list.
+
+    Attributes:
+        written: utterances for which a corrector wrote a text that the list did not have.
+        taken: those of them whose output is such a text.
+        changed: utterances whose output differs from the one without correction; None where that was not asked for.
+        spacing: errors of each system, those of word boundaries apart; empty without references.
+    """
+
+    written: int
+    taken: int
+    changed: int | None
+    spacing: dict[str, SpacingErrors]
 
 
 class SecondPass:
@@ -239,6 +282,7 @@ class SecondPass:
         features: folder that gets the feature table as Parquet shards; None writes none.
         keep: remember the feature table, too, for :attr:`decided`.
         context: utterances of the recording that models read before each one, as the first pass heard them.
+        correction: let models correct each list first.
 
     Attributes:
         models: as above.
@@ -258,6 +302,7 @@ class SecondPass:
         features: Path | None = None,
         keep: bool = False,
         context: int = 0,
+        correction: Correction | None = None,
     ) -> None:
         self.models = models
         self.weights = weights
@@ -268,6 +313,7 @@ class SecondPass:
         self._features = features
         self._keep = keep
         self._context = context
+        self._correction = correction
         self._kept: list[Decided] = []
         self._outcome = _Outcome()
 
@@ -278,6 +324,8 @@ class SecondPass:
         for number, shard in enumerate(shards(utterances)):
             if self.weights is None:
                 self._take_default_weights(shard)
+            if self._correction:
+                shard = add_corrections(shard, self.models, self._correction)
             table = self._table(shard, fit, before.contexts(shard) if before else None)
             if self._features:
                 write_shard(table, self._features, number)
@@ -302,6 +350,7 @@ class SecondPass:
             report=self._report,
             fit=fit,
             contexts=contexts,
+            corrected=self._correction is not None,
         )
         if self.kind is None:
             return table
@@ -312,6 +361,10 @@ class SecondPass:
         outcome.ids += [utterance.id for utterance in shard]
         outcome.references += [utterance.reference for utterance in shard]
         outcome.recordings += [utterance.recording for utterance in shard]
+        outcome.written += [
+            frozenset(hypothesis.text for hypothesis in utterance.hypotheses if hypothesis.corrected)
+            for utterance in shard
+        ]
         rows = _chosen(table, decisions)
         if self._keep:
             self._kept.append(Decided(table, tuple(utterance.reference for utterance in shard), rows))
@@ -322,6 +375,20 @@ class SecondPass:
     def decided(self) -> Decided:
         """The list and the choices, where they were kept and something was rescored."""
         return Decided.concatenate(self._kept)
+
+    def correction_report(self, without: Sequence[bool] | None = None) -> CorrectionReport:
+        """What correction did, once the list is rescored; ``without`` as in :meth:`comparison`."""
+        outcome = self._outcome
+        kept = [number for number in range(len(outcome.ids)) if without is None or not without[number]]
+        chosen = {name: [texts[number] for number in kept] for name, texts in outcome.chosen.items()}
+        written = [outcome.written[number] for number in kept]
+        final = chosen[CORRECTED]
+        return CorrectionReport(
+            sum(map(bool, written)),
+            sum(text in texts for text, texts in zip(final, written, strict=True)),
+            sum(map(str.__ne__, final, chosen[RESCORED])) if RESCORED in chosen else None,
+            spacing_errors([outcome.references[number] for number in kept], chosen),
+        )
 
     @property
     def utterances(self) -> int:
@@ -391,14 +458,16 @@ def _rewritten(shard: Sequence[Utterance], table: FeatureTable, decisions: Decis
         for row in rows:
             old = utterance.hypotheses[row - begin]
             scores = {**old.scores, **dict(zip(added, values[row], strict=True))}
-            hypotheses.append(Hypothesis(text=old.text, scores=scores, total=totals[row], times=old.times))
+            hypotheses.append(msgspec.structs.replace(old, scores=scores, total=totals[row]))
         begin += len(rows)
         yield Utterance(utterance.id, tuple(hypotheses), utterance.reference, utterance.recording)
 
 
-def systems_for_rescore(models: Sequence[RescoringModel]) -> dict[str, Sequence[str]]:
-    """The systems of ``rescore``: the re-tuned first pass, and all models together."""
-    return {RETUNED: (), RESCORED: tuple(model.name for model in models)}
+def systems_for_rescore(models: Sequence[RescoringModel], correct: bool = False) -> dict[str, Sequence[str]]:
+    """The systems of ``rescore``: the re-tuned first pass, all models together, and these with corrections."""
+    names = tuple(model.name for model in models)
+    systems: dict[str, Sequence[str]] = {RETUNED: (), RESCORED: names}
+    return systems | {CORRECTED: (*names, CORRECTED)} if correct else systems
 
 
 def systems_for_comparison(
