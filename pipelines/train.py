@@ -18,7 +18,7 @@ from asr_lm.lm import distributed, sizes
 from asr_lm.lm.folder import CONFIG_FILE, fold_folder, read_config
 from asr_lm.lm.options import Fold, TextOptions, TrainingOptions
 from asr_lm.lm.presets import described, find_preset
-from pipelines import mixture
+from pipelines import mixture, train_lists
 from pipelines.command import blaming, console, parse_one_of, run
 from pipelines.display import training_progress
 
@@ -151,6 +151,7 @@ MODELS: dict[str, type[Any]] = {
     "rnnlm": Rnnlm,
     "lstm": Lstm,
     "bilstm": Bilstm,
+    "birnn-attention": train_lists.BirnnAttention,
     "gpt1": Gpt1,
     "mixture": mixture.Mixture,
 }
@@ -163,6 +164,9 @@ def main() -> None:
         mixture.train(arguments)
         return
     _meet(arguments)
+    if isinstance(arguments, train_lists.BirnnAttention):
+        train_lists.train(arguments)
+        return
     _check(arguments)
     train_one = _train_ngram if isinstance(arguments, Ngram) else _train_neural
     folds = [None, *((index, arguments.jackknife) for index in range(arguments.jackknife))]
