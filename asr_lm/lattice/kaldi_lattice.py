@@ -1,0 +1,200 @@
+"""Kaldi's lattice archives, binary and text, and OpenFst's machines in text.
+
+An archive is a row of lattices, each behind the id of its utterance: binary as Kaldi writes them by default
+(:mod:`asr_lm.lattice.openfst`), or as lines that a blank line ends. ``CompactLattice`` has a word on an arc with the
+frames it took, ``Lattice`` a frame on an arc with the word that begins there. Graph and acoustic costs become the
+natural-log scores ``lm`` and ``acoustic``. The times of words follow from the frames; in archives that were not
+aligned to words they are off by some frames.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from asr_lm.errors import InputError
+from asr_lm.files import display_name, read_bytes
+from asr_lm.lattice import openfst
+from asr_lm.lattice.lattice import Lattice
+from asr_lm.lattice.openfst import MAGIC, Machine
+from asr_lm.lattice.symbols import Symbols, named
+
+FRAME_SHIFT = 0.01
+"""Seconds from one frame to the next."""
+
+Found = Lattice | InputError
+"""A lattice, or why there is none."""
+
+_KEY = re.compile(rb"\s*(\S+)[ \t]*(\r?\n)?")
+_BINARY = b"\x00B"
+_LONGEST_KEY = 4096
+
+
+def read_archive(
+    path: str | Path, words: Mapping[int, str] | None = None, frame_shift: float = FRAME_SHIFT
+) -> Iterator[Found]:
+    """The lattices of an archive, in order; a bad one is an error in its place.
+
+    Args:
+        path: the archive; may be compressed.
+        words: table of words, where the labels are numbers.
+        frame_shift: seconds from one frame to the next.
+    """
+    data = memoryview(read_bytes(path))
+    position = 0
+    while match := _KEY.match(data, position, position + _LONGEST_KEY):
+        name = match[1].decode("utf-8", "replace")
+        position = match.end()
+        try:
+            if bytes(data[position : position + 2]) == _BINARY:
+                position += 2
+            if bytes(data[position : position + 4]) == MAGIC:
+                machine, position = openfst.read_binary(data, position)
+            elif match[2]:
+                line = 1 + bytes(data[:position]).count(b"\n")
+                lines, position = _block(data, position, line)
+                machine = openfst.read_text(lines)
+            else:
+                raise InputError("expected an utterance's id and a lattice", file=display_name(path))
+        except InputError as error:
+            yield InputError(error.message, file=display_name(path), line=error.line, utterance=name)
+            if error.line is None:
+                return  # nobody knows where the next one begins
+            continue
+        yield _located(machine, name, path, words, frame_shift)
+
+
+def _block(data: memoryview, position: int, line: int) -> tuple[list[tuple[int, str]], int]:
+    """Numbered lines up to a blank one, and the position behind it."""
+    end = re.compile(rb"\r?\n[ \t]*\r?\n|\Z").search(data, max(position - 1, 0))
+    assert end is not None
+    text = bytes(data[position : max(end.start(), position)]).decode("utf-8", "replace")
+    return list(enumerate(text.splitlines(), line)), end.end()
+
+
+def read_text_machine(
+    path: str | Path,
+    lines: Iterable[tuple[int, str]],
+    words: Mapping[int, str] | None = None,
+    frame_shift: float = FRAME_SHIFT,
+) -> Found:
+    """The lattice of a text file that holds one machine; it is called after the file."""
+    name = Path(path).name.split(".")[0]
+    try:
+        machine = openfst.read_text(lines)
+    except InputError as error:
+        return InputError(error.message, file=display_name(path), line=error.line, utterance=name)
+    return _located(machine, name, path, words, frame_shift)
+
+
+def _located(
+    machine: Machine, name: str, path: str | Path, words: Mapping[int, str] | None, frame_shift: float
+) -> Found:
+    try:
+        return to_lattice(machine, name, words, frame_shift)
+    except InputError as error:
+        return InputError(error.message, file=display_name(path), utterance=name, field=error.field)
+
+
+def to_lattice(
+    machine: Machine, name: str, words: Mapping[int, str] | None = None, frame_shift: float = FRAME_SHIFT
+) -> Lattice:
+    """The lattice of a machine.
+
+    Raises:
+        InputError: a word is not in the table, a cycle, no path, costs that are no numbers.
+    """
+    symbols = Symbols()
+    labels = set(machine.output)
+    texts = {label: label if isinstance(label, str) else named(label, words) for label in labels}
+    word = [symbols.number(texts[label]) for label in machine.output]
+    frames = machine.frames if machine.compact else [int(label not in (0, "<eps>")) for label in machine.input]
+    if not machine.final:
+        raise InputError("no final state")
+    names = ("lm", "acoustic")[: len(next(iter(machine.final.values()))[0])]
+    costs = np.array(machine.costs, dtype=np.float64).reshape(len(word), len(names))
+    times = _times(machine, frames) * frame_shift
+    return Lattice.from_arcs(
+        name,
+        symbols.texts,
+        machine.source,
+        machine.target,
+        word,
+        {score: 0.0 - costs[:, column] for column, score in enumerate(names)},
+        start=machine.start,
+        final={
+            state: {score: 0.0 - cost for score, cost in zip(names, ended, strict=True)}
+            for state, (ended, _) in machine.final.items()
+        },
+        begin=times[machine.source],
+        end=times[machine.source] + frame_shift * np.array(frames, dtype=np.float64),
+    )
+
+
+def _times(machine: Machine, frames: list[int]) -> np.ndarray:
+    """Frames from the start to every state, along the first path that gets there ``[states]``; NaN where none does."""
+    states = max([machine.start, *machine.source, *machine.target, *machine.final]) + 1
+    leaving: list[list[int]] = [[] for _ in range(states)]
+    for arc, source in enumerate(machine.source):
+        leaving[source].append(arc)
+    times = np.full(states, np.nan)
+    times[machine.start] = 0
+    waiting = [machine.start]
+    while waiting:
+        state = waiting.pop()
+        for arc in leaving[state]:
+            if np.isnan(times[machine.target[arc]]):
+                times[machine.target[arc]] = times[state] + frames[arc]
+                waiting.append(machine.target[arc])
+    return times
+
+
+def to_machine(lattice: Lattice, numbers: Mapping[str, int], frame_shift: float = FRAME_SHIFT) -> Machine:
+    """A lattice as a compact lattice's machine.
+
+    Args:
+        lattice: with scores ``lm`` and ``acoustic`` alone; a missing one is 0.
+        numbers: number of every word.
+        frame_shift: seconds from one frame to the next.
+
+    Raises:
+        InputError: another score, a word without a number.
+    """
+    if strange := [name for name in lattice.scores if name not in ("lm", "acoustic")]:
+        raise InputError(f"the format has no place for a score {strange[0]!r}", utterance=lattice.id)
+    if missing := [text for text in lattice.symbols[1:] if text not in numbers]:
+        raise InputError(f"the word {missing[0]!r} has no number", utterance=lattice.id, field="--words")
+    labels = [0, *(numbers[text] for text in lattice.symbols[1:])]
+    output: list[int | str] = [labels[word] for word in lattice.word.tolist()]
+    zero = np.zeros(len(lattice))
+    graph, acoustic = (0.0 - lattice.scores.get(name, zero) for name in ("lm", "acoustic"))
+    frames = np.nan_to_num(np.round((lattice.end - lattice.begin) / frame_shift)).clip(0).astype(int)
+    return Machine(
+        True,
+        0,
+        lattice.source.tolist(),
+        lattice.target.tolist(),
+        output,
+        list(output),
+        list(zip(graph.tolist(), acoustic.tolist(), strict=True)),
+        frames.tolist(),
+        {lattice.nodes - 1: ((0.0, 0.0), 0)},
+    )
+
+
+def numbered(lattices: Iterable[Lattice]) -> dict[str, int]:
+    """A number for every word of some lattices, from 1 on, in alphabetical order."""
+    texts = sorted({text for lattice in lattices for text in lattice.symbols[1:]})
+    return {text: number for number, text in enumerate(texts, 1)}
+
+
+def entry(lattice: Lattice, numbers: Mapping[str, int], *, binary: bool, frame_shift: float = FRAME_SHIFT) -> bytes:
+    """A lattice as it stands in an archive."""
+    machine = to_machine(lattice, numbers, frame_shift)
+    key = lattice.id.encode() + b" "
+    if binary:
+        return key + openfst.write_binary(machine)
+    return key + b"\n" + "".join(openfst.text_lines(machine)).encode() + b"\n"

@@ -1,0 +1,109 @@
+"""Reading lattices of any format, recognised by their content.
+
+A list is something somebody made, and one bad line refuses it; lattices come in thousands, so a bad one is an error in
+its place and the others are read.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from asr_lm.errors import InputError
+from asr_lm.files import display_name, iterate_text, read_bytes
+from asr_lm.lattice.htk_slf import read_slf
+from asr_lm.lattice.k2_text import read_k2
+from asr_lm.lattice.kaldi_lattice import FRAME_SHIFT, Found, read_archive, read_text_machine
+from asr_lm.lattice.openfst import MAGIC
+
+FORMATS = ("slf", "kaldi", "openfst", "k2")
+
+_BEGINNING = 4096
+_ARC = re.compile(r"\d+\s+\d+\s+\S+")
+_K2_LAST = re.compile(r"\s*\d+\s*\Z")
+_TABLES = frozenset(("words.txt", "text", "references.tsv", "lattices.jsonl"))
+"""Files that may lie beside lattices and hold none."""
+
+
+def read_lattices(
+    path: str | Path,
+    *,
+    words: Mapping[int, str] | None = None,
+    frame_shift: float = FRAME_SHIFT,
+) -> Iterator[Found]:
+    """The lattices of a file or of all files of a folder, by name.
+
+    Args:
+        path: a file of one lattice (HTK, OpenFst text, k2 text), an archive (Kaldi), or a folder of them.
+        words: table of words, where labels are numbers.
+        frame_shift: seconds from one frame to the next, where times are counted in frames.
+
+    Yields:
+        A lattice, or the error that stands in its place.
+
+    Raises:
+        InputError: there is no such file, or nothing in the folder.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        if not path.exists():
+            raise InputError("no such file", file=path)
+        yield from _of_file(path, words, frame_shift)
+        return
+    files = sorted(file for file in path.iterdir() if file.is_file() and not _is_no_lattice(file))
+    if not files:
+        raise InputError("a folder without lattices", file=path)
+    for file in files:
+        yield from _of_file(file, words, frame_shift)
+
+
+def _is_no_lattice(file: Path) -> bool:
+    return file.name in _TABLES or file.name.startswith(".")
+
+
+def _of_file(file: Path, words: Mapping[int, str] | None, frame_shift: float) -> Iterator[Found]:
+    try:
+        kind = recognised(file)
+        if kind == "kaldi":
+            yield from read_archive(file, words, frame_shift)
+        elif kind == "slf":
+            yield read_slf(file)
+        elif kind == "openfst":
+            yield read_text_machine(file, iterate_text(file), words, frame_shift)
+        else:
+            yield read_k2(iterate_text(file), file.name.split(".")[0], words)
+    except InputError as error:
+        error.file = error.file or display_name(file)
+        yield error
+
+
+def recognised(file: Path) -> str:
+    """The format of a file.
+
+    Raises:
+        InputError: it is none that is known.
+    """
+    beginning = read_bytes(file, _BEGINNING)
+    if re.match(rb"\S+ (\x00B)?" + re.escape(MAGIC), beginning):
+        return "kaldi"
+    try:
+        text = beginning.decode("utf-8", "strict" if len(beginning) < _BEGINNING else "replace")
+    except UnicodeDecodeError:
+        raise InputError("not a lattice of a known format", file=display_name(file)) from None
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    if any(re.match(r"\s*(VERSION|UTTERANCE|N|NODES|I|start|base|lmname)=", line) for line in lines[:5]):
+        return "slf"
+    if lines and _ARC.match(lines[0]):
+        return "k2" if _is_k2(file) else "openfst"
+    if len(lines) > 1 and len(lines[0].split()) == 1 and _ARC.match(lines[1]):
+        return "kaldi"
+    known = "HTK's, Kaldi's, OpenFst's and k2's"
+    raise InputError(f"not a lattice of a known format; {known} are read", file=display_name(file))
+
+
+def _is_k2(file: Path) -> bool:
+    """k2's arcs to the last state have label -1; OpenFst has no such label."""
+    arcs = (line.split() for _, line in itertools.islice(iterate_text(file), 1_000_000))
+    return any(len(fields) > 3 and fields[2] == "-1" for fields in arcs)
