@@ -42,8 +42,9 @@ def _training_text(progress: Progress) -> str:
     valid = "" if progress.valid_loss is None else f", valid {math.exp(min(progress.valid_loss, 50)):,.1f}"
     minutes, seconds = divmod(round(progress.seconds_left), 60)
     left = f"{minutes // 60:02}:{minutes % 60:02}:{seconds:02}"
+    name = "pseudo-ppl" if progress.pseudo else "ppl"
     return (
-        f"ppl {math.exp(min(progress.train_loss, 50)):,.1f}{valid}, "
+        f"{name} {math.exp(min(progress.train_loss, 50)):,.1f}{valid}, "
         f"{progress.tokens_per_second:,.0f} tokens/s, {left} left"
     )
 

@@ -126,6 +126,10 @@ class BidirectionalModel(NeuralModel):
     def pseudo(self) -> bool:
         return self.network.pseudo
 
+    @property
+    def causal(self) -> bool:
+        return False
+
     @torch.inference_mode()
     def token_log_probs(self, sentences: Sequence[Tokens], budget: int | None = None) -> list[LogProbs]:
         self.network.eval()

@@ -110,13 +110,15 @@ class LinearMixture(Mixture):
         """Args: members: at least one; weights: of each, 0 or more, adding up to one.
 
         Raises:
-            InputError: other weights, or members whose texts are normalised differently.
+            InputError: other weights, members whose texts are normalised differently, or a member that predicts words
+                from what follows them, too.
         """
         weights = np.asarray(weights, dtype=np.float64)
         if not len(members) or weights.shape != (len(members),):
             raise InputError(f"expected as many weights as members, not {weights.size} for {len(members)}")
         if not (np.isfinite(weights).all() and (weights >= 0).all() and abs(weights.sum() - 1) < 1e-6):
             raise InputError(f"expected weights of 0 or more that add up to one, not {weights.tolist()}")
+        _refuse_sight_of_what_follows(members)
         self.members = tuple(members)
         self.weights = weights
         self.normalizer = same_normalizer(members)
@@ -180,6 +182,15 @@ class LinearMixture(Mixture):
         return [
             np.where(lacking.of(text), -np.inf, np.stack(values)) for text, *values in zip(texts, *rows, strict=True)
         ]
+
+
+def _refuse_sight_of_what_follows(members: Sequence[Member]) -> None:
+    for member in members:
+        if not member.model.causal:
+            raise InputError(
+                f"{member.name!r} predicts words from what follows them, too, so it cannot be mixed word by word; "
+                "give it to rescore beside the others"
+            )
 
 
 def share_tokens(members: Sequence[Member]) -> bool:

@@ -93,6 +93,11 @@ class LanguageModel(ABC):
         """
         return False
 
+    @property
+    def causal(self) -> bool:
+        """Whether every token is predicted from those before it alone, so that tokens of several models may be mixed."""
+        return not self.pseudo
+
     def score(self, sentences: Sequence[Tokens], budget: int | None = None) -> LogProbs:
         """Log-probability of each whole sentence ``[sentences]``."""
         return np.array([values.sum() for values in self.token_log_probs(sentences, budget)], dtype=np.float64)

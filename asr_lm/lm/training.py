@@ -52,6 +52,7 @@ class Progress:
     train_loss: float
     valid_loss: float | None
     learning_rate: float
+    pseudo: bool = False
 
 
 @dataclass(frozen=True)
@@ -317,7 +318,8 @@ class _Run:
         valid_loss = self.curve[-1]["valid_loss"] if self.curve else None
         recent = self.loss_sum / self.loss_tokens if self.loss_tokens else self.curve[-1]["train_loss"]
         learning_rate = self.optimizer.param_groups[0]["lr"]
-        return Progress(self.step, self.total, self.tokens, rate, left, recent, valid_loss, learning_rate)
+        pseudo = self.network.pseudo
+        return Progress(self.step, self.total, self.tokens, rate, left, recent, valid_loss, learning_rate, pseudo)
 
     def save(self) -> None:
         """Write the curve and a checkpoint."""

@@ -22,6 +22,8 @@ from asr_lm.lm.batches import IGNORED, Batch, SentenceBatches
 from asr_lm.lm.bilstm import BidirectionalModel, BilstmNetwork
 from asr_lm.lm.corpus import TokenCorpus
 from asr_lm.lm.lstm import LstmNetwork
+from asr_lm.lm.members import Member
+from asr_lm.lm.mixture import validation_log_probs
 from asr_lm.lm.neural import NeuralLanguageModel, State
 from asr_lm.lm.options import TextOptions, TrainingOptions
 from asr_lm.lm.protocol import LogProbs, Tokens
@@ -366,6 +368,15 @@ class TestSum:
     def test_a_score_of_joint_is_no_probability_and_says_so(self) -> None:
         assert all(model(name).pseudo for name in JOINT)
         assert not any(model(name).pseudo for name in SUM)
+
+
+@every_shape
+def test_word_by_word_it_is_mixed_with_nothing(name: str) -> None:
+    causal = NeuralLanguageModel("lstm", LstmNetwork(LstmConfig(VOCABULARY.size, 8, 8)), VOCABULARY, "as-is")
+    members = [Member("lstm", causal), Member("both", model(name))]
+    with pytest.raises(InputError, match="'both' predicts words from what follows them, too, so it cannot be mixed"):
+        validation_log_probs(members, ["w1 w2"])
+    assert causal.causal
 
 
 class TestNetwork:

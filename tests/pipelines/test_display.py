@@ -40,10 +40,12 @@ def test_training_shows_what_is_done_how_well_how_fast_and_how_long(file: io.Str
         show(PROGRESS)
         show(Progress(60, 120, 8000, 250.0, 0.4, 2.0, 1.0, 0.001))
         show(Progress(60, 120, 8000, 0.01, 100 * 3600.0, 2000.0, 1000.0, 0.001))
+        show(Progress(90, 120, 9000, 250.0, 0.4, 2.0, None, 0.001, pseudo=True))
     assert file.getvalue().splitlines() == [
         "training runs/a [/b]: 30/120 ppl 7.4, 250 tokens/s, 01:02:05 left",
         "training runs/a [/b]: 60/120 ppl 7.4, valid 2.7, 250 tokens/s, 00:00:00 left",
         f"training runs/a [/b]: 60/120 ppl {math.exp(50):,.1f}, valid {math.exp(50):,.1f}, 0 tokens/s, 100:00:00 left",
+        "training runs/a [/b]: 90/120 pseudo-ppl 7.4, 250 tokens/s, 00:00:00 left",
     ]
 
 
