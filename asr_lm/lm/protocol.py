@@ -95,7 +95,7 @@ class LanguageModel(ABC):
 
     @property
     def causal(self) -> bool:
-        """Whether every token is predicted from those before it alone, so that tokens of several models may be mixed."""
+        """Whether every token is predicted from those before it alone: only then can models be mixed token by token."""
         return not self.pseudo
 
     def score(self, sentences: Sequence[Tokens], budget: int | None = None) -> LogProbs:
