@@ -64,7 +64,7 @@ def main() -> None:
     for line in lists.describe_development(development, arguments.dev):
         output.print(line, markup=False, soft_wrap=True)
     results = [_second_pass(arguments, path, models, development) for path in arguments.test]
-    found = reporting.contents(arguments, models, results, development, ", ".join(arguments.dev))
+    found = reporting.contents(arguments, models, results, development, arguments.dev)
     records = {
         result.path: _told(arguments, found, place, result, development, output) for place, result in enumerate(results)
     }

@@ -52,7 +52,7 @@ def contents(
     models: Sequence[RescoringModel],
     reported: Sequence[Reported],
     development: Development | None,
-    tuned_on: str,
+    tuned_on: Sequence[str],
 ) -> Contents:
     """Everything there is to report; at least one list."""
     from asr_lm.report.contents import Contents, ModelFacts, ReportedList, perplexities
@@ -72,7 +72,7 @@ def contents(
         weights=weights,
         models=[ModelFacts.of(model) for model in models],
         measuring=lists.measuring(arguments),
-        tuned_on=tuned_on,
+        tuned_on=", ".join(Path(path).name for path in tuned_on),
         development=None if development is None else development.decided,
         notes=list(_notes(arguments, reported, development)),
         language_models=[model.model for model in models],
@@ -81,7 +81,8 @@ def contents(
 
 def _notes(arguments: lists.Common, reported: Sequence[Reported], development: Development | None) -> Iterator[str]:
     if development is not None:
-        yield from lists.describe_development(development, getattr(arguments, "dev", ()))
+        names = [Path(path).name for path in getattr(arguments, "dev", ())]
+        yield from lists.describe_development(development, names)
     for part in reported:
         for name, share in part.shares.items():
             if share:
@@ -142,7 +143,7 @@ def weight_table(found: Contents) -> Table:
 
     table = _table("system", "feature", "weight", f"dev within {TOLERANCE:g} points")
     table.columns[1].justify = "left"
-    for name, weights in found.weights.items():
+    for name, weights in found.weighted.items():
         for place, (feature, value) in enumerate(weights.values.items()):
             interval = found.flat.get(name, {}).get(feature)
             flat = "–" if interval is None else flat_text(interval)

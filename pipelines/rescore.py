@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from pipelines import lists, reporting
+from pipelines import correcting, lists, reporting
 from pipelines.command import blaming, check_outputs, console, parse, run
 from pipelines.display import scoring_progress
 
 if TYPE_CHECKING:
     from asr_lm.hypotheses.utterance import Utterance
+    from asr_lm.rescoring.correction import Correction
     from asr_lm.rescoring.models import RescoringModel
     from asr_lm.rescoring.second_pass import Development, SecondPass
     from asr_lm.rescoring.weights import Weights
@@ -49,6 +50,19 @@ class Arguments(lists.Common):
     score_kind: Literal["sum", "mean", "rank"] | None = None
     """What the first-pass scores are, for the default weights: log-probability of the utterance, average a token, or
     none; recognised by default."""
+    correct: bool = False
+    """Let the models that can (birnn-attention) write transcripts, which join the list as further hypotheses; needs
+    --dev, or --weights tuned so."""
+    beam: int = 8
+    """Width of the beam search that writes."""
+    corrections: int = 1
+    """How many transcripts each of them writes for an utterance."""
+    plot_attention: Path | None = None
+    """Draw into this folder what an attentive model looked at."""
+    plot_utterances: tuple[str, ...] = ()
+    """Utterances to draw, by id; by default the first twelve whose output is not the recogniser's first hypothesis."""
+    plot_format: Literal["svg", "png"] = "svg"
+    """Format of these pictures."""
 
 
 def main() -> None:
@@ -62,6 +76,7 @@ def main() -> None:
     if not arguments.lm:
         console().print(lists.NO_MODEL)
     models = lists.models(arguments, specifications)
+    _check_models(arguments, models)
     development, weights = _weights(arguments, models)
     records = {}
     for path in arguments.nbest:
@@ -114,27 +129,52 @@ def _check_tuning(arguments: Arguments) -> None:
         raise InputError("is for the default weights; leave it out with --dev or --weights", field="--score-kind")
     if arguments.save_weights and not arguments.dev:
         raise InputError("there is nothing to save without --dev", field="--save-weights")
+    if arguments.correct and not (arguments.dev or arguments.weights):
+        raise InputError("needs weights that were tuned with corrections: give --dev or --weights", field="--correct")
+    if arguments.plot_utterances and arguments.plot_attention is None:
+        raise InputError("say where the pictures go, with --plot-attention", field="--plot-utterances")
     if arguments.subtract and not arguments.dev:
         raise InputError("bounds a weight that is tuned: give --dev", field="--subtract")
+
+
+def _check_models(arguments: Arguments, models: list[RescoringModel]) -> None:
+    """Refuse to correct where no model can."""
+    from asr_lm.rescoring.correction import correctors
+
+    if arguments.correct:
+        correctors(models)
+        _correction(arguments)
+
+
+def _correction(arguments: Arguments) -> Correction | None:
+    from asr_lm.rescoring.correction import Correction
+
+    return Correction(arguments.beam, arguments.corrections) if arguments.correct else None
 
 
 def _weights(
     arguments: Arguments, models: list[RescoringModel]
 ) -> tuple[Development | None, dict[str, Weights] | None]:
-    from asr_lm.evaluation.comparison import RESCORED
+    from asr_lm.errors import InputError
+    from asr_lm.evaluation.comparison import CORRECTED, RESCORED
     from asr_lm.rescoring.second_pass import systems_for_rescore
     from asr_lm.rescoring.weights import Weights
 
     if arguments.weights:
         weights = Weights.load(arguments.weights)
         _warn_of_other_models(weights, models)
-        return None, {RESCORED: weights.replaced(decision=arguments.decision or weights.decision)}
+        if (CORRECTED in weights.values) != arguments.correct:
+            tuned = "with" if CORRECTED in weights.values else "without"
+            raise InputError(f"these weights were tuned {tuned} --correct", file=arguments.weights, field="--weights")
+        name = CORRECTED if arguments.correct else RESCORED
+        return None, {name: weights.replaced(decision=arguments.decision or weights.decision)}
     if not arguments.dev:
         return None, None
-    development = lists.develop(arguments, arguments.dev, models, systems_for_rescore(models))
+    systems = systems_for_rescore(models, arguments.correct)
+    development = lists.develop(arguments, arguments.dev, models, systems, correction=_correction(arguments))
     if arguments.save_weights:
         fingerprints = lists.fingerprints(development, models)
-        development.weights[RESCORED].replaced(fingerprints=fingerprints).save(arguments.save_weights)
+        development.weights[list(systems)[-1]].replaced(fingerprints=fingerprints).save(arguments.save_weights)
     return development, development.weights
 
 
@@ -166,6 +206,8 @@ def _rescore(
             warn=lists.warn,
             features=arguments.features,
             keep=reporting.is_wanted(arguments),
+            context=arguments.context,
+            correction=_correction(arguments),
         )
         rescored: Any = _checked(second_pass, arguments, path, development)
         # Standard output cannot be taken back: nothing goes there before all is well.
@@ -184,8 +226,16 @@ def _checked(
     second_pass: SecondPass, arguments: Arguments, path: str, development: Development | None
 ) -> Iterator[Utterance]:
     """The rescored utterances; a list that turns out to be the development list is refused before it is written."""
+    folder = arguments.plot_attention
     with blaming(path):
-        yield from second_pass.rescore(lists.utterances(arguments, path))
+        utterances = lists.utterances(arguments, path)
+        if folder is None:
+            yield from second_pass.rescore(utterances)
+        else:
+            ids, kind = arguments.plot_utterances, arguments.plot_format
+            pictures = correcting.Pictures(second_pass.models, folder, ids, kind)
+            yield from pictures.draw(second_pass.rescore(pictures.read(utterances)))
+            pictures.check_all_drawn()
         lists.refuse_same_list(second_pass, development)
 
 
@@ -235,10 +285,13 @@ def _report(
     lists.print_result(output, comparison, shares, without)
     if reporting.is_wanted(arguments):
         reported = [reporting.Reported(path, second_pass, comparison, shares, without)]
-        found = reporting.contents(arguments, second_pass.models, reported, development, tuned_on)
+        found = reporting.contents(arguments, second_pass.models, reported, development, arguments.dev or [tuned_on])
         for line in reporting.write(arguments, found):
             output.print(line, markup=False, soft_wrap=True)
-    return lists.result_json(comparison, weights, tuned_on, shares, without)
+    record = lists.result_json(comparison, weights, tuned_on, shares, without)
+    if arguments.correct:
+        record["correction"] = correcting.report(output, second_pass, development)
+    return record
 
 
 if __name__ == "__main__":

@@ -142,6 +142,15 @@ class Contents:
             return candidates[-1]
         return min(candidates, key=lambda name: (self.weights[name].dev["wer"], len(self.members(name))))
 
+    @property
+    def weighted(self) -> dict[str, Weights]:
+        """The systems whose weights differ from those of the systems before them, with their weights."""
+        found: dict[str, Weights] = {}
+        for name, weights in self.weights.items():
+            if all(weights.values != other.values for other in found.values()):
+                found[name] = weights
+        return found
+
     @cached_property
     def flat(self) -> dict[str, dict[str, Interval]]:
         """See :attr:`Row.flat`, by system; empty without a development list."""

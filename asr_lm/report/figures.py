@@ -41,7 +41,7 @@ BINS = 4
 MOST_WEIGHTS = 6
 """Models whose weight gets a figure of its own."""
 
-_WIDTH, _HEIGHT = 4.6, 3.1
+_WIDTH, _HEIGHT = 4.0, 2.8
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ def _shown(name: str, most: int = 26) -> str:
 
 def _legend(axes: Axes) -> None:
     if len(axes.get_legend_handles_labels()[0]) > 1:
-        axes.legend(fontsize=8, labelcolor=INK, handlelength=1.6, frameon=False)
+        axes.legend(fontsize=8.5, labelcolor=INK, handlelength=1.6, frameon=False)
 
 
 def _rate_name(contents: Contents) -> str:
@@ -190,7 +190,7 @@ def _rates(contents: Contents, reported: ReportedList) -> Iterator[Figure]:
         axes.plot(rate, place, "o", color=colour, markersize=8 if filled else 6, markerfacecolor=colour)
         high = result.interval.high if result.interval else rate
         axes.annotate(
-            f"{rate:.2f}", (high, place), (5, 0), textcoords="offset points", va="center", fontsize=8, color=INK
+            f"{rate:.2f}", (high, place), (5, 0), textcoords="offset points", va="center", fontsize=8.5, color=INK
         )
     axes.set_yticks(range(len(results)), [_shown(result.name) for result in results])
     axes.tick_params(axis="y", labelcolor=INK, length=0)
@@ -215,6 +215,7 @@ def _perplexities(contents: Contents, reported: ReportedList) -> Iterator[Figure
         note.set_fontsize(8)
         note.set_color(INK)
     axes.margins(0.25)
+    axes.locator_params(axis="x", nbins=5)
     if max(point[1] for point in points) > 20 * min(point[1] for point in points):
         axes.set_xscale("log")
     text = "; ".join(f"{name}: perplexity {perplexity:.1f}, {rate:.2f} %" for name, perplexity, rate in points)
@@ -271,7 +272,7 @@ def _weights(contents: Contents, reported: ReportedList) -> Iterator[Figure]:
         low, high = _weight_range(weights.values[name])
         drawing, axes = _axes(f"weight of {_shown(name)}", _rate_name(contents))
         _draw_curves(axes, found, low, high, weights.values[name])
-        heading = f"Error rate over the weight of {title(name)}"
+        heading = f"Error rate over the weight of {name}"
         yield Figure(f"weight-{number + 1}", heading, f"Between {low:.3g} and {high:.3g}, others as tuned", drawing)
 
 
@@ -309,7 +310,7 @@ def _by_confidence(contents: Contents, reported: ReportedList) -> Iterator[Figur
         weights = Weights(values=dict.fromkeys(names, 1.0))
     posterior = table.lists.softmax(weights.scale * weights.totals(table))[table.lists.starts]
     label = "posterior of the first hypothesis"
-    yield from _gains(contents, reported, posterior, label, "confidence", "Gain by first-pass confidence", "{:.2f}")
+    yield from _gains(contents, reported, posterior, label, "confidence", "Gain by first-pass confidence", "{:.2g}")
 
 
 def _gains(
@@ -322,7 +323,7 @@ def _gains(
         return
     group = np.clip(np.searchsorted(edges, values[known], side="right") - 1, 0, len(edges) - 2)
     first, second = (table.counts(rows[system]) for system in (FIRST_PASS, contents.headline))
-    drawing, axes = _axes(label, "change, points")
+    drawing, axes = _axes(label, "change to first pass, points")
     ticks, told = [], []
     for place in range(len(edges) - 1):
         inside = group == place
@@ -338,5 +339,6 @@ def _gains(
         return
     axes.axhline(0, color=SOFT, linewidth=0.8)
     axes.set_xticks(*zip(*ticks, strict=True))
-    axes.tick_params(axis="x", length=0, labelsize=8)
-    yield Figure(name, f"{heading}: {title(contents.headline)} against first pass", "; ".join(told), drawing)
+    axes.tick_params(axis="x", length=0, labelsize=8.5)
+    told.insert(0, f"{title(contents.headline)} against first pass")
+    yield Figure(name, heading, "; ".join(told), drawing)

@@ -85,7 +85,7 @@ def _weights_part(contents: Contents) -> str:
         f"| weights | {escaped(f'tuned on {contents.tuned_on}')} |",
         "|---|---|",
     ]
-    for name, weights in contents.weights.items():
+    for name, weights in contents.weighted.items():
         cells = [_weight(feature, value, contents.flat.get(name, {})) for feature, value in weights.values.items()]
         lines.append(f"| {escaped(title(name))} | {', '.join(cells)} |")
     if contents.flat:

@@ -64,6 +64,7 @@ def page(contents: Contents) -> str:
         "p": p_text,
         "speed": speed_text,
         "flat": flat_text,
+        "brief": brief,
         "weight": lambda value: f"{value:.4g}",
     }
     script, style = (files("asr_lm.report").joinpath("templates", name).read_text() for name in ("page.js", "page.css"))
@@ -84,6 +85,14 @@ def page(contents: Contents) -> str:
         settings=_settings(contents),
         packed=[Markup(text) for text in _packed(contents)],
     )
+
+
+def brief(count: int) -> str:
+    """A large count in three figures: 4.15 M."""
+    for size, letter in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
+        if count >= size:
+            return f"{count / size:.3g} {letter}"
+    return str(count)
 
 
 def _part(contents: Contents, place: int, reported: ReportedList) -> dict[str, Any]:

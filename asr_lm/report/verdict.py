@@ -9,27 +9,27 @@ SIGNIFICANT = 0.05
 """p-value below which a difference is called one."""
 
 
-def verdict(comparison: Comparison, system: str) -> str:
-    """What ``system`` was worth against the comparison's baseline."""
+def verdict(comparison: Comparison, system: str) -> tuple[str, str]:
+    """What ``system`` was worth against the comparison's baseline: the sentence that matters, and what it rests on."""
     rate = "word error rate" if comparison.unit == "word" else "character error rate"
     first, result = comparison[FIRST_PASS], comparison[system]
     if first.counts.rate is None or result.counts.rate is None:
-        return f"The references have no {comparison.unit}, so there is no error rate."
+        return f"The references have no {comparison.unit}, so there is no error rate.", ""
     if not first.counts.errors and not result.counts.errors:
-        return "The first pass makes no error here: there is nothing to win, and nothing was lost."
+        return "The first pass makes no error here: there is nothing to win, and nothing was lost.", ""
     difference = result.against_baseline
     if difference is None:
-        return f"The {rate} is {result.counts.rate:.2f} %."
-    return f"{_difference(difference, comparison, system, rate)} {_share(comparison, system)}".strip()
+        return f"The {rate} is {result.counts.rate:.2f} %.", ""
+    return _difference(difference, comparison, system, rate), _share(comparison, system)
 
 
 def _difference(difference: Difference, comparison: Comparison, system: str, rate: str) -> str:
     before, after = comparison[difference.against].counts.rate or 0.0, comparison[system].counts.rate or 0.0
     name, against = _sentence(title(system)), title(difference.against)
     p_value = difference.test.p_value
-    change = f"the {rate} of the {against}, {before:.2f} %, to {after:.2f} %"
+    change = f"the {rate} from {before:.2f} % ({against}) to {after:.2f} %"
     if before == after:
-        return f"{name} leaves {change.replace(' to ', ' as it is: ')}."
+        return f"{name} leaves the {rate} where the {against} has it, at {after:.2f} %."
     verb = "lowers" if after < before else "raises"
     if p_value is None:
         return f"{name} {verb} {change}. There is not enough data for a test, so this may be chance."
@@ -44,10 +44,10 @@ def _share(comparison: Comparison, system: str) -> str:
     share = comparison[system].gap_closed
     parts = []
     if share is not None:
-        parts.append(f"That is {100 * share:.0f} % of the way from the first pass to the oracle")
+        parts.append(f"It goes {100 * share:.0f} % of the way from the first pass to the oracle")
         retuned = comparison[RETUNED].gap_closed if RETUNED in comparison and system != RETUNED else None
         if retuned is not None:
-            parts.append(f"{100 * retuned:.0f} % came from re-tuning the first pass's own scores")
+            parts.append(f"re-tuning the first pass's own scores goes {100 * retuned:.0f} % without any language model")
     return "; ".join(parts) + "." if parts else ""
 
 

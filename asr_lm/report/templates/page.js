@@ -272,6 +272,7 @@
     const choice = system.decision === "mbr" ? " The table's figure is by minimum Bayes risk; here the largest total is chosen." : "";
     if (byHand) mark.textContent = `Tuned by hand on ${settings.names[list.place]}, the set this figure is read from. It is no result: do not report it.${choice}`;
     else if (development) mark.textContent = `The weights were tuned on this very set, so its figure flatters them.${choice}`;
+    else if (settings.tunedHere) mark.textContent = `Weights tuned on ${settings.tunedOn}; this set played no part in them.${choice}`;
     else mark.textContent = `Weights: ${settings.tunedOn}. This set played no part in them.${choice}`;
   }
   let curveTimer = 0;
@@ -435,46 +436,67 @@
     }
     return found;
   }
+  // What a line is called whose choice several systems share.
+  function called(names) {
+    const tested = [...list.chosen.keys()].filter((name) => name !== "oracle");
+    if (tested.length > 2 && tested.every((name) => names.includes(name)))
+      return ["every system", ...names.filter((name) => !tested.includes(name)).map(titleOf)].join(", ");
+    return names.map(titleOf).join(", ");
+  }
   function aligned(i) {
     const reference = list.references[i];
     const table = element("table", {});
     const lines = [...choices(i)].map(([row, names]) => ({
-      names, row, slots: reference === null ? null : align(split(reference), split(list.text(row, i))),
+      name: called(names), row, slots: reference === null ? null : align(split(reference), split(list.text(row, i))),
     }));
     const label = (text) => element("th", { scope: "row" }, text);
-    if (reference === null) {
-      for (const { names, row } of lines) table.append(element("tr", {}, label(names.map(titleOf).join(", ")), element("td", {}, list.text(row, i) || "(empty)")));
-      return element("div", { className: "aligned", tabIndex: 0, role: "region", "aria-label": "Choices" }, table);
-    }
-    const words = split(reference);
-    const wide = Array.from({ length: words.length + 1 }, (_, place) => lines.some(({ slots }) => slots[place].inserted.length));
-    const first = element("tr", {}, label("reference"), element("td", { className: "n" }, ""));
-    words.forEach((word, place) => { if (wide[place]) first.append(element("td", {})); first.append(element("td", {}, word)); });
-    if (wide[words.length]) first.append(element("td", {}));
-    table.append(first);
-    for (const { names, row, slots } of lines) {
-      const line = element("tr", {}, label(names.map(titleOf).join(", ")), element("td", { className: "n", title: "errors" }, String(list.errors[row])));
-      slots.forEach(({ inserted, word, kind }, place) => {
-        if (wide[place]) line.append(element("td", {}, ...inserted.flatMap((added) => [element("span", { className: "ins" }, added), " "])));
-        if (place < words.length) line.append(element("td", {}, kind === "del" ? element("span", { className: "del" }) : kind ? element("span", { className: "sub" }, word) : word));
-      });
-      table.append(line);
+    if (reference === null)
+      for (const { name, row } of lines) table.append(element("tr", {}, label(name), element("td", {}, list.text(row, i) || "(empty)")));
+    else for (const columns of blocks(alignedColumns(split(reference), lines))) {
+      const rows = [{ name: "reference", errors: "" }, ...lines.map(({ name, row }) => ({ name, errors: String(list.errors[row]) }))];
+      table.append(element("tbody", {}, ...rows.map(({ name, errors }, place) => element("tr", {}, label(name),
+        element("td", { className: "n", title: "errors" }, errors), ...columns.map((cells) => element("td", {}, ...cells[place].nodes))))));
     }
     return element("div", { className: "aligned", tabIndex: 0, role: "region", "aria-label": "Aligned choices" }, table);
+  }
+  // A column is one word of the reference, or what some line inserts between two; its cells are the reference's, then each line's.
+  function alignedColumns(words, lines) {
+    const cell = (text, kind) => ({ width: text.length, nodes: kind || !text ? (kind ? [element("span", { className: kind }, text)] : []) : [text] });
+    const columns = [];
+    for (let place = 0; place <= words.length; place++) {
+      if (lines.some(({ slots }) => slots[place].inserted.length))
+        columns.push([cell("", ""), ...lines.map(({ slots }) => { const text = slots[place].inserted.join(gap); return cell(text, text && "ins"); })]);
+      if (place < words.length)
+        columns.push([cell(words[place], ""), ...lines.map(({ slots }) => cell(slots[place].word ?? "", slots[place].kind))]);
+    }
+    return columns;
+  }
+  // As many columns beside each other as the page is wide, then the next block of lines.
+  function blocks(columns) {
+    const room = Math.max(18, (byId("items").clientWidth - (innerWidth < 700 ? 150 : 260)) / 8.6);
+    const found = [[]];
+    let used = 0;
+    for (const cells of columns) {
+      const width = Math.max(...cells.map((cell) => cell.width)) * (settings.unit === "character" ? 2 : 1) + 1.6;
+      if (used + width > room && found.at(-1).length) { found.push([]); used = 0; }
+      found.at(-1).push(cells);
+      used += width;
+    }
+    return found;
   }
   function strips(i) {
     const { texts, reference, systems, models } = list.strips;
     const names = new Map();
     const add = (place, name) => { if (place >= 0) names.set(place, [...(names.get(place) ?? []), name]); };
     add(reference[i], "reference");
-    for (const [name, rows] of systems) add(rows[i], titleOf(name));
+    for (const [name, rows] of systems) add(rows[i], name);
     const nodes = [];
     for (const { model, read, starts, values } of models)
       for (const [place, whose] of names) {
         const words = [...split1(read[place] ?? texts[place]), "</s>"];
         const said = Array.from(values.subarray(starts[place], starts[place + 1]), (value) => value * settings.step);
         const sum = said.reduce((total, value) => total + value, 0);
-        nodes.push(element("p", { className: "strip-of" }, element("b", {}, model), ` · ${whose.join(", ")} · total ${sum.toFixed(1)}`));
+        nodes.push(element("p", { className: "strip-of" }, element("b", {}, model), ` · ${called(whose)} · total ${sum.toFixed(1)}`));
         nodes.push(element("ol", { className: "strip" }, ...words.map((word, number) => heat(word, said[number]))));
       }
     return nodes;
@@ -489,14 +511,16 @@
     const begin = list.starts[i], end = list.starts[i + 1];
     const totals = list.totals;
     const order = Array.from({ length: end - begin }, (_, rank) => begin + rank).sort((a, b) => totals[b] - totals[a] || a - b);
-    const picks = new Map([...choices(i)].map(([row, names]) => [row, names.map(titleOf).join(", ")]));
+    const picks = new Map([...choices(i)].map(([row, names]) => [row, called(names)]));
     const shown = all ? order : order.filter((row, place) => place < 8 || picks.has(row));
     const features = [...list.features.keys()];
-    const head = element("tr", {}, ...["rank", "errors", "total", ...features].map((name) => element("th", { scope: "col" }, name)), element("th", { scope: "col", className: "text" }, "text"), element("th", { scope: "col", className: "text" }, "chosen by"));
+    const head = element("tr", {}, ...["rank", "errors"].map((name) => element("th", { scope: "col" }, name)), element("th", { scope: "col", className: "text" }, "text"),
+      ...["total", ...features].map((name) => element("th", { scope: "col" }, name)), element("th", { scope: "col", className: "text" }, "chosen by"));
     const rows = shown.map((row) => element("tr", { className: picks.has(row) ? "pick" : "" },
-      element("td", {}, String(row - begin + 1)), element("td", {}, list.words[i] < 0 ? "–" : String(list.errors[row])), element("td", {}, totals[row].toFixed(2)),
+      element("td", {}, String(row - begin + 1)), element("td", {}, list.words[i] < 0 ? "–" : String(list.errors[row])),
+      element("td", { className: "text said" }, ...marked(list.references[i], list.text(row, i))), element("td", {}, totals[row].toFixed(2)),
       ...features.map((name) => element("td", {}, short(list.features.get(name)[row]))),
-      element("td", { className: "text" }, ...marked(list.references[i], list.text(row, i))), element("td", { className: "text" }, picks.get(row) ?? "")));
+      element("td", { className: "text" }, picks.get(row) ?? "")));
     const node = element("div", {}, element("div", { className: "scroll", tabIndex: 0, role: "region", "aria-label": "Hypotheses by total" },
       element("table", { className: "figures" }, element("thead", {}, head), element("tbody", {}, ...rows))));
     if (shown.length < order.length) {
