@@ -16,6 +16,7 @@ from pipelines.display import scoring_progress
 if TYPE_CHECKING:
     from asr_lm.evaluation.comparison import Comparison
     from asr_lm.hypotheses.utterance import Utterance
+    from asr_lm.rescoring.correction import Correction
     from asr_lm.rescoring.models import RescoringModel
     from asr_lm.rescoring.second_pass import Development, Measuring, SecondPass
 
@@ -167,10 +168,12 @@ def develop(
     systems: dict[str, Sequence[str]],
     *,
     least_risk: bool = False,
+    correction: Correction | None = None,
 ) -> Development:
     """Weights of the systems, tuned on development lists; warns where a model has seen their references.
 
-    With ``least_risk`` the last system is there once more, choosing by minimum Bayes risk.
+    With ``least_risk`` the last system is there once more, choosing by minimum Bayes risk. With ``correction`` models
+    write further hypotheses first.
     """
     from asr_lm.rescoring import second_pass
 
@@ -184,6 +187,7 @@ def develop(
             signs=signs(arguments),
             context=arguments.context,
             least_risk=least_risk,
+            correction=correction,
             report=report,
             warn=warn,
         )
