@@ -150,7 +150,8 @@ class Gpt1Network(CausalNetwork):
             for piece, hidden in self._read_order(order, tree):
                 new = np.flatnonzero(order.depth[piece.begin : piece.end] >= first - begin)
                 nodes = order.node[piece.begin : piece.end][new]
-                yield nodes, hidden if len(new) == len(hidden) else hidden[torch.from_numpy(new).to(hidden.device)]
+                if len(nodes):
+                    yield nodes, hidden[torch.from_numpy(new).to(hidden.device)]
 
     def _read_order(self, order: Preorder, tree: PrefixTree) -> Iterator[tuple[Piece, Tensor]]:
         device, width = self.device, self.config.width

@@ -1,0 +1,433 @@
+"""Laws of the GPT-1 language model: a distribution in every context, one result however it is computed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from asr_lm.errors import InputError
+from asr_lm.hypotheses.prefix_tree import PrefixTree
+from asr_lm.lm import gpt1, load
+from asr_lm.lm.batches import IGNORED, SentenceBatches, StreamBatches
+from asr_lm.lm.corpus import TokenCorpus
+from asr_lm.lm.gpt1 import Gpt1Model, Gpt1Network
+from asr_lm.lm.options import TrainingOptions
+from asr_lm.lm.protocol import LogProbs, Tokens
+from asr_lm.lm.sizes import Gpt1Config
+from asr_lm.lm.text_windows import windows
+from asr_lm.lm.training import train_network
+from asr_lm.lm.tree_attention import Preorder
+from asr_lm.text.vocabulary import WordVocabulary
+
+VOCABULARY = WordVocabulary([f"w{number}" for number in range(12)])
+BOS, EOS = VOCABULARY.bos_id, VOCABULARY.eos_id
+
+CONFIGS = {
+    "one layer": Gpt1Config(VOCABULARY.size, layers=1, width=8, heads=1, positions=40),
+    "two layers": Gpt1Config(VOCABULARY.size, layers=2, width=12, heads=3, positions=64, dropout=0.4),
+    "short window": Gpt1Config(VOCABULARY.size, layers=2, width=8, heads=2, positions=6),
+    "odd window": Gpt1Config(VOCABULARY.size, layers=2, width=8, heads=2, positions=5),
+    "no window": Gpt1Config(VOCABULARY.size, layers=1, width=4, heads=2, positions=1),
+}
+every_shape = pytest.mark.parametrize("name", CONFIGS)
+
+sentences_of_ids = st.lists(st.lists(st.sampled_from([0, 3, 4, 5]), max_size=14), min_size=1, max_size=20)
+
+
+@pytest.fixture(params=[(1024, 64), (7, 3)], ids=["large pieces", "small pieces"])
+def pieces(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trees that are read at once, and trees that are read in many pieces of several blocks."""
+    monkeypatch.setattr(gpt1, "_PIECE", request.param[0])
+    monkeypatch.setattr(gpt1, "_BLOCK", request.param[1])
+
+
+def model(name: str = "two layers", seed: int = 1) -> Gpt1Model:
+    """A model whose weights are large enough for contexts to matter."""
+    torch.manual_seed(seed)
+    network = Gpt1Network(CONFIGS[name])
+    for parameter in network.parameters():
+        if parameter.requires_grad:
+            nn.init.uniform_(parameter, -0.7, 0.7)
+    return Gpt1Model("gpt1", network, VOCABULARY, "as-is")
+
+
+def arrays(sentences: list[list[int]]) -> list[Tokens]:
+    return [np.array(sentence, dtype=np.int32) for sentence in sentences]
+
+
+@torch.no_grad()
+def plain_hidden(network: Gpt1Network, tokens: list[int]) -> torch.Tensor:
+    """The paper's equations for one text that fits the window, one position and one head at a time."""
+    weights = dict(network.named_parameters())
+    heads, width = network.config.heads, network.config.width
+    x = [weights["embedding.weight"][token] + weights["position.weight"][t] for t, token in enumerate(tokens)]
+    for layer in range(network.config.layers):
+
+        def project(name: str, vector: torch.Tensor, block: str = f"blocks.{layer}") -> torch.Tensor:
+            return weights[f"{block}.{name}.weight"] @ vector + weights[f"{block}.{name}.bias"]
+
+        def normalise(name: str, vector: torch.Tensor, block: str = f"blocks.{layer}") -> torch.Tensor:
+            scaled = (vector - vector.mean()) / (vector.var(correction=0) + 1e-5).sqrt()
+            return weights[f"{block}.{name}.weight"] * scaled + weights[f"{block}.{name}.bias"]
+
+        q, k, v = zip(*(project("queries_keys_values", vector).split(width) for vector in x), strict=True)
+        out = []
+        for t, vector in enumerate(x):
+            attended = []
+            for part in torch.arange(width).view(heads, -1):
+                logits = torch.stack([q[t][part] @ k[s][part] for s in range(t + 1)]) / len(part) ** 0.5
+                attended.append(sum(a * v[s][part] for s, a in enumerate(logits.softmax(0))))
+            n = normalise("attention_norm", vector + project("merge", torch.cat(attended)))
+            inner = project("expand", n)
+            gelu = 0.5 * inner * (1 + torch.tanh((2 / torch.pi) ** 0.5 * (inner + 0.044715 * inner**3)))
+            out.append(normalise("norm", n + project("contract", gelu)))
+        x = out
+    return torch.stack(x)
+
+
+@torch.no_grad()
+def one_by_one(scorer: Gpt1Model, sentences: list[Tokens]) -> list[LogProbs]:
+    """The network's forward pass over each sentence alone; every token from the window that is to predict it."""
+    network = scorer.network.eval()
+    positions = network.config.positions
+    half = max(1, positions // 2)
+    results = []
+    for sentence in sentences:
+        inputs, targets = [BOS, *sentence.tolist()], [*sentence.tolist(), EOS]
+        begins = [0 if t < positions else -(-(t - positions + 1) // half) * half for t in range(len(targets))]
+        values = []
+        for t, target in enumerate(targets):
+            begin = begins[t]
+            assert begin == 0 or t + 1 - begin >= positions / 2
+            if t == 0 or begin != begins[t - 1]:
+                hidden, _ = network(torch.tensor([inputs[begin : begin + positions]]))
+                log_probs = (hidden[0] @ network.embedding.weight.T).log_softmax(1)
+            values.append(log_probs[t - begin, target].item())
+        results.append(np.array(values))
+    return results
+
+
+def assert_close(found: list[LogProbs], expected: list[LogProbs], tolerance: float = 1e-4) -> None:
+    assert [len(values) for values in found] == [len(values) for values in expected]
+    np.testing.assert_allclose(np.concatenate(found), np.concatenate(expected), atol=tolerance, rtol=0)
+
+
+def random_sentences(count: int, seed: int = 0) -> list[Tokens]:
+    """Sentences that share beginnings, as hypotheses do."""
+    random = np.random.default_rng(seed)
+    stems = [random.integers(3, 15, size=random.integers(0, 12)) for _ in range(max(count // 8, 1))]
+    return [
+        np.concatenate([stems[random.integers(len(stems))], random.integers(3, 15, size=random.integers(0, 5))]).astype(
+            np.int32
+        )
+        for _ in range(count)
+    ]
+
+
+class TestNetwork:
+    @pytest.mark.parametrize("name", ["one layer", "two layers"])
+    def test_it_computes_the_equations_of_the_paper(self, name: str) -> None:
+        network = model(name).network.eval()
+        tokens = [BOS, 5, 5, 3, 0, 14, 7, 9, 3]
+        with torch.no_grad():
+            hidden, state = network(torch.tensor([tokens, tokens[::-1]]))
+        assert state is None
+        torch.testing.assert_close(hidden[0], plain_hidden(network, tokens), atol=1e-4, rtol=0)
+        torch.testing.assert_close(hidden[1], plain_hidden(network, tokens[::-1]), atol=1e-4, rtol=0)
+
+    def test_weights_begin_as_the_paper_has_them(self) -> None:
+        torch.manual_seed(1)
+        network = Gpt1Network(Gpt1Config(500, layers=2, width=64, heads=4, positions=100))
+        for name, parameter in network.named_parameters():
+            if name.endswith("bias"):
+                assert not parameter.any(), name
+            elif "norm" in name:
+                assert (parameter == 1).all(), name
+            else:
+                assert parameter.std().item() == pytest.approx(0.02, rel=0.1), name
+                assert abs(parameter.mean().item()) < 1e-3, name
+
+    def test_the_full_configuration_has_the_published_number_of_parameters(self) -> None:
+        def parameters(vocabulary: int, layers: int, width: int, positions: int) -> int:
+            return (vocabulary + positions) * width + layers * (12 * width**2 + 13 * width)
+
+        config = CONFIGS["two layers"]
+        assert model().parameters == parameters(VOCABULARY.size, config.layers, config.width, config.positions)
+        # OpenAI's release has 116,534,784, the embedding counted once; it has no output bias.
+        assert parameters(40478, 12, 768, 512) == 116_534_784
+
+    @every_shape
+    def test_no_position_sees_a_later_one(self, name: str) -> None:
+        network = model(name).network.eval()
+        inputs = torch.randint(VOCABULARY.size, (1, 20), generator=torch.Generator().manual_seed(3))
+        with torch.no_grad():
+            hidden, _ = network(inputs)
+            for changed in (1, 7, 12, 19):
+                other = inputs.clone()
+                other[0, changed] = (other[0, changed] + 1) % VOCABULARY.size
+                found, _ = network(other)
+                torch.testing.assert_close(found[:, :changed], hidden[:, :changed], atol=1e-5, rtol=0)
+                assert not torch.allclose(found[:, changed], hidden[:, changed], atol=1e-3)
+
+    @every_shape
+    def test_gradients_reach_every_parameter(self, name: str) -> None:
+        network = Gpt1Network(replace(CONFIGS[name], dropout=0.0)).train()
+        inputs = torch.randint(VOCABULARY.size, (4, max(9, CONFIGS[name].positions)))
+        hidden, _ = network(inputs)
+        network.output.nll(hidden.flatten(0, 1), inputs.roll(1, 1).flatten()).sum().backward()
+        for parameter_name, parameter in network.named_parameters():
+            if not parameter.requires_grad:
+                continue
+            assert parameter.grad is not None, parameter_name
+            assert parameter.grad.isfinite().all(), parameter_name
+            # With one key in the window the attention weight is 1 whatever queries and keys are.
+            assert parameter.grad.any(), parameter_name
+
+    def test_dropout_acts_in_training_on_embeddings_attention_and_residual_branches(self) -> None:
+        torch.manual_seed(1)
+        network = Gpt1Network(replace(CONFIGS["one layer"], dropout=0.5)).train()
+        rates = [module.p for module in network.modules() if isinstance(module, nn.Dropout)]
+        assert rates == [0.5, 0.5]
+        block = network.blocks[0]
+        x = torch.ones(1, 40, 8)
+        nn.init.zeros_(block.merge.weight)
+        nn.init.zeros_(block.contract.weight)
+        torch.testing.assert_close(block(x), block.norm(block.attention_norm(x)))  # only residual branches, all zero
+        nn.init.eye_(block.merge.weight)
+        block.dropout.p = 0.0
+        first, second = block(torch.randn(1, 40, 8)), block.eval()(torch.randn(1, 40, 8))
+        assert first.shape == second.shape
+        block.train()
+        x = torch.randn(1, 40, 8)
+        assert not torch.allclose(block(x), block(x))  # attention weights alone are dropped now
+
+    @every_shape
+    def test_padding_of_a_batch_and_its_id_change_nothing(self, name: str) -> None:
+        scorer, sentences = model(name), random_sentences(30)
+        offsets = np.cumsum([0, *map(len, sentences)], dtype=np.int64)
+        corpus = TokenCorpus(np.concatenate(sentences), offsets, 0, 0, "")
+        expected = {tuple(s.tolist()): v for s, v in zip(sentences, one_by_one(scorer, sentences), strict=True)}
+        network = scorer.network.eval()
+        padded = 0
+        for batch in SentenceBatches(corpus, VOCABULARY, 200, None).batches(0):
+            for pad in (EOS, 0, 14):
+                inputs = torch.where(batch.targets == IGNORED, pad, batch.inputs)
+                with torch.no_grad():
+                    hidden, _ = network(inputs)
+                    log_probs = -network.output.nll(hidden.flatten(0, 1), batch.targets.clamp(min=0).flatten())
+                for row, targets in zip(log_probs.view(batch.targets.shape), batch.targets, strict=True):
+                    kept = targets != IGNORED
+                    padded += int((~kept).sum())
+                    sentence = tuple(targets[kept][:-1].tolist())
+                    np.testing.assert_allclose(row[kept].double().numpy(), expected[sentence], atol=1e-4)
+        assert padded > 30
+
+
+class TestWindows:
+    @given(length=st.integers(1, 200), width=st.integers(1, 40))
+    def test_every_position_is_predicted_once_from_at_least_half_a_window(self, length: int, width: int) -> None:
+        found = list(windows(length, width))
+        predicted = []
+        for begin, first in found:
+            end = min(begin + width, length)
+            assert begin <= first < end
+            assert begin == 0 or first + 1 - begin >= width / 2
+            predicted += range(first, end)
+        assert predicted == list(range(length))
+
+    def test_with_512_positions_every_token_has_256_before_it(self) -> None:
+        assert list(windows(1100, 512)) == [(0, 0), (256, 512), (512, 768), (768, 1024)]
+
+
+class TestScores:
+    @every_shape
+    @pytest.mark.parametrize("context", [[], [3], [5, 5, 0, 14], [4, 7, 9] * 10])
+    def test_probabilities_sum_to_one_in_every_context(self, name: str, context: list[int]) -> None:
+        others = [token for token in range(VOCABULARY.size) if token != EOS]
+        scores = model(name).token_log_probs(arrays([[*context, token] for token in others] + [context]))
+        log_probs = [values[len(context)] for values in scores]
+        assert np.exp(log_probs).sum() == pytest.approx(1, abs=1e-5)
+        assert len({round(value, 6) for value in log_probs}) == VOCABULARY.size
+
+    @every_shape
+    @settings(max_examples=10, deadline=None)
+    @given(sentences=sentences_of_ids, nodes=st.integers(1, 30), block=st.integers(1, 9))
+    def test_the_tree_gives_what_each_sentence_alone_gives(
+        self, name: str, sentences: list[list[int]], nodes: int, block: int
+    ) -> None:
+        scorer = model(name)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(gpt1, "_PIECE", nodes)
+            patch.setattr(gpt1, "_BLOCK", block)
+            assert_close(scorer.token_log_probs(arrays(sentences)), one_by_one(scorer, arrays(sentences)))
+
+    @every_shape
+    def test_a_long_list(self, name: str, pieces: None) -> None:
+        scorer, sentences = model(name), random_sentences(150)
+        assert_close(scorer.token_log_probs(sentences), one_by_one(scorer, sentences))
+
+    @every_shape
+    def test_a_sentence_of_many_windows_is_scored_to_its_end(self, name: str, pieces: None) -> None:
+        random = np.random.default_rng(2)
+        long = [random.integers(3, 15, size=size).astype(np.int32) for size in (63, 64, 65, 160, 150)]
+        long += [np.append(long[-1][:140], [3, 4]).astype(np.int32), long[-2][:5]]
+        scorer = model(name)
+        found = scorer.token_log_probs(long)
+        assert_close(found, one_by_one(scorer, long))
+        assert all((values < 0).all() for values in found)
+
+    @every_shape
+    def test_the_budget_changes_nothing(self, name: str) -> None:
+        scorer, sentences = model(name), random_sentences(15)
+        expected = one_by_one(scorer, sentences)
+        for budget in (1, 20, 1000, None):
+            assert_close(scorer.token_log_probs(sentences, budget), expected)
+
+    def test_every_distinct_prefix_is_read_once(self) -> None:
+        scorer, sentences = model(), random_sentences(200)
+        read: list[int] = []
+
+        class Counting(Gpt1Network):
+            def read_tree(self, tree: PrefixTree, kept: np.ndarray):  # type: ignore[no-untyped-def]
+                for nodes, hidden in super().read_tree(tree, kept):
+                    read.append(len(nodes))
+                    yield nodes, hidden
+
+        scorer.network.__class__ = Counting
+        scorer.token_log_probs(sentences)
+        prefixes = {tuple(sentence[:end].tolist()) for sentence in sentences for end in range(len(sentence) + 1)}
+        assert sum(read) == len(prefixes)
+        assert sum(len(sentence) + 1 for sentence in sentences) > 2 * len(prefixes)
+
+    def test_order_duplicates_and_company_change_nothing(self) -> None:
+        scorer, sentences = model(), random_sentences(40)
+        expected = scorer.token_log_probs(sentences)
+        shuffled = np.random.default_rng(1).permutation(len(sentences)).tolist()
+        assert_close(scorer.token_log_probs([sentences[i] for i in shuffled]), [expected[i] for i in shuffled], 1e-5)
+        assert_close(scorer.token_log_probs(sentences * 3), expected * 3, 1e-5)
+        assert_close([scorer.token_log_probs([sentence])[0] for sentence in sentences], expected, 1e-5)
+
+    def test_no_sentences_and_empty_ones(self) -> None:
+        scorer = model()
+        assert scorer.token_log_probs([]) == []
+        empty = np.zeros(0, dtype=np.int32)
+        assert_close(scorer.token_log_probs([empty, empty]), one_by_one(scorer, [empty]) * 2)
+
+    def test_dropout_is_for_training_only(self) -> None:
+        scorer, sentences = model(), random_sentences(10)
+        expected = scorer.token_log_probs(sentences)
+        scorer.network.train()
+        assert_close(scorer.token_log_probs(sentences), expected, 0)
+
+
+class TestPreorder:
+    def test_a_hand_worked_tree(self) -> None:
+        # <s> - 3 - 4 - 5      nodes in level order: <s>=0, 3=1, 6=2, 4=3, 7=4, 3=5, 5=6
+        #     |     7
+        #     + 6 - 3
+        tree = PrefixTree.build(arrays([[3, 4, 5], [3, 7], [6, 3]]), BOS)
+        order = Preorder.of_tree(tree, np.ones(len(tree) + 1, dtype=np.bool_))
+        assert order.node.tolist() == [0, 1, 3, 6, 4, 2, 5]
+        assert order.parent.tolist() == [-1, 0, 1, 2, 1, 0, 5]
+        assert order.depth.tolist() == [0, 1, 2, 3, 2, 1, 2]
+        assert order.end.tolist() == [7, 5, 4, 4, 5, 7, 7]
+        assert order.path(np.array([3, 6, 0])).tolist() == [[0, 1, 2], [0, 5, -1], [-1, -1, -1]]
+        inner = Preorder.of_tree(tree, np.isin(np.arange(7), tree.parent))
+        assert inner.node.tolist() == [0, 1, 3, 2]
+        assert inner.end.tolist() == [4, 3, 3, 4]
+        assert order.window(2, 5).node.tolist() == [3, 6, 4, 5]
+        assert order.window(2, 5).parent.tolist() == [-1, 0, -1, -1]
+        assert order.reaching(3).node.tolist() == [0, 1, 3, 6]
+        assert order.window(1, 3).reaching(2).end.tolist() == [3, 3, 3]
+
+
+class TestStream:
+    @every_shape
+    def test_a_stream_in_pieces_is_the_text_in_one(self, name: str) -> None:
+        scorer, sentences = model(name), random_sentences(25)
+        inputs = np.concatenate([np.append(BOS, sentence) for sentence in sentences])
+        targets = np.concatenate([np.append(sentence, EOS) for sentence in sentences])
+        (expected,) = one_by_one(scorer, [inputs[1:].astype(np.int32)])
+        stays = targets == np.append(inputs[1:], EOS)
+        assert (~stays).sum() == len(sentences) - 1
+        for size in (1, 4, 25):
+            stream = scorer.stream()
+            found = [v for at in range(0, 25, size) for v in stream.token_log_probs(sentences[at : at + size])]
+            assert [len(values) for values in found] == [len(sentence) + 1 for sentence in sentences]
+            np.testing.assert_allclose(np.concatenate(found)[stays], expected[stays], atol=1e-4)
+        assert stream.token_log_probs([]) == []
+
+    def test_the_end_of_a_sentence_is_predicted_where_the_next_begins(self) -> None:
+        scorer, (one, two) = model(), arrays([[3, 4], [5]])
+        found = scorer.stream().token_log_probs([one, two])
+        with torch.no_grad():
+            hidden, _ = scorer.network.eval()(torch.tensor([[BOS, 3, 4, BOS, 5]]))
+            log_probs = (hidden[0] @ scorer.network.embedding.weight.T).log_softmax(1)
+        expected = log_probs[torch.arange(5), torch.tensor([3, 4, EOS, 5, EOS])]
+        np.testing.assert_allclose(np.concatenate(found), expected.double().numpy(), atol=1e-4)
+
+    def test_training_on_a_stream_reads_consecutive_windows(self) -> None:
+        scorer, sentences = model(), random_sentences(30)
+        offsets = np.cumsum([0, *map(len, sentences)], dtype=np.int64)
+        corpus = TokenCorpus(np.concatenate(sentences), offsets, 0, 0, "")
+        total, count, state = 0.0, 0, None
+        for batch in StreamBatches(corpus, VOCABULARY, 3, 16).batches(0):
+            loss, state = scorer.network.eval().loss(batch, state)
+            assert state is None
+            total, count = total + float(loss.detach()), count + batch.tokens
+        assert count == len(corpus.tokens) + len(corpus)
+        (whole,) = StreamBatches(corpus, VOCABULARY, 3, 10_000).batches(0)
+        parts = [
+            nn.functional.cross_entropy(
+                scorer.network(whole.inputs[:, at : at + 16])[0].flatten(0, 1) @ scorer.network.embedding.weight.T,
+                whole.targets[:, at : at + 16].flatten(),
+                ignore_index=IGNORED,
+                reduction="sum",
+            ).item()
+            for at in range(0, whole.inputs.shape[1], 16)
+        ]
+        assert total == pytest.approx(sum(parts), rel=1e-5)
+
+
+class TestFolder:
+    @every_shape
+    def test_saving_and_loading_changes_nothing(self, name: str, tmp_path: Path) -> None:
+        scorer, sentences = model(name), random_sentences(20)
+        scorer.save(tmp_path / "model")
+        loaded = load(tmp_path / "model")
+        assert isinstance(loaded, Gpt1Model)
+        assert loaded.network.config == scorer.network.config
+        assert (loaded.family, loaded.normalizer, loaded.parameters) == ("gpt1", "as-is", scorer.parameters)
+        assert loaded.fingerprint() == scorer.fingerprint()
+        assert_close(loaded.token_log_probs(sentences), scorer.token_log_probs(sentences), 0)
+        assert loaded.network.output.weight is loaded.network.embedding.weight
+
+    def test_heads_that_do_not_divide_the_width(self) -> None:
+        with pytest.raises(InputError, match="field heads: 5 heads do not divide a width of 12"):
+            Gpt1Config(9, width=12, heads=5)
+
+
+def test_a_small_text_is_learned_by_heart(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    sentences = [" ".join(f"w{word}" for word in random.integers(12, size=6)) for _ in range(200)]
+    corpus = TokenCorpus.from_sentences(sentences, VOCABULARY)
+    torch.manual_seed(1)
+    network = Gpt1Network(Gpt1Config(VOCABULARY.size, layers=1, width=96, heads=2, positions=8, dropout=0.0))
+    options = TrainingOptions(
+        epochs=100, batch_tokens=280, learning_rate=5e-3, warmup=0.1, validations=2, patience=0, weight_decay=0.0
+    )
+    valid = SentenceBatches(corpus, VOCABULARY, 2000, None)
+    result = train_network(network, SentenceBatches(corpus, VOCABULARY, 280, 1), valid, options, tmp_path, identity={})
+    # Without knowing the text 6 of 7 tokens cost log 12 nats; to name one of 200 sentences takes log 200.
+    ignorance, memory = 6 / 7 * np.log(12), np.log(200) / 7
+    assert memory < result.best_loss < memory + 0.1 * (ignorance - memory)
+    text = Gpt1Model("gpt1", network, VOCABULARY, "as-is")
+    scores = text.score(VOCABULARY.encode_batch(sentences))
+    assert -scores.sum() / (7 * 200) == pytest.approx(result.best_loss, abs=1e-4)
