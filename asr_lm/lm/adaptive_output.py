@@ -40,7 +40,8 @@ class AdaptiveOutput(RankedOutput):
     def __init__(self, vocabulary_size: int, width: int) -> None:
         super().__init__(vocabulary_size)
         edges = cutoffs(vocabulary_size, width)
-        self.softmax = nn.AdaptiveLogSoftmaxWithLoss(width, vocabulary_size, edges, float(_NARROWER), head_bias=True)
+        narrower = float(min(_NARROWER, width))
+        self.softmax = nn.AdaptiveLogSoftmaxWithLoss(width, vocabulary_size, edges, narrower, head_bias=True)
         self.register_buffer("_edges", torch.tensor([0, *edges]), persistent=False)
 
     @classmethod

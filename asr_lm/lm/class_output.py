@@ -107,7 +107,8 @@ class ClassOutput(RankedOutput):
 def class_edges(counts: Tensor, classes: int) -> Tensor:
     """Where classes begin ``[classes + 1]`` among words sorted by falling ``counts [words]``.
 
-    Each class holds about the same share of the counts, and at least one word.
+    Each class holds about the same share of the counts, what rounding leaves over is the last one's, and at least one
+    word.
     """
     words = len(counts)
     weights = counts.double() if counts.any() else torch.ones(words, dtype=torch.float64)
