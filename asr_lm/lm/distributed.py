@@ -31,8 +31,8 @@ _PATIENCE = timedelta(days=2)
 class ProcessLost(Exception):
     """Another process of this run has ended."""
 
-    def __init__(self) -> None:
-        super().__init__("another process of this run has ended")
+    def __init__(self, message: str = "another process of this run has ended") -> None:
+        super().__init__(message)
 
 
 @dataclass
@@ -162,18 +162,17 @@ def is_shared_run() -> bool:
 
 def join() -> Processes:
     """Meet the other processes that ``torchrun`` started; one alone where there are none."""
-    global _store
     if not is_shared_run():
         return ALONE
     import torch
     from torch import distributed
 
-    if _store is None:
-        _store, rank, count = next(distributed.rendezvous("env://"))
+    if not distributed.is_initialized():
+        rank, count = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
         if torch.cuda.is_available():
             torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-        meeting = distributed.PrefixStore("group", _store)
+        meeting = distributed.PrefixStore("group", _open_store())
         distributed.init_process_group(backend, store=meeting, rank=rank, world_size=count, timeout=_PATIENCE)
     return _Group(distributed.get_rank(), distributed.get_world_size())
 
@@ -192,12 +191,23 @@ def is_first_to_speak() -> bool:
     """Whether this process may print the last message of a run: one of several that end for one reason does."""
     if not is_shared_run():
         return True
-    if _store is None:  # what goes wrong before they meet goes wrong in all of them
+    hosted = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+    if _store is None and not hosted:  # what goes wrong before they meet goes wrong in all of them
         return os.environ["RANK"] == "0"
     try:
-        return int(_store.add("messages", 1)) == 1
+        return int(_open_store().add("messages", 1)) == 1
     except RuntimeError:
         return True
+
+
+def _open_store() -> Any:
+    """The key-value store that the processes share."""
+    global _store
+    if _store is None:
+        from torch import distributed
+
+        _store, _, _ = next(distributed.rendezvous("env://"))
+    return _store
 
 
 def local_device(device: str) -> str:
