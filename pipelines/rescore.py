@@ -131,6 +131,8 @@ def _check_tuning(arguments: Arguments) -> None:
         raise InputError("there is nothing to save without --dev", field="--save-weights")
     if arguments.correct and not (arguments.dev or arguments.weights):
         raise InputError("needs weights that were tuned with corrections: give --dev or --weights", field="--correct")
+    if arguments.plot_attention is not None and len(arguments.nbest) > 1:
+        raise InputError("pictures are of one list; give one --nbest", field="--plot-attention")
     if arguments.plot_utterances and arguments.plot_attention is None:
         raise InputError("say where the pictures go, with --plot-attention", field="--plot-utterances")
     if arguments.subtract and not arguments.dev:
