@@ -156,6 +156,23 @@ class NgramModel(CausalModel):
             states.append(state)
         return np.array(log10) * _LN_10
 
+    @property
+    def order(self) -> int:
+        """Length of the longest n-grams."""
+        return int(self._model.order)
+
+    def first_state(self) -> kenlm.State:
+        """KenLM's state after ``<s>``."""
+        state = kenlm.State()
+        self._model.BeginSentenceWrite(state)
+        return state
+
+    def next_state(self, state: kenlm.State, token: int) -> tuple[float, kenlm.State]:
+        """Log p(token | state), and the state after it; a predicted ``<s>`` is an unknown word."""
+        word = UNK if token == self.vocabulary.bos_id else self.vocabulary.tokens[token]
+        following = kenlm.State()
+        return self._model.BaseScore(state, word, following) * _LN_10, following
+
     def knows(self, word: str) -> bool:
         """Whether the model has a probability of its own for ``word``."""
         return word in self._model

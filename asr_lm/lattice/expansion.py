@@ -1,0 +1,269 @@
+"""Rescoring a lattice with a causal language model, best first.
+
+An arc of a lattice has many histories, and a model with memory gives it another score after each, so the lattice is
+expanded: its nodes are split by history. Without recombination that is the tree of all paths. Two histories that share
+their last words may be taken for one (recombination), and what has no hope is left out (the beam): composed states are
+expanded in the order of the best total they promise, which is the score of getting there and, from there on, the best
+of the original lattice, as in Xu, Chen, Gao, Wang, Li, Goel, Carmiel, Povey, Khudanpur: A pruned RNNLM
+lattice-rescoring algorithm for automatic speech recognition (ICASSP 2018). The model's states of a frontier are
+computed together.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from asr_lm.errors import InputError
+from asr_lm.lattice.forward_backward import backward, best_path
+from asr_lm.lattice.lattice import EPSILON, Floats, Lattice
+from asr_lm.lm.growing_tree import ROOT, GrowingTree, grow
+from asr_lm.lm.protocol import LanguageModel, Tokens
+from asr_lm.text.normalizer import get_normalizer
+
+
+@dataclass(frozen=True)
+class Search:
+    """What is searched.
+
+    Attributes:
+        history: words after which two histories are one; None tells all apart that the model tells apart.
+        beam: natural-log total by which a state may promise less than the best path known; None leaves nothing out.
+        most_states: composed states that are expanded at most, if a path is found by then.
+        frontier: states expanded together.
+
+    Raises:
+        InputError: a number that is too small.
+    """
+
+    history: int | None = 3
+    beam: float | None = 10.0
+    most_states: int = 100_000
+    frontier: int = 64
+
+    def __post_init__(self) -> None:
+        for name, least in (("history", 0), ("beam", 0), ("most_states", 1), ("frontier", 1)):
+            value = getattr(self, name)
+            if value is not None and not value >= least:
+                raise InputError(f"expected {least} or more, not {value}", field=name)
+
+
+@dataclass(frozen=True)
+class Expanded:
+    """A lattice with a model's scores.
+
+    Attributes:
+        lattice: paths of the original, each arc scored after its history; the new score has the model's name.
+        states: composed states that were expanded.
+        evaluations: distributions the model was asked for.
+    """
+
+    lattice: Lattice
+    states: int
+    evaluations: int
+
+
+def expand(
+    lattice: Lattice, model: LanguageModel, name: str, scales: Mapping[str, float], search: Search | None = None
+) -> Expanded:
+    """Give every arc the model's score after the words before it.
+
+    Args:
+        lattice: any lattice.
+        model: a causal one.
+        name: of its score.
+        scales: factor of each of the lattice's scores and of the new one: what decides which paths are worth it.
+        search: how far.
+
+    Raises:
+        InputError: the model is not causal; a scale for a score that is not there.
+    """
+    return _Expansion(lattice, model, name, scales, search or Search()).run()
+
+
+@dataclass
+class _State:
+    """A node of the lattice after one history.
+
+    Attributes:
+        node: of the lattice.
+        prefix: of the growing tree.
+        words: last words, as many as recombination looks at.
+        score: of the best way there.
+        is_expanded: whether its arcs were followed.
+    """
+
+    node: int
+    prefix: int
+    words: tuple[int, ...]
+    score: float
+    is_expanded: bool = False
+
+
+@dataclass
+class _Arcs:
+    """Arcs between composed states."""
+
+    source: list[int] = field(default_factory=list)
+    target: list[int] = field(default_factory=list)
+    arc: list[int] = field(default_factory=list)
+    log_prob: list[float] = field(default_factory=list)
+
+
+class _Expansion:
+    def __init__(
+        self, lattice: Lattice, model: LanguageModel, name: str, scales: Mapping[str, float], search: Search
+    ) -> None:
+        if name in lattice.scores:
+            raise InputError(f"the lattice has a score {name!r} already", utterance=lattice.id)
+        self.lattice, self.name, self.search = lattice, name, search
+        self.scale = scales.get(name, 0.0)
+        self.old = lattice.weights({score: scale for score, scale in scales.items() if score != name})
+        self.tree: GrowingTree = grow(model)
+        self.tokens = _tokens(lattice, model)
+        self.eos = np.array([model.vocabulary.eos_id], dtype=np.int32)
+        self.last = lattice.nodes - 1
+        self.states: list[_State] = []
+        self.index: dict[tuple[int, object], int] = {}
+        self.arcs = _Arcs()
+        self.followed: dict[tuple[int, int], int] = {}
+        self.finals: dict[int, float] = {}
+        self.waiting: list[tuple[float, int]] = []
+        self.best = -np.inf
+        self.ahead: Floats = np.zeros(0)
+
+    def run(self) -> Expanded:
+        self._state(0, ROOT, (), 0.0)
+        self._look_ahead()
+        self._push(0)
+        expanded = 0
+        while frontier := self._next(self.search.most_states - expanded):
+            self._expand(frontier)
+            expanded += len(frontier)
+        return Expanded(self._lattice(), expanded, self.tree.evaluations)
+
+    def _look_ahead(self) -> None:
+        """Follow the original's best path: a first total, and what a word costs more with the new model than before."""
+        path = best_path(self.lattice, self.old)
+        at, words = 0, 0
+        for arc in path.tolist():
+            at = self._follow([(at, arc)])[0]
+            words += self.lattice.word[arc] != EPSILON
+        self._finish([at])
+        change = (self.best - float(self.old[path].sum())) / (words + 1)
+        said = (self.lattice.word != EPSILON).astype(np.float64)
+        self.ahead = backward(self.lattice, self.old + change * said, "tropical") + change
+
+    def _next(self, most: int) -> list[int]:
+        """The most promising states."""
+        frontier: list[int] = []
+        while self.waiting and len(frontier) < min(self.search.frontier, max(most, 1)):
+            promise, number = heapq.heappop(self.waiting)
+            state = self.states[number]
+            if state.is_expanded:
+                continue
+            if -promise < self._threshold() or (most <= 0 and self.finals):
+                return frontier
+            state.is_expanded = True
+            frontier.append(number)
+        return frontier
+
+    def _threshold(self) -> float:
+        return -np.inf if self.search.beam is None else self.best - self.search.beam
+
+    def _expand(self, frontier: list[int]) -> None:
+        """Follow the arcs of some states, or end there."""
+        wanted: list[tuple[int, int]] = []
+        offsets, threshold = self.lattice.out_offsets, self._threshold()
+        reached: set[int] = set()
+        for number in frontier:
+            state = self.states[number]
+            for arc in range(int(offsets[state.node]), int(offsets[state.node + 1])):
+                if (number, arc) in self.followed:
+                    reached.add(self.followed[number, arc])
+                    continue
+                # What the arc's own word costs is not known yet, so this promises too much rather than too little.
+                promise = state.score + self.old[arc] + self.ahead[self.lattice.target[arc]]
+                if self.scale < 0 or promise >= threshold:
+                    wanted.append((number, arc))
+        self._finish([number for number in frontier if self.states[number].node == self.last])
+        reached.update(self._follow(wanted))
+        for number in sorted(reached):
+            self._push(number)
+
+    def _follow(self, wanted: list[tuple[int, int]]) -> list[int]:
+        """Go along arcs from composed states; returns the states they lead to."""
+        lattice = self.lattice
+        prefixes = [self.states[number].prefix for number, _ in wanted]
+        texts = [self.tokens[int(lattice.word[arc])] for _, arc in wanted]
+        reached, log_probs = self.tree.extend(prefixes, texts)
+        targets = []
+        for (number, arc), prefix, log_prob in zip(wanted, reached, log_probs.tolist(), strict=True):
+            state, word = self.states[number], int(lattice.word[arc])
+            words = state.words if word == EPSILON else (*state.words, word)
+            score = state.score + float(self.old[arc]) + self.scale * log_prob
+            target = self._state(int(lattice.target[arc]), prefix, words, score)
+            self.followed[number, arc] = target
+            self.arcs.source.append(number)
+            self.arcs.target.append(target)
+            self.arcs.arc.append(arc)
+            self.arcs.log_prob.append(log_prob)
+            targets.append(target)
+        return targets
+
+    def _state(self, node: int, prefix: int, words: tuple[int, ...], score: float) -> int:
+        """The composed state of a node after a history, a new one where need be."""
+        if self.search.history is not None:
+            words = words[len(words) - self.search.history :] if len(words) > self.search.history else words
+        key: object = words
+        if self.search.history is None:
+            words = ()
+            key = prefix if self.tree.memory is None else self.tree.recent(prefix, self.tree.memory)
+        number = self.index.setdefault((node, key), len(self.states))
+        if number == len(self.states):
+            self.states.append(_State(node, prefix, words, score))
+        elif (state := self.states[number]).score < score:
+            state.score = score
+            if not state.is_expanded:
+                state.prefix = prefix
+        return number
+
+    def _push(self, number: int) -> None:
+        state = self.states[number]
+        if not state.is_expanded:
+            heapq.heappush(self.waiting, (-(state.score + float(self.ahead[state.node])), number))
+
+    def _finish(self, numbers: list[int]) -> None:
+        """End the sentence in states at the last node."""
+        prefixes = [self.states[number].prefix for number in numbers]
+        _, values = self.tree.extend(prefixes, [self.eos] * len(numbers))
+        for number, value in zip(numbers, values.tolist(), strict=True):
+            self.finals[number] = value
+            self.best = max(self.best, self.states[number].score + self.scale * value)
+
+    def _lattice(self) -> Lattice:
+        original, arcs = self.lattice, np.array(self.arcs.arc, dtype=np.int64)
+        scores = {score: values[arcs] for score, values in original.scores.items()}
+        return Lattice.from_arcs(
+            original.id,
+            original.symbols,
+            self.arcs.source,
+            self.arcs.target,
+            original.word[arcs],
+            {**scores, self.name: np.array(self.arcs.log_prob)},
+            final={number: {self.name: value} for number, value in self.finals.items()},
+            begin=original.begin[arcs],
+            end=original.end[arcs],
+            reference=original.reference,
+            recording=original.recording,
+            scales=original.scales,
+        )
+
+
+def _tokens(lattice: Lattice, model: LanguageModel) -> list[Tokens]:
+    """Tokens of every word of the lattice, as the model writes them."""
+    normalize: Callable[[str], str] = get_normalizer(model.normalizer)
+    return model.vocabulary.encode_batch([normalize(text) for text in lattice.symbols])
