@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from pipelines import lists, reporting
+from pipelines import lists, reporting, shared_scoring
 from pipelines.command import blaming, check_outputs, console, parse, run
 from pipelines.display import scoring_progress
 
@@ -57,7 +57,10 @@ def main() -> None:
         raise InputError("is a file, a folder was expected", field="--save-weights", file=arguments.save_weights)
     if not arguments.lm:
         console().print(lists.NO_MODEL)
+    shared_scoring.meet(arguments, [*arguments.dev, *arguments.test])
     models = lists.models(arguments, arguments.lm or (DEFAULT,))
+    if not shared_scoring.take_part(arguments, models, arguments.dev, arguments.test):
+        return
     systems = systems_for_comparison(models, arguments.combine, arguments.subtract)
     development = lists.develop(arguments, arguments.dev, models, systems, least_risk=arguments.mbr)
     output = console(stderr=False)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from pipelines import correcting, lists, reporting
+from pipelines import correcting, lists, reporting, shared_scoring
 from pipelines.command import blaming, check_outputs, console, parse, run
 from pipelines.display import scoring_progress
 
@@ -75,8 +75,11 @@ def main() -> None:
     specifications = arguments.lm or (DEFAULT,)
     if not arguments.lm:
         console().print(lists.NO_MODEL)
+    shared_scoring.meet(arguments, [*arguments.dev, *arguments.nbest])
     models = lists.models(arguments, specifications)
     _check_models(arguments, models)
+    if not shared_scoring.take_part(arguments, models, arguments.dev, arguments.nbest):
+        return
     development, weights = _weights(arguments, models)
     records = {}
     for path in arguments.nbest:

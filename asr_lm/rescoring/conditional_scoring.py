@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
@@ -41,15 +40,7 @@ class ConditionalScorer(Scorer):
     def _score_shard(self, shard: Sequence[Utterance]) -> Scores:
         count = sum(len(utterance.hypotheses) for utterance in shard)
         key = self._key(list(_described(shard)), None)
-        if (scores := self._cache.get(key)) is not None and len(scores.log_prob) == count:
-            self.found += count
-            return scores
-        begin = time.perf_counter()
-        scores = score_given_lists(self.model, shard, self._budget)
-        self.seconds += time.perf_counter() - begin
-        self._cache.put(key, scores)
-        self.computed += count
-        return scores
+        return self._kept(key, count, lambda: score_given_lists(self.model, shard, self._budget))
 
 
 def _described(shard: Sequence[Utterance]) -> Iterator[str]:

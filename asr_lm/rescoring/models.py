@@ -12,7 +12,7 @@ from asr_lm.errors import InputError
 from asr_lm.evaluation.comparison import ROLES
 from asr_lm.evaluation.word_errors import Unit
 from asr_lm.hypotheses.utterance import Utterance
-from asr_lm.lm.folder import SENTENCES_FILE, fold_folders
+from asr_lm.lm.folder import HUB, SENTENCES_FILE, fold_folders
 from asr_lm.lm.loading import load
 from asr_lm.lm.protocol import LanguageModel
 from asr_lm.rescoring.conditional_scoring import scorer_for
@@ -52,6 +52,11 @@ class RescoringModel:
     _device: str = "cpu"
     _cache: ScoreCache | None = None
     _budget: int | None = None
+
+    @property
+    def cache(self) -> ScoreCache:
+        """Where the scores are kept."""
+        return self.scorer.cache
 
     @property
     def model(self) -> LanguageModel:
@@ -132,10 +137,10 @@ def name_and_path(specification: str) -> tuple[str, Path]:
     if not equals or "/" in name:
         name, path = "", specification
     if not path:
-        raise InputError("no path; expected a trained folder, an ARPA or a KenLM file", field="--lm")
+        raise InputError("no path; expected a trained folder, an ARPA or a KenLM file, or hf:NAME", field="--lm")
     if path == DEFAULT:
         return name or DEFAULT, default_folder()
-    stem = Path(path).resolve().name
+    stem = Path(path.removeprefix(HUB)).resolve().name
     for suffix in (".gz", ".zst", ".arpa", ".bin", ".binary", ".klm"):
         stem = stem.removesuffix(suffix)
     return name or stem, Path(path)

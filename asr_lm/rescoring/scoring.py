@@ -60,6 +60,12 @@ class Scores:
             np.concatenate([part.unknown for part in parts]),
         )
 
+    @classmethod
+    def of_others(cls, texts: int) -> Scores:
+        """What stands for scores that another process computes; nobody may read them."""
+        nothing = np.zeros(texts, dtype=np.int64)
+        return cls(np.full(texts, np.nan), nothing, nothing)
+
     def to_bytes(self) -> bytes:
         """Serialised for the cache: a digest, then the three columns as a NumPy array."""
         stream = io.BytesIO()
@@ -80,15 +86,38 @@ def _digest(content: bytes) -> bytes:
     return hashlib.blake2b(content, digest_size=_DIGEST_SIZE).digest()
 
 
+@dataclass
+class Turns:
+    """Shares out shards among processes that ask for the same ones in the same order.
+
+    Attributes:
+        rank: of this process; count: of all.
+        asked: shards asked for so far.
+    """
+
+    rank: int
+    count: int
+    asked: int = 0
+
+    def is_ours(self) -> bool:
+        """Whether the next shard is this process's."""
+        self.asked += 1
+        return (self.asked - 1) % self.count == self.rank
+
+
 class ScoreCache:
     """A folder of scored shards.
 
     Args:
         folder: made when first needed; None keeps nothing.
+
+    Attributes:
+        turns: while several processes share out the shards, who computes which.
     """
 
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder
+        self.turns: Turns | None = None
 
     def get(self, key: str) -> Scores | None:
         """The scores under ``key``; None when absent or damaged (then they are computed again)."""
@@ -134,13 +163,14 @@ class Scorer:
         budget: most prefix-tree nodes (padded tokens for models that need both sides) in memory at once.
 
     Attributes:
+        cache: see above.
         computed: hypotheses scored so far; found: hypotheses whose scores were in the cache.
         seconds: time that scoring took, that of the cache left out.
     """
 
     def __init__(self, model: LanguageModel, cache: ScoreCache | None = None, budget: int | None = None) -> None:
         self.model = model
-        self._cache = cache or ScoreCache(None)
+        self.cache = cache or ScoreCache(None)
         self._budget = budget
         self.computed = 0
         self.found = 0
@@ -155,14 +185,20 @@ class Scorer:
         """
         contexts = contexts if self.model.context_rule != "none" else None
         key = self._key(texts, contexts)
-        if (scores := self._cache.get(key)) is not None and len(scores.log_prob) == len(texts):
-            self.found += len(texts)
+        return self._kept(key, len(texts), lambda: score_texts(self.model, texts, self._budget, contexts))
+
+    def _kept(self, key: str, count: int, compute: Callable[[], Scores]) -> Scores:
+        """The scores of ``count`` hypotheses that the cache has under ``key``, else computed and kept there."""
+        if self.cache.turns and not self.cache.turns.is_ours():
+            return Scores.of_others(count)
+        if (scores := self.cache.get(key)) is not None and len(scores.log_prob) == count:
+            self.found += count
             return scores
         begin = time.perf_counter()
-        scores = score_texts(self.model, texts, self._budget, contexts)
+        scores = compute()
         self.seconds += time.perf_counter() - begin
-        self._cache.put(key, scores)
-        self.computed += len(texts)
+        self.cache.put(key, scores)
+        self.computed += count
         return scores
 
     def score_list(
@@ -200,8 +236,12 @@ def _for_hypotheses(shard: Sequence[Utterance], contexts: Iterator[Context]) -> 
     return [context for utterance in shard for context in [next(contexts)] * len(utterance.hypotheses)]
 
 
-def shards(utterances: Iterable[Utterance], hypotheses: int = SHARD_HYPOTHESES) -> Iterator[list[Utterance]]:
-    """Whole utterances in groups of at least ``hypotheses`` hypotheses (the last may have fewer)."""
+def shards(utterances: Iterable[Utterance], hypotheses: int | None = None) -> Iterator[list[Utterance]]:
+    """Whole utterances in groups of at least ``hypotheses`` hypotheses (the last may have fewer).
+
+    None stands for :data:`SHARD_HYPOTHESES`.
+    """
+    hypotheses = hypotheses or SHARD_HYPOTHESES
     shard: list[Utterance] = []
     size = 0
     for utterance in utterances:
