@@ -27,6 +27,10 @@ Output, a layer of maxout units between state and softmax::
 Differences: the encoder is ``torch.nn.GRU``, which resets after the product with U, not before it (its ``z`` is the
 ``1 - z`` above); source and target share one embedding, as they are one language, and ``W_o`` can be that embedding,
 too; dropout on embeddings, annotations and maxout units; weights begin uniform (Glorot), recurrent ones orthogonal.
+
+Addition (``copy``, which can be left out): what was said is mostly what was heard, so the units before the softmax also
+get the attended embeddings, ``t_i = […]_k + W_c Σ_j α_ij E x_j``. As ``W_o`` is the embedding, this votes for the
+source tokens looked at, those that are rare in the training data included; ``W_c`` begins as a multiple of the identity.
 """
 
 from __future__ import annotations
@@ -52,6 +56,9 @@ from asr_lm.lm.sizes import BirnnAttentionConfig
 _BLOCK_VALUES = 4_000_000
 """Values of the alignment model in memory at once while scoring."""
 
+_COPY = 5.0
+"""What ``W_c`` begins as, times the identity: a token fully attended to begins some five nats above the others."""
+
 _LONGER = 10
 """Tokens by which a written sentence may be longer than its source."""
 
@@ -61,7 +68,8 @@ class Source:
     """Encoded sources.
 
     Attributes:
-        annotations: h ``[sources, time, 2 · hidden]``, without meaning where there is padding.
+        annotations: h ``[sources, time, 2 · hidden]``, with the embeddings E x behind it where the network copies
+            ``[sources, time, 2 · hidden + embedding]``; without meaning where there is padding.
         keys: U_a h ``[sources, time, attention]``: computed once for all target tokens.
         padding: where there is no token ``[sources, time]``.
         start: s_0 ``[sources, hidden]``.
@@ -110,7 +118,7 @@ class Alignment(nn.Module):
         self.energy = nn.Parameter(torch.empty(config.attention).uniform_(-1, 1) / config.attention**0.5)
 
     def forward(self, source: Source, state: Tensor) -> tuple[Tensor, Tensor]:
-        """Contexts c_i ``[batch, 2 · hidden]`` and alignments α_i ``[batch, time]`` for states s_{i-1}."""
+        """Contexts c_i ``[batch, …]``, as wide as annotations, and alignments α_i ``[batch, time]`` for s_{i-1}."""
         energies = torch.tanh(source.keys + self.state(state)[:, None]) @ self.energy
         weights = energies.masked_fill(source.padding, -torch.inf).softmax(dim=1)
         return torch.bmm(weights[:, None], source.annotations)[:, 0], weights
@@ -132,7 +140,8 @@ class DecoderCell(nn.Module):
     def forward(self, inputs: Tensor, state: Tensor, context: Tensor) -> Tensor:
         """s_i ``[batch, hidden]`` from ``inputs``, what :attr:`token` makes of E y_{i-1}, s_{i-1} and c_i."""
         hidden = state.shape[1]
-        update_reset, proposed = (inputs + self.context(context)).split([2 * hidden, hidden], dim=1)
+        read = inputs + self.context(context[:, : 2 * hidden])
+        update_reset, proposed = read.split([2 * hidden, hidden], dim=1)
         update, reset = torch.sigmoid(update_reset + self.gates(state)).chunk(2, dim=1)
         proposal = torch.tanh(proposed + self.proposal(reset * state))
         return torch.lerp(state, proposal, update)
@@ -151,6 +160,9 @@ class MaxoutOutput(nn.Module):
         self.state = nn.Linear(config.hidden, 2 * config.maxout)
         self.token = nn.Linear(config.embedding, 2 * config.maxout, bias=False)
         self.context = nn.Linear(2 * config.hidden, 2 * config.maxout, bias=False)
+        self.copy = nn.Linear(config.embedding, config.maxout, bias=False) if config.copy else None
+        if self.copy is not None:
+            nn.init.eye_(self.copy.weight).data.mul_(_COPY)
         self.dropout = nn.Dropout(config.dropout)
         self.bias = nn.Parameter(torch.zeros(config.vocabulary_size))
         if tied is None:
@@ -160,9 +172,12 @@ class MaxoutOutput(nn.Module):
 
     def forward(self, state: Tensor, embedded: Tensor, context: Tensor) -> Tensor:
         """Logits ``[…, vocabulary]`` from s_{i-1}, E y_{i-1} and c_i."""
-        units = self.state(state) + self.token(embedded) + self.context(context)
-        maxima = units.unflatten(-1, (-1, 2)).amax(dim=-1)
-        return linear(self.dropout(maxima), self.weight[: len(self.bias)], self.bias)
+        annotation, attended = context.tensor_split([self.context.in_features], dim=-1)
+        units = self.state(state) + self.token(embedded) + self.context(annotation)
+        maxima = self.dropout(units.unflatten(-1, (-1, 2)).amax(dim=-1))
+        if self.copy is not None:
+            maxima = maxima + self.copy(attended)
+        return linear(maxima, self.weight[: len(self.bias)], self.bias)
 
 
 class BirnnAttentionNetwork(Network):
@@ -190,7 +205,10 @@ class BirnnAttentionNetwork(Network):
         embedded = self.dropout(self.embedding(source.clamp(min=0)))
         annotations, start = self.encoder(embedded, (~padding).sum(1))
         annotations = self.dropout(annotations)
-        return Source(annotations, self.alignment.annotation(annotations), padding, start)
+        keys = self.alignment.annotation(annotations)
+        if self.config.copy:
+            annotations = torch.cat([annotations, embedded], dim=2)
+        return Source(annotations, keys, padding, start)
 
     def advance(self, tokens: Tensor, state: Tensor, context: Tensor) -> Tensor:
         """s_i after reading ``tokens [batch]``."""

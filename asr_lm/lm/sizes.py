@@ -191,6 +191,8 @@ class BirnnAttentionConfig(NetworkConfig):
         dropout: share dropped of embeddings, annotations and maxout units in training.
         label_smoothing: share of the probability that training spreads over all tokens (Szegedy et al. 2016).
         tied: use the embedding as output weights; needs ``embedding == maxout``.
+        copy: the output also reads the embeddings of the source tokens that are attended to, so that copying needs
+            no learning word by word; needs tied embeddings.
         heard: what the source is: the ``first`` hypothesis, or the distinct hypotheses of the ``list``.
 
     Raises:
@@ -204,6 +206,7 @@ class BirnnAttentionConfig(NetworkConfig):
     dropout: float = 0.2
     label_smoothing: float = 0.0
     tied: bool = True
+    copy: bool = True
     heard: Heard = "list"
 
     def __post_init__(self) -> None:
@@ -213,6 +216,8 @@ class BirnnAttentionConfig(NetworkConfig):
                 f"tied embeddings need as many maxout units as the embedding is wide, not {self.maxout} and "
                 f"{self.embedding}"
             )
+        if self.copy and not self.tied:
+            raise InputError("copying needs tied embeddings", field="copy")
         if self.heard not in get_args(Heard):
             raise InputError(f"expected one of {', '.join(get_args(Heard))}, not {self.heard!r}", field="heard")
 

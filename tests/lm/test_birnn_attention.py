@@ -94,6 +94,8 @@ def plain_log_probs(network: BirnnAttentionNetwork, source: list[int], inputs: l
         t = p["output.state.weight"] @ s + p["output.state.bias"]
         t = t + p["output.token.weight"] @ y + p["output.context.weight"] @ c
         t = np.array([max(t[2 * k], t[2 * k + 1]) for k in range(len(t) // 2)])
+        if network.config.copy:
+            t = t + p["output.copy.weight"] @ (alpha @ x)
         logits = p.get("output.weight", embedding)[:v] @ t + p["output.bias"]
         rows.append(logits - np.log(np.exp(logits).sum()))
         read = p["decoder.token.weight"] @ y + p["decoder.token.bias"] + p["decoder.context.weight"] @ c
@@ -103,9 +105,9 @@ def plain_log_probs(network: BirnnAttentionNetwork, source: list[int], inputs: l
     return np.array(rows)
 
 
-@pytest.mark.parametrize("tied", [True, False])
-def test_the_equations_of_the_paper(tied: bool) -> None:
-    network = make_network(replace(SIZES, tied=tied))
+@pytest.mark.parametrize(("tied", "copy"), [(True, True), (True, False), (False, False)])
+def test_the_equations_of_the_paper(tied: bool, copy: bool) -> None:
+    network = make_network(replace(SIZES, tied=tied, copy=copy))
     source, inputs = [4, 7, network.separator, 3, 2], [WORDS.bos_id, 5, 5, 8]
     with torch.no_grad():
         logits, _ = network(torch.tensor([source]), torch.tensor([inputs]))
@@ -128,7 +130,7 @@ def test_probabilities_and_attention_sum_to_one_and_padding_gets_none() -> None:
 
 def test_gradients_reach_every_parameter() -> None:
     for tied in (True, False):
-        network = make_network(replace(SIZES, tied=tied)).train()
+        network = make_network(replace(SIZES, tied=tied, copy=tied)).train()
         sources = encode_sources(lists(20), WORDS, "list")
         targets = WORDS.encode_batch([some[0] for some in lists(20, 1)])
         loss, state = network.loss(pair_batch(sources, targets, WORDS))
