@@ -30,7 +30,8 @@ too; dropout on embeddings, annotations and maxout units; weights begin uniform 
 
 Addition (``copy``, which can be left out): what was said is mostly what was heard, so the units before the softmax also
 get the attended embeddings, ``t_i = […]_k + W_c Σ_j α_ij E x_j``. As ``W_o`` is the embedding, this votes for the
-source tokens looked at, those that are rare in the training data included; ``W_c`` begins as a multiple of the identity.
+source tokens looked at, those that are rare in the training data included. ``W_c`` begins as a multiple of the
+identity.
 """
 
 from __future__ import annotations
