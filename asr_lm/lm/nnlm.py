@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from asr_lm.hypotheses.prefix_tree import PrefixTree
 from asr_lm.lm.neural import CausalNetwork, State
-from asr_lm.lm.output import even_block, make_output
+from asr_lm.lm.output import SoftmaxOutput, even_block, make_output
 from asr_lm.lm.sizes import NnlmConfig
 
 _BLOCK_CONTEXTS = 8192
@@ -56,6 +56,14 @@ class NnlmNetwork(CausalNetwork):
             width = config.embedding
         self.dropout = nn.Dropout(config.dropout)
         self.output = make_output(config, width, self.embedding if config.tied else None)
+
+    @torch.no_grad()
+    def prepare(self, counts: Tensor) -> None:
+        """The biases of a full softmax begin as the logarithm of the unigram distribution, far from 0 where words are
+        rare: what the training would take its first thousands of steps to find."""
+        super().prepare(counts)
+        if isinstance(self.output, SoftmaxOutput):
+            self.output.bias.copy_((counts.clamp(min=1) / counts.clamp(min=1).sum()).log())
 
     def forward(self, inputs: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         time = inputs.shape[1]

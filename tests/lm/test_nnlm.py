@@ -270,6 +270,18 @@ class TestNetwork:
             assert parameter.grad.any(), parameter_name
 
     @every_shape
+    def test_before_training_the_words_are_as_likely_as_in_the_text(self, name: str) -> None:
+        network = NnlmNetwork(CONFIGS[name])
+        counts = torch.arange(VOCABULARY.size) ** 3
+        network.prepare(counts)
+        scorer = NeuralLanguageModel("nnlm", network.eval(), VOCABULARY, "as-is")
+        words = arrays([[token] for token in range(VOCABULARY.size) if token != EOS] + [[]])
+        found = np.array([values[0] for values in scorer.token_log_probs(words)])
+        expected = np.log(np.delete(counts.numpy(), EOS).clip(1) / counts.clamp(min=1).sum().item())
+        np.testing.assert_allclose(found[:-1], expected, atol=0.3)
+        assert found[:-1].min() < -7
+
+    @every_shape
     def test_padding_of_a_batch_changes_nothing(self, name: str) -> None:
         scorer, sentences = model(name), random_sentences(30)
         expected = -sum(values.sum() for values in one_by_one(scorer, sentences))
@@ -345,7 +357,7 @@ class TestStream:
         lines = [" ".join(f"w{word - 3}" for word in sentence) for sentence in random_sentences(40) if len(sentence)]
         (tmp_path / "text").write_text("\n".join(lines))
         text = TextOptions((tmp_path / "text",), tmp_path / "text", normalizer="as-is", vocabulary="words")
-        options = TrainingOptions(epochs=5, context="stream", batch_tokens=30, bptt=30, validations=1)
+        options = TrainingOptions(5, "stream", batch_tokens=30, bptt=30, learning_rate=0.03, validations=1)
         sizes = NnlmConfig(1, order=4, embedding=8, hidden=8)
         trained, result = train_model("nnlm", sizes, text, options, tmp_path / "out")
         measured = [measure([trained], lines, carry_state=carry)[0].per_token for carry in (True, False)]
