@@ -12,13 +12,16 @@ from typing import Any
 from asr_lm.errors import InputError
 from asr_lm.files import write_text
 from asr_lm.text.normalizer import get_normalizer
-from asr_lm.text.vocabulary import PIECES_FILE, WORDS_FILE
+from asr_lm.text.vocabulary import VOCABULARY_FILES
 
 CONFIG_FILE = "config.json"
 
 FORMAT = 1
 """Version of the folder; another one is refused."""
 
+
+HUB = "hf:"
+"""How the name of a model of the Hugging Face hub begins, where else a path is expected."""
 
 SENTENCES_FILE = "sentences.hashes"
 """The fingerprint of the training sentences."""
@@ -79,7 +82,7 @@ def begin(folder: Path) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name in (CONFIG_FILE, WORDS_FILE, PIECES_FILE):
+        for name in (CONFIG_FILE, *VOCABULARY_FILES):
             (folder / name).unlink(missing_ok=True)
     except OSError as error:
         raise InputError(f"cannot be written ({error.strerror})", file=folder) from None

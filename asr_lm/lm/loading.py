@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asr_lm.errors import InputError
 from asr_lm.lm.families import FAMILIES
-from asr_lm.lm.folder import CONFIG_FILE, read_config
+from asr_lm.lm.folder import CONFIG_FILE, HUB, read_config
 from asr_lm.lm.protocol import LanguageModel
 from asr_lm.lm.sizes import NetworkConfig
 from asr_lm.text.vocabulary import load_vocabulary
+
+OPENAI_GPT = "openai-gpt"
+"""Type of the models that have a tokeniser and a class of their own here."""
 
 if TYPE_CHECKING:
     from asr_lm.lm.members import Mixture
@@ -19,10 +23,10 @@ if TYPE_CHECKING:
 
 
 def load(path: str | Path, device: str = "cpu") -> LanguageModel:
-    """The model in a folder, or in a bare ARPA or KenLM binary file.
+    """The model in a folder, in a bare ARPA or KenLM binary file, or of the Hugging Face hub.
 
     Args:
-        path: trained folder or file.
+        path: trained folder, file, folder that ``transformers`` wrote, or ``hf:NAME``.
         device: where a neural model's weights go: ``cpu``, ``cuda``, or ``auto`` for a GPU where there is one.
 
     torch is imported for neural models only.
@@ -31,14 +35,44 @@ def load(path: str | Path, device: str = "cpu") -> LanguageModel:
         InputError: missing, damaged, of another version or of an unknown family; no such device.
     """
     path = Path(path)
+    if str(path).startswith(HUB):
+        return load_foreign(str(path), device)
     if not path.exists():
         raise InputError("no such model: expected a trained folder, an ARPA or a KenLM file", file=path)
+    if path.is_dir() and foreign_type(path):
+        return load_foreign(str(path), device)
     family = "ngram" if path.is_file() else read_config(path)["family"]
     if family == "ngram":
         from asr_lm.lm.ngram import NgramModel
 
         return NgramModel.load(path)
     return load_mixture(path, device) if family == "mixture" else load_neural(path, device)
+
+
+def foreign_type(folder: Path) -> str | None:
+    """The type of model of a folder that ``transformers`` wrote; None for another one."""
+    try:
+        config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    ours = not isinstance(config, dict) or "format" in config or "family" in config
+    return None if ours or not isinstance(config.get("model_type"), str) else config["model_type"]
+
+
+def load_foreign(name: str, device: str = "cpu") -> LanguageModel:
+    """A model that ``transformers`` knows: a folder, or ``hf:NAME`` of the hub.
+
+    Raises:
+        InputError: as :func:`asr_lm.lm.huggingface.load_huggingface`.
+    """
+    from asr_lm.lm.huggingface import hub_type, load_huggingface
+
+    place, device = Path(name.removeprefix(HUB)), resolve_device(device)
+    if (foreign_type(place) or hub_type(str(place))) == OPENAI_GPT:
+        from asr_lm.lm.pretrained import load_openai_gpt
+
+        return load_openai_gpt(name.removeprefix(HUB), device)
+    return load_huggingface(name, device)
 
 
 def load_mixture(folder: Path, device: str = "cpu") -> Mixture:

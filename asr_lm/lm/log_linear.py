@@ -105,12 +105,15 @@ def causal_models(members: Sequence[Member]) -> list[CausalModel]:
 def distributions(models: Sequence[CausalModel], tree: PrefixTree) -> Iterator[tuple[NDArray[np.int64], Distributions]]:
     """For blocks of nodes that have children: their numbers, and what every member says may follow them."""
     vocabulary = models[0].vocabulary
+    # Where one token stands for both, it is predicted as </s>.
+    predicted = np.arange(vocabulary.size)
+    predicted = predicted[(predicted != vocabulary.bos_id) | (predicted == vocabulary.eos_id)]
     contexts = _depth_first(tree)
     rows = max(1, _BLOCK_VALUES // vocabulary.size)
     for first in range(0, len(contexts), rows):
         block = contexts[first : first + rows]
         expanded, begins = _expanded(tree, block, vocabulary.size)
-        children = begins[:, None] + np.delete(np.arange(vocabulary.size), vocabulary.bos_id)
+        children = begins[:, None] + predicted
         yield block, np.stack([model.node_log_probs(expanded)[children] for model in models])
 
 

@@ -24,13 +24,10 @@ import numpy as np
 from asr_lm import __version__
 from asr_lm.errors import InputError
 from asr_lm.files import make_folder
-from asr_lm.lm.folder import CONFIG_FILE, begin, write_config
+from asr_lm.lm.folder import CONFIG_FILE, HUB, begin, write_config
 from asr_lm.lm.protocol import LanguageModel, LogProbs
 
 FAMILY = "mixture"
-HUB = "hf:"
-"""How the name of a model on the Hugging Face hub begins."""
-
 MEMBERS_FOLDER = "members"
 
 
