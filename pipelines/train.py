@@ -26,6 +26,12 @@ DESCRIPTION = """Train a language model on text, one sentence a line, into a fol
 
 A run that was killed goes on where it stopped when the same command is given again."""
 
+
+def _unless_given(metavar: str) -> Any:
+    """How an option without a default is shown in the help."""
+    return tyro.conf.arg(metavar=metavar, help_behavior_hint="(optional)")
+
+
 NormalizerName = Literal["as-is", "librispeech", "unicode", "chinese"]
 
 
@@ -41,7 +47,7 @@ class Text:
     """How text is normalised; hypotheses go through the same."""
     vocabulary: Literal["words", "bpe", "unigram"] = "words"
     """Words, or SentencePiece pieces."""
-    vocabulary_size: int | None = None
+    vocabulary_size: Annotated[int | None, _unless_given("N")] = None
     """Number of tokens; by default every word, or 4,000 pieces."""
     min_count: int = 1
     """Words seen less often are unknown."""
@@ -69,10 +75,10 @@ class Neural(Text):
     valid: Path = field(kw_only=True)
     """Validation text: decides when to stop and which weights are kept."""
     vocabulary: Literal["words", "bpe", "unigram"] = "bpe"
-    preset: str | None = None
+    preset: Annotated[str | None, _unless_given("NAME")] = None
     """Named settings (listed above, where the family has some) in place of the defaults shown here; any option given
     beside it goes before it."""
-    init_from: Path | None = None
+    init_from: Annotated[Path | None, _unless_given("DIR")] = None
     """Fine-tune: start from the weights of this trained folder and keep its vocabulary, normaliser and sizes."""
     device: str = "auto"
     """cpu, cuda, or auto."""

@@ -25,7 +25,7 @@ class NetworkConfig:
     """Sizes every network has.
 
     Attributes:
-        vocabulary_size: number of token ids.
+        vocabulary_size: Number of token ids.
 
     Raises:
         InputError: a whole number that is none or not above 0, a switch that is neither true nor false, a share that
@@ -50,10 +50,10 @@ class OutputConfig(NetworkConfig):
     """Sizes of a network that ends in a distribution over the vocabulary.
 
     Attributes:
-        output: ``full`` softmax; ``class``: factored by frequency-binned word classes (Mikolov et al. 2011);
-            ``adaptive`` softmax (Grave et al. 2017); ``nce``: full, trained by noise-contrastive estimation.
-        classes: word classes of a ``class`` output.
-        noise_samples: noise words of a batch in ``nce`` training.
+        output: full: one softmax; class: factored by frequency-binned word classes (Mikolov et al. 2011);
+            adaptive softmax (Grave et al. 2017); nce: full, trained by noise-contrastive estimation.
+        classes: Word classes of a class output.
+        noise_samples: Noise words of a batch in nce training.
     """
 
     output: OutputKind = field(default="full", kw_only=True)
@@ -72,11 +72,11 @@ class NnlmConfig(OutputConfig):
 
     Attributes:
         order: n; a word is predicted from the n-1 words before it.
-        embedding: width of the embedding.
-        hidden: tanh units.
-        direct: connect the embeddings straight to the output too.
-        dropout: share of the embeddings and of the hidden units dropped in training.
-        tied: use the embedding as output weights, behind a projection where the widths differ; needs an output that is
+        embedding: Width of the embedding.
+        hidden: Tanh units.
+        direct: Connect the embeddings straight to the output too.
+        dropout: Share of the embeddings and of the hidden units dropped in training.
+        tied: Use the embedding as output weights, behind a projection where the widths differ; needs an output that is
             not factored.
 
     Raises:
@@ -103,8 +103,8 @@ class RnnlmConfig(OutputConfig):
     """Sizes of a simple recurrent network language model.
 
     Attributes:
-        hidden: sigmoid units, and width of the embedding.
-        dropout: share of the non-recurrent connections dropped in training.
+        hidden: Sigmoid units, and width of the embedding.
+        dropout: Share of the non-recurrent connections dropped in training.
     """
 
     output: OutputKind = field(default="class", kw_only=True)
@@ -117,11 +117,11 @@ class LstmConfig(OutputConfig):
     """Sizes of an LSTM language model.
 
     Attributes:
-        embedding: width of the projection layer.
-        hidden: units of each LSTM layer.
-        layers: number of LSTM layers.
-        dropout: share of the non-recurrent connections dropped in training.
-        tied: use the embedding as output weights; needs ``embedding == hidden`` and an output that is not factored.
+        embedding: Width of the projection layer.
+        hidden: Units of each LSTM layer.
+        layers: Number of LSTM layers.
+        dropout: Share of the non-recurrent connections dropped in training.
+        tied: Use the embedding as output weights; needs embedding == hidden and an output that is not factored.
 
     Raises:
         InputError: sizes that make no network.
@@ -148,12 +148,12 @@ class BilstmConfig(NetworkConfig):
     """Sizes of a bidirectional LSTM language model.
 
     Attributes:
-        embedding: width of the embedding.
-        hidden: units of each LSTM layer of each direction.
-        layers: number of LSTM layers of each direction.
-        dropout: share of the non-recurrent connections dropped in training.
-        tied: use the embedding as output weights; needs ``embedding == hidden``.
-        combine: ``joint``: one softmax over both sides, scored by pseudo-log-likelihood; ``sum``: a forward and a
+        embedding: Width of the embedding.
+        hidden: Units of each LSTM layer of each direction.
+        layers: Number of LSTM layers of each direction.
+        dropout: Share of the non-recurrent connections dropped in training.
+        tied: Use the embedding as output weights; needs embedding == hidden.
+        combine: joint: one softmax over both sides, scored by pseudo-log-likelihood; sum: a forward and a
             backward language model, scored by their mean log-probability.
 
     Raises:
@@ -184,16 +184,16 @@ class BirnnAttentionConfig(NetworkConfig):
     """Sizes of a bidirectional recurrent encoder and an attentive decoder.
 
     Attributes:
-        embedding: width of the embedding, which source and target share.
-        hidden: units of each direction of the encoder, and of the decoder.
-        attention: units of the alignment model.
-        maxout: maxout units before the output.
-        dropout: share dropped of embeddings, annotations and maxout units in training.
-        label_smoothing: share of the probability that training spreads over all tokens (Szegedy et al. 2016).
-        tied: use the embedding as output weights; needs ``embedding == maxout``.
-        copy: the output also reads the embeddings of the source tokens that are attended to, so that copying needs
+        embedding: Width of the embedding, which source and target share.
+        hidden: Units of each direction of the encoder, and of the decoder.
+        attention: Units of the alignment model.
+        maxout: Maxout units before the output.
+        dropout: Share dropped of embeddings, annotations and maxout units in training.
+        label_smoothing: Share of the probability that training spreads over all tokens (Szegedy et al. 2016).
+        tied: Use the embedding as output weights; needs embedding == maxout.
+        copy: The output also reads the embeddings of the source tokens that are attended to, so that copying needs
             no learning word by word; needs tied embeddings.
-        heard: what the source is: the ``first`` hypothesis, or the distinct hypotheses of the ``list``.
+        heard: What the source is: the first hypothesis, or the distinct hypotheses of the list.
 
     Raises:
         InputError: sizes that make no network.
@@ -227,11 +227,11 @@ class Gpt1Config(NetworkConfig):
     """Sizes of a transformer decoder as in GPT-1.
 
     Attributes:
-        layers: number of blocks.
-        width: size of the hidden vectors.
-        heads: attention heads of a block; they divide the width.
-        positions: longest context, in tokens.
-        dropout: share dropped of embeddings, attention weights and residual branches in training.
+        layers: Number of blocks.
+        width: Size of the hidden vectors.
+        heads: Attention heads of a block; they divide the width.
+        positions: Longest context, in tokens.
+        dropout: Share dropped of embeddings, attention weights and residual branches in training.
 
     Raises:
         InputError: sizes that make no network.
