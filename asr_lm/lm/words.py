@@ -19,10 +19,13 @@ def word_log_probs(vocabulary: Vocabulary, text: str, values: LogProbs) -> LogPr
         text: normalised.
         values: log-probability of every token of ``text``, and of ``</s>`` ``[tokens + 1]``.
 
+    A word of which the vocabulary leaves nothing costs nothing; it counts as unknown.
+
     Raises:
         InputError: the words taken one by one have another number of tokens than the sentence.
     """
     lengths = np.array([*vocabulary.word_lengths(text), 1], dtype=np.int64)
     if int(lengths.sum()) != len(values):
         raise InputError(f"the vocabulary cuts {text!r} differently as a sentence and word by word")
-    return np.add.reduceat(values, np.cumsum(lengths) - lengths)
+    sums: LogProbs = np.add.reduceat(values, np.cumsum(lengths) - lengths)
+    return np.where(lengths > 0, sums, 0.0)

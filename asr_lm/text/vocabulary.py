@@ -1,8 +1,9 @@
 """Vocabularies: text to token ids and back.
 
-Two kinds: words (:class:`WordVocabulary`) and SentencePiece pieces (:class:`SentencePieceVocabulary`). In both id 0 is
-``<unk>``, 1 is ``<s>`` and 2 is ``</s>``; :meth:`Vocabulary.encode` returns neither of the latter two, even where a
-text spells them: the language models add them. Text is expected to be normalised already.
+Two kinds are trained: words (:class:`WordVocabulary`) and SentencePiece pieces (:class:`SentencePieceVocabulary`). In
+both id 0 is ``<unk>``, 1 is ``<s>`` and 2 is ``</s>``; :meth:`Vocabulary.encode` returns neither of the latter two,
+even where a text spells them: the language models add them. A third kind comes with OpenAI's GPT-1
+(:mod:`asr_lm.text.gpt1_bpe`). Text is expected to be normalised already.
 """
 
 from __future__ import annotations
@@ -25,6 +26,11 @@ UNK, BOS, EOS = "<unk>", "<s>", "</s>"
 SPECIALS = (UNK, BOS, EOS)
 WORDS_FILE = "words.txt"
 PIECES_FILE = "tokens.model"
+GPT1_PIECES_FILE = "vocab.json"
+MERGES_FILE = "merges.txt"
+VOCABULARY_FILES = (WORDS_FILE, PIECES_FILE, GPT1_PIECES_FILE, MERGES_FILE)
+"""Whatever a vocabulary may lie in."""
+
 _SPACE = "\u2581"  # how SentencePiece writes a space within a piece
 
 _LONGEST_LINE = 1 << 24  # bytes; SentencePiece leaves longer lines out of the training, and at 4 kB by default
@@ -38,7 +44,7 @@ class Vocabulary(ABC):
     """Maps normalised text to token ids ``[tokens]`` and back.
 
     Attributes:
-        kind: ``words`` or ``sentencepiece``.
+        kind: ``words``, ``sentencepiece`` or ``gpt1-bpe``.
         tokens: the string of every id.
         unk_id, bos_id, eos_id: ids of ``<unk>``, ``<s>`` and ``</s>``.
     """
@@ -350,4 +356,8 @@ def load_vocabulary(folder: Path) -> Vocabulary:
         return WordVocabulary.load(folder / WORDS_FILE)
     if (folder / PIECES_FILE).exists():
         return SentencePieceVocabulary.load(folder / PIECES_FILE)
+    if (folder / MERGES_FILE).exists():
+        from asr_lm.text.gpt1_bpe import Gpt1BpeVocabulary
+
+        return Gpt1BpeVocabulary.load(folder)
     raise InputError(f"no vocabulary: expected {WORDS_FILE} or {PIECES_FILE}", file=folder)
