@@ -14,7 +14,7 @@ def corrupted(confusions: Confusions, text: str, times: int, seed: int = 0) -> l
 
 
 def test_differences_worked_by_hand() -> None:
-    said, heard = "fly to d c at noon".split(), "flights to dc at noon today".split()
+    said, heard = ["fly", "to", "d", "c", "at", "noon"], ["flights", "to", "dc", "at", "noon", "today"]
     assert differences(said, heard) == [(0, ("fly",), ("flights",)), (2, ("d", "c"), ("dc",)), (6, (), ("today",))]
 
 
