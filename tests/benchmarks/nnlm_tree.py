@@ -22,6 +22,7 @@ from asr_lm.lm.batches import IGNORED, SentenceBatches
 from asr_lm.lm.corpus import TokenCorpus, read_sentences
 from asr_lm.lm.neural import NeuralLanguageModel
 from asr_lm.lm.nnlm import NnlmNetwork, distinct_contexts
+from asr_lm.lm.output import SoftmaxOutput
 from asr_lm.lm.sizes import NnlmConfig
 from asr_lm.text.vocabulary import SentencePieceVocabulary
 
@@ -70,9 +71,11 @@ def padded_score(model: NeuralLanguageModel, sentences: list[Any], size: int) ->
     offsets = np.cumsum([0, *map(len, sentences)], dtype=np.int64)
     corpus = TokenCorpus(np.concatenate(sentences), offsets, 0, 0, "")
     network, total = model.network.eval(), 0.0
+    assert isinstance(network, NnlmNetwork)
+    assert isinstance(network.output, SoftmaxOutput)
     for batch in SentenceBatches(corpus, model.vocabulary, size, None).batches(0):
         hidden, _ = network(batch.inputs)
-        logits = torch.nn.functional.linear(hidden, network.embedding.weight, network.output.bias)
+        logits = torch.nn.functional.linear(hidden, network.output.weight, network.output.bias)
         targets = batch.targets.clamp(min=0)
         values = torch.log_softmax(logits, dim=2).gather(2, targets[:, :, None])[:, :, 0]
         total += float((values * (batch.targets != IGNORED)).double().sum())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -51,6 +52,11 @@ def model(name: str = "tied", seed: int = 1) -> NeuralLanguageModel:
     return NeuralLanguageModel("nnlm", network, VOCABULARY, "as-is")
 
 
+def network_of(scorer: NeuralLanguageModel) -> NnlmNetwork:
+    assert isinstance(scorer.network, NnlmNetwork)
+    return scorer.network
+
+
 def arrays(sentences: list[list[int]]) -> list[Tokens]:
     return [np.array(sentence, dtype=np.int32) for sentence in sentences]
 
@@ -71,8 +77,7 @@ def equation(network: NnlmNetwork, words: list[int]) -> LogProbs:
 
 def one_by_one(scorer: NeuralLanguageModel, sentences: list[Tokens]) -> list[LogProbs]:
     """The equation, word by word."""
-    network = scorer.network
-    assert isinstance(network, NnlmNetwork)
+    network = network_of(scorer)
     length = network.config.order - 1
     results = []
     for sentence in sentences:
@@ -110,7 +115,7 @@ class TestEquation:
     @pytest.mark.parametrize("direct", [False, True])
     def test_the_example_worked_by_hand(self, direct: bool) -> None:
         network = NnlmNetwork(NnlmConfig(3, order=3, embedding=1, hidden=2, direct=direct, tied=False))
-        weights = {
+        weights: dict[str, list[Any]] = {
             "embedding.weight": [[0.5], [-1.0], [2.0]],
             "tanh_layer.weight": [[1.0, 0.5], [0.0, -1.0]],
             "tanh_layer.bias": [0.25, 1.0],
@@ -250,7 +255,7 @@ class TestContexts:
 
     def test_a_context_is_computed_once_wherever_it_stands(self) -> None:
         scorer, computed = model("tied, direct"), []
-        network = scorer.network
+        network = network_of(scorer)
         network.tanh_layer.register_forward_hook(lambda module, inputs, outputs: computed.append(len(outputs)))
         sentences = arrays([[token, 5, 6, 5, 6, 5, 6, 5, 6] for token in range(3, 15)])
         scorer.token_log_probs(sentences)
@@ -285,7 +290,7 @@ class TestNetwork:
     def test_padding_of_a_batch_changes_nothing(self, name: str) -> None:
         scorer, sentences = model(name), random_sentences(30)
         expected = -sum(values.sum() for values in one_by_one(scorer, sentences))
-        network = scorer.network.eval()
+        network = network_of(scorer).eval()
         batches = list(SentenceBatches(corpus_of(sentences), VOCABULARY, 200, None).batches(0))
         assert sum(int((batch.targets == IGNORED).sum()) for batch in batches) > 30
         losses = [network.loss(batch)[0].item() for batch in batches]
@@ -317,7 +322,7 @@ class TestStream:
     @every_shape
     def test_a_stream_in_pieces_is_one_long_text(self, name: str) -> None:
         scorer, sentences = model(name), random_sentences(25)
-        network = scorer.network.eval()
+        network = network_of(scorer).eval()
         corpus = corpus_of(sentences)
         (whole,) = StreamBatches(corpus, VOCABULARY, 1, 10_000).batches(0)
         length = network.config.order - 1
@@ -337,12 +342,13 @@ class TestStream:
         np.testing.assert_allclose(np.concatenate(found), expected, atol=1e-4)
 
     def test_parallel_streams_carry_a_state_each(self) -> None:
-        network, corpus = model().network.eval(), corpus_of(random_sentences(40))
+        network, corpus = network_of(model()).eval(), corpus_of(random_sentences(40))
         (whole,) = StreamBatches(corpus, VOCABULARY, 3, 10_000).batches(0)
         expected = network.loss(whole)[0].item()
         total, state = 0.0, None
         for batch in StreamBatches(corpus, VOCABULARY, 3, 5).batches(0):
             loss, state = network.loss(batch, state)
+            assert state is not None
             assert [tuple(tensor.shape) for tensor in state] == [(1, 3, network.config.order - 1)]
             total += loss.item()
         assert total == pytest.approx(expected, rel=1e-5)
