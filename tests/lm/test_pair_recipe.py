@@ -1,0 +1,152 @@
+"""Training on lists: two runs of the common loop, killed anywhere and taken up again."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from asr_lm.errors import InputError
+from asr_lm.hypotheses.reading import read_nbest
+from asr_lm.hypotheses.utterance import Hypothesis, Utterance
+from asr_lm.hypotheses.writing import write_nbest
+from asr_lm.lm import load
+from asr_lm.lm.birnn_attention import BirnnAttentionModel
+from asr_lm.lm.folder import SENTENCES_FILE, fold_folder
+from asr_lm.lm.options import TrainingOptions
+from asr_lm.lm.pair_recipe import ListOptions, train_on_lists
+from asr_lm.lm.sizes import BirnnAttentionConfig
+from asr_lm.lm.training import Progress
+from asr_lm.rescoring.models import RescoringModel
+from asr_lm.text.sentence_hashes import SentenceHashes, fold_of
+
+SIZES = BirnnAttentionConfig(1, 12, 12, 8, 12, dropout=0.1)
+OPTIONS = TrainingOptions(epochs=2, batch_tokens=60, learning_rate=0.01, validations=3, patience=0)
+WORDS = [f"w{number}" for number in range(12)]
+
+
+def utterance(number: int, generator: random.Random) -> Utterance:
+    words = [generator.choice(WORDS) for _ in range(generator.randrange(1, 6))]
+    heard = [[generator.choice(WORDS) if generator.random() < 0.2 else word for word in words] for _ in range(2)]
+    return Utterance(f"u{number}", tuple(Hypothesis(" ".join(some)) for some in heard), " ".join(words))
+
+
+@pytest.fixture(scope="module")
+def lists(tmp_path_factory: pytest.TempPathFactory) -> ListOptions:
+    folder, generator = tmp_path_factory.mktemp("lists"), random.Random(3)
+    for name, count in (("train", 30), ("valid", 6)):
+        write_nbest(folder / f"{name}.json", [utterance(number, generator) for number in range(count)])
+    text = [" ".join(generator.choice(WORDS) for _ in range(4)) for _ in range(20)]
+    (folder / "text.txt").write_text("".join(f"{line}\n" for line in text))
+    paths = (folder / "train.json",), (folder / "valid.json",), (folder / "text.txt",)
+    return ListOptions(*paths, vocabulary="words")
+
+
+def train(
+    lists: ListOptions, folder: Path, report: Callable[[Progress], None] = lambda progress: None
+) -> BirnnAttentionModel:
+    return train_on_lists(SIZES, lists, OPTIONS, folder, pretraining_epochs=1, report=report)[0]
+
+
+@pytest.fixture(scope="module")
+def trained(lists: ListOptions, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("trained") / "model"
+    train(lists, folder)
+    return folder
+
+
+class Killed(KeyboardInterrupt):
+    pass
+
+
+@pytest.mark.parametrize("kill_at", [1, 3, 9, 11])
+def test_a_killed_training_comes_to_the_same_weights(
+    lists: ListOptions, trained: Path, tmp_path: Path, kill_at: int
+) -> None:
+    seen = 0
+
+    def report(progress: Progress) -> None:
+        nonlocal seen
+        seen += 1
+        if seen == kill_at:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(lists, tmp_path / "model", report)
+    assert train(lists, tmp_path / "model").fingerprint() == load(trained).fingerprint()
+    curves = [
+        [json.loads(line) for line in (folder / "training.jsonl").read_text().splitlines()]
+        for folder in (trained, tmp_path / "model")
+    ]
+    for curve in curves:
+        for point in curve:
+            del point["seconds"]
+    assert curves[0] == curves[1]
+
+
+def test_the_folder_is_whole_and_holds_nothing_else(trained: Path) -> None:
+    found = {str(path.relative_to(trained)) for path in trained.rglob("*")}
+    assert found == {
+        *("config.json", "model.safetensors", "words.txt", "training.jsonl", "pretraining.jsonl", SENTENCES_FILE)
+    }
+
+
+def test_what_was_seen_is_written_down(lists: ListOptions, trained: Path) -> None:
+    seen = SentenceHashes.load(trained / SENTENCES_FILE)
+    assert seen.contains((lists.texts[0]).read_text().splitlines()).all()
+    assert not seen.contains(["w1 never was said like this"]).any()
+
+
+def test_pretraining_matters_and_is_no_must(lists: ListOptions, trained: Path, tmp_path: Path) -> None:
+    bare = ListOptions(lists.nbest, lists.valid, vocabulary="words")
+    assert train(bare, tmp_path / "bare").fingerprint() != load(trained).fingerprint()
+
+
+def test_a_fold_model_has_not_seen_its_fold_and_scores_it(lists: ListOptions, trained: Path, tmp_path: Path) -> None:
+    utterances = list(read_nbest(lists.nbest[0]))
+    references = [some.reference or "" for some in utterances]
+    folds = fold_of(references, 2)
+    folder = tmp_path / "model"
+    train(lists, folder)
+    for fold in range(2):
+        train(replace(lists, fold=(fold, 2)), fold_folder(folder, fold))
+        seen = SentenceHashes.load(fold_folder(folder, fold) / SENTENCES_FILE)
+        np.testing.assert_array_equal(seen.contains(references), folds != fold)
+    model = RescoringModel.open(str(folder))
+    scores = model.score_unseen(utterances, lambda count: None)
+    begin = 0
+    for some, fold in zip(utterances, folds.tolist(), strict=True):
+        end = begin + len(some.hypotheses)
+        alone = RescoringModel.open(str(fold_folder(folder, fold))).scorer.score_list([some])
+        np.testing.assert_allclose(scores.log_prob[begin:end], alone.log_prob, atol=1e-4)
+        begin = end
+
+
+def test_what_cannot_be_trained_on_is_named(lists: ListOptions, tmp_path: Path) -> None:
+    write_nbest(tmp_path / "bare.json", [Utterance("x", (Hypothesis("w1"),))])
+    with pytest.raises(InputError, match="reference") as caught:
+        train(replace(lists, nbest=(tmp_path / "bare.json",)), tmp_path / "model")
+    assert caught.value.utterance == "x"
+    (tmp_path / "empty.txt").write_text("\n")
+    with pytest.raises(InputError, match="no sentence"):
+        train(replace(lists, texts=(tmp_path / "empty.txt",)), tmp_path / "model")
+
+
+def test_other_settings_do_not_take_up_a_training(lists: ListOptions, tmp_path: Path) -> None:
+    def stop(progress: Progress) -> None:
+        raise Killed
+
+    with pytest.raises(Killed):
+        train(lists, tmp_path, stop)
+    with pytest.raises(InputError, match="another"):
+        train_on_lists(SIZES, lists, OPTIONS, tmp_path, pretraining_epochs=3)
+
+
+def test_a_finished_model_is_left_alone(lists: ListOptions, trained: Path) -> None:
+    with pytest.raises(InputError, match="trained model already"):
+        train(lists, trained)
