@@ -79,7 +79,7 @@ def _report(folder: Path, result: MixtureTraining) -> None:
     for name, share in result.overlaps.items():
         if share > OVERLAP_WARNING:
             message = f"warning: {100 * share:.1f} % of the validation sentences are in the training text of {name}"
-            output.print(f"{message}, so its weight is too high", style="yellow", markup=False, soft_wrap=True)
+            output.print(f"{message}, so its weight may be too high", style="yellow", markup=False, soft_wrap=True)
     steps = len(result.interpolation.log_likelihood)
     folds = f", {result.folds} jackknife mixtures" if result.folds else ""
     line = f"{folder}: validation perplexity {result.perplexity:,.2f} after {steps} iterations{folds}"
