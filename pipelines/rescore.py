@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from pipelines import correcting, lists, reporting, shared_scoring
+from pipelines import correcting, from_lattices, lists, reporting, shared_scoring
 from pipelines.command import blaming, check_outputs, console, parse, run
 from pipelines.display import scoring_progress
 
@@ -29,10 +30,10 @@ neither the packaged default weights are used. Weights are never tuned on the li
 
 
 @dataclass(kw_only=True)
-class Arguments(lists.Common):
+class Arguments(lists.Common, from_lattices.LatticeOptions):
     """Options of ``rescore``."""
 
-    nbest: Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
+    nbest: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
     """n-best list to rescore (file, folder, or - for standard input); may be given several times."""
     dev: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
     """Development list with references, on which weights are tuned; may be given several times."""
@@ -68,7 +69,9 @@ class Arguments(lists.Common):
 def main() -> None:
     """Run the command."""
     arguments = parse(Arguments, "rescore", DESCRIPTION)
-    _check(arguments)
+    from_lattices.check(arguments)
+    if arguments.lattice is None:
+        _check(arguments)
     from asr_lm.files import write_text
     from asr_lm.rescoring.default_model import DEFAULT
 
@@ -78,6 +81,9 @@ def main() -> None:
     shared_scoring.meet(arguments, [*arguments.dev, *arguments.nbest])
     models = lists.models(arguments, specifications)
     _check_models(arguments, models)
+    unreadable = from_lattices.list_hypotheses(arguments, models) if arguments.lattice else 0
+    if arguments.lattice:
+        _check(arguments)
     if not shared_scoring.take_part(arguments, models, arguments.dev, arguments.nbest):
         return
     development, weights = _weights(arguments, models)
@@ -87,6 +93,8 @@ def main() -> None:
     if arguments.json:
         record: Any = records[arguments.nbest[0]] if len(records) == 1 else {"lists": records}
         write_text(arguments.json, json.dumps(record, indent=2) + "\n")
+    if unreadable:
+        sys.exit(1)
 
 
 def _check(arguments: Arguments) -> None:
@@ -95,7 +103,7 @@ def _check(arguments: Arguments) -> None:
     from asr_lm.hypotheses.writing import format_of
 
     if not arguments.nbest:
-        raise InputError("expected at least one list", field="--nbest")
+        raise InputError("expected at least one list (or --lattice)", field="--nbest")
     _check_tuning(arguments)
     _check_features(arguments)
     if len(arguments.nbest) > 1 and reporting.is_wanted(arguments):

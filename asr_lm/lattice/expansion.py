@@ -25,13 +25,18 @@ from asr_lm.lm.protocol import LanguageModel, Tokens
 from asr_lm.text.normalizer import get_normalizer
 
 
+COUNTS = ("words", "characters")
+"""Scores that are no logarithms of probabilities."""
+
+
 @dataclass(frozen=True)
 class Search:
     """What is searched.
 
     Attributes:
         history: words after which two histories are one; None tells all apart that the model tells apart.
-        beam: natural-log total by which a state may promise less than the best path known; None leaves nothing out.
+        beam: how much less than the best path known a state may promise, in units of the score with the largest scale
+            (so that it means the same however the scales are normalised); None leaves nothing out.
         most_states: composed states that are expanded at most, if a path is found by then.
         frontier: states expanded together.
 
@@ -121,6 +126,7 @@ class _Expansion:
             raise InputError(f"the lattice has a score {name!r} already", utterance=lattice.id)
         self.lattice, self.name, self.search = lattice, name, search
         self.scale = scales.get(name, 0.0)
+        self.unit = max(abs(scale) for score, scale in scales.items() if score not in COUNTS)
         self.old = lattice.weights({score: scale for score, scale in scales.items() if score != name})
         self.tree: GrowingTree = grow(model)
         self.tokens = _tokens(lattice, model)
@@ -172,7 +178,7 @@ class _Expansion:
         return frontier
 
     def _threshold(self) -> float:
-        return -np.inf if self.search.beam is None else self.best - self.search.beam
+        return -np.inf if self.search.beam is None else self.best - self.search.beam * self.unit
 
     def _expand(self, frontier: list[int]) -> None:
         """Follow the arcs of some states, or end there."""

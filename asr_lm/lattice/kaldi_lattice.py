@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,9 @@ from asr_lm.lattice.symbols import Symbols, named
 
 FRAME_SHIFT = 0.01
 """Seconds from one frame to the next."""
+
+SCALES = {"acoustic": 0.1, "lm": 1.0}
+"""Kaldi's lattices keep acoustic scores unscaled, and its programs scale them by a tenth unless told otherwise."""
 
 Found = Lattice | InputError
 """A lattice, or why there is none."""
@@ -64,7 +68,8 @@ def read_archive(
             if error.line is None:
                 return  # nobody knows where the next one begins
             continue
-        yield _located(machine, name, path, words, frame_shift)
+        found = _located(machine, name, path, words, frame_shift)
+        yield found if isinstance(found, InputError) else replace(found, scales=SCALES)
 
 
 def _block(data: memoryview, position: int, line: int) -> tuple[list[tuple[int, str]], int]:

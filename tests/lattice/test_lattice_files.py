@@ -34,7 +34,7 @@ def whole(found: list[Lattice | InputError]) -> list[Lattice]:
 
 
 def path_totals(lattice: Lattice) -> list[tuple[str, float]]:
-    weights = lattice.weights()
+    weights = lattice.weights(dict.fromkeys(lattice.scores, 1.0))
     return sorted((lattice.text(path), round(float(weights[path].sum()), 3)) for path in paths(lattice))
 
 

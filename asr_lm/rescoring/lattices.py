@@ -1,0 +1,180 @@
+"""From lattices to the lists that a second pass chooses from.
+
+A lattice is searched with the weights that will decide: each model scores its arcs (a causal one best first,
+:mod:`asr_lm.lattice.expansion`; any other on a few paths that pass every arc, :mod:`asr_lm.lattice.arc_covering`), and
+the best word sequences under all scores become a list, which is tuned, rescored and measured like any other. So the
+list holds what the models like, not only what the recogniser liked.
+
+Weights need lists and lists need weights: :func:`develop_lattices` begins with the recogniser's own best, and searches
+again with every new set of weights until no hypothesis is new (Och 2003, section 5, keeps its n-best lists so).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from asr_lm.hypotheses.utterance import Hypothesis, Utterance
+from asr_lm.lattice.arc_covering import score_arcs
+from asr_lm.lattice.expansion import Search, expand
+from asr_lm.lattice.lattice import EPSILON, Lattice
+from asr_lm.lattice.nbest import Path, nbest
+from asr_lm.lm.causal import CausalModel
+from asr_lm.rescoring.features import CHARACTERS, WORDS
+from asr_lm.rescoring.models import RescoringModel
+from asr_lm.rescoring.second_pass import Development
+
+ROUNDS = 4
+"""How often lists are made anew with better weights, at most."""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """How lists are made.
+
+    Attributes:
+        count: hypotheses of a list, at most.
+        search: how far causal models search.
+    """
+
+    count: int = 100
+    search: Search = field(default_factory=Search)
+
+
+@dataclass
+class Work:
+    """What making lists cost.
+
+    Attributes:
+        evaluations: distributions that causal models were asked for.
+        states: composed states that were expanded.
+        hypotheses: hypotheses of the lists.
+    """
+
+    evaluations: int = 0
+    states: int = 0
+    hypotheses: int = 0
+
+
+def first_list(lattice: Lattice, count: int) -> Utterance:
+    """What the recogniser likes best, by its own scales."""
+    return _utterance(lattice, _hypotheses(lattice, nbest(lattice, lattice.weights(), count), tuple(lattice.scores)))
+
+
+def rescored(
+    lattice: Lattice, models: Sequence[RescoringModel], values: Mapping[str, float], search: Search, work: Work
+) -> Lattice:
+    """The lattice with the scores of models, and with words and characters counted on its arcs.
+
+    Args:
+        lattice: any lattice.
+        models: those without a weight are left out.
+        values: weights by name of the feature.
+        search: how far causal models search.
+        work: is added to.
+    """
+    lattice = with_counts(lattice)
+    for model in models:
+        if not values.get(model.name):
+            continue
+        scales = {name: values.get(name, 0.0) for name in lattice.scores}
+        if isinstance(model.model, CausalModel):
+            expanded = expand(lattice, model.model, model.name, {**scales, model.name: values[model.name]}, search)
+            work.evaluations += expanded.evaluations
+            work.states += expanded.states
+            lattice = expanded.lattice
+        else:
+            lattice = score_arcs(lattice, model.model, model.name, lattice.weights(scales))
+    return lattice
+
+
+def with_counts(lattice: Lattice) -> Lattice:
+    """The lattice with the number of words and characters of every arc as scores."""
+    texts = [lattice.symbols[word] for word in lattice.word.tolist()]
+    said = (lattice.word != EPSILON).astype(np.float64)
+    characters = np.array([sum(map(len, text.split())) for text in texts], dtype=np.float64)
+    return lattice.with_scores({WORDS: said, CHARACTERS: characters})
+
+
+def guided_list(
+    lattice: Lattice, models: Sequence[RescoringModel], values: Mapping[str, float], listing: Listing, work: Work
+) -> Utterance:
+    """The best word sequences of a lattice under the weights of all features.
+
+    The hypotheses keep the recogniser's scores; those of the models are computed again with the list, exactly.
+    """
+    scored = rescored(lattice, models, values, listing.search, work)
+    weights = scored.weights({name: values.get(name, 0.0) for name in scored.scores})
+    found = _hypotheses(scored, nbest(scored, weights, listing.count), tuple(lattice.scores))
+    work.hypotheses += len(found)
+    return merged(lattice, first_list(lattice, 1), _utterance(lattice, found))
+
+
+def _utterance(lattice: Lattice, hypotheses: tuple[Hypothesis, ...]) -> Utterance:
+    """A list of a lattice's utterance."""
+    return Utterance(lattice.id, hypotheses, lattice.reference, lattice.recording)
+
+
+def _hypotheses(lattice: Lattice, paths: Sequence[Path], names: Sequence[str]) -> tuple[Hypothesis, ...]:
+    return tuple(_hypothesis(lattice, path, names) for path in paths)
+
+
+def _hypothesis(lattice: Lattice, path: Path, names: Sequence[str]) -> Hypothesis:
+    scores = {name: float(lattice.scores[name][path.arcs].sum()) for name in names}
+    said = path.arcs[lattice.word[path.arcs] != EPSILON]
+    times = tuple(zip(lattice.begin[said].tolist(), lattice.end[said].tolist(), strict=True))
+    known = not (np.isnan(lattice.begin[said]).any() or np.isnan(lattice.end[said]).any())
+    return Hypothesis(lattice.text(path.arcs), scores, times=times if known else None)
+
+
+def merged(lattice: Lattice, first: Utterance, second: Utterance) -> Utterance:
+    """The hypotheses of two lists of a lattice in the recogniser's order; of equal texts the first list's."""
+    texts = {hypothesis.text for hypothesis in first.hypotheses}
+    new = (hypothesis for hypothesis in second.hypotheses if hypothesis.text not in texts)
+
+    def total(hypothesis: Hypothesis) -> float:
+        return sum(lattice.scales.get(name, 1.0) * value for name, value in hypothesis.scores.items())
+
+    return _utterance(lattice, tuple(sorted((*first.hypotheses, *new), key=total, reverse=True)))
+
+
+def develop_lattices(
+    lattices: Sequence[Lattice],
+    models: Sequence[RescoringModel],
+    develop: Callable[[Sequence[Utterance]], Development],
+    listing: Listing,
+    report: Callable[[int, int, int], None] = lambda round, hypotheses, new: None,
+) -> tuple[list[Utterance], Development]:
+    """Lists for tuning, and what they taught.
+
+    Args:
+        lattices: the development lattices, with references.
+        models: all models.
+        develop: tunes weights on lists; the last of its systems decides.
+        listing: how lists are made.
+        report: told after every round of its number, of the hypotheses so far and of how many of them are new.
+    """
+    utterances = [first_list(lattice, listing.count) for lattice in lattices]
+    development = develop(utterances)
+    for number in range(1, ROUNDS + 1):
+        values = _values(development)
+        lists = (guided_list(lattice, models, values, listing, Work()) for lattice in lattices)
+        longer = [merged(*each) for each in zip(lattices, utterances, lists, strict=True)]
+        new = sum(len(b.hypotheses) - len(a.hypotheses) for a, b in zip(utterances, longer, strict=True))
+        report(number, sum(len(utterance.hypotheses) for utterance in longer), new)
+        if not new:
+            break
+        utterances = longer
+        development = develop(utterances)
+    return utterances, development
+
+
+def _values(development: Development) -> Mapping[str, float]:
+    return list(development.weights.values())[-1].values
+
+
+def with_references(lattices: Sequence[Lattice], references: Mapping[str, str]) -> list[Lattice]:
+    """The lattices with what was said, where it is known by the utterance's id."""
+    return [replace(lattice, reference=references.get(lattice.id, lattice.reference)) for lattice in lattices]
