@@ -52,7 +52,8 @@ class RnnlmNetwork(RecurrentNetwork):
         first = (state or self.initial_state(len(inputs)))[0][0]
         gates = self.dropout(self.embedding(inputs)).transpose(0, 1) + self._threshold()
         states = sigmoid_recurrence(gates, self.weight, first)
-        return self.dropout(_centred(states)).transpose(0, 1), (states[-1:],)
+        # A copy: the place of a row in memory may change the last bits of a product, and a resumed run's is another.
+        return self.dropout(_centred(states)).transpose(0, 1), (states[-1:].clone(),)
 
     def initial_state(self, batch: int) -> State:
         return (torch.full((1, batch, self.config.hidden), _FIRST_STATE, device=self.device),)

@@ -376,7 +376,8 @@ class _Run:
         self.recent = [self._weights(tensors, f"recent.{number}.") for number in range(validations)]
         restore_optimizer(self.optimizer, tensors)
         own = {name: _owned(name, self.processes.rank) for name in _OWN}
-        self.state = tuple(tensors[own[name]].to(device) for name in _STATES if own[name] in tensors) or None
+        # Copied, since where a tensor begins in memory may change the last bits of a product.
+        self.state = tuple(tensors[own[name]].to(device, copy=True) for name in _STATES if own[name] in tensors) or None
         torch.set_rng_state(tensors[own["random.cpu"]])
         if device.type == "cuda" and own["random.cuda"] in tensors:
             torch.cuda.set_rng_state(tensors[own["random.cuda"]], device)
