@@ -1,0 +1,115 @@
+"""``train birnn-attention``, ``rescore --correct`` and ``--plot-attention``, as they are typed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import random
+import shutil
+from pathlib import Path
+
+import pytest
+from toy_language import Command, Toy, call, utterance
+
+from asr_lm.hypotheses.reading import read_nbest
+from asr_lm.hypotheses.writing import write_nbest
+
+SIZES = ("--vocabulary", "words", "--embedding", 12, "--hidden", 12, "--attention", 8, "--maxout", 12)
+PACE = ("--epochs", 3, "--batch-tokens", 150, "--learning-rate", 0.02, "--validations", 3)
+
+
+@pytest.fixture(scope="session")
+def birnn(toy: Toy) -> Path:
+    """A small model trained on lists of 60 training sentences."""
+    generator, folder = random.Random(5), toy.folder / "birnn"
+    for name, spoken in (("pairs", toy.sentences[:60]), ("pairs-valid", toy.sentences[60:70])):
+        some = [utterance(f"{name}{n}", n, text, generator) for n, text in enumerate(spoken)]
+        write_nbest(toy.folder / f"{name}.json", some)
+    lists = ("--nbest", toy.folder / "pairs.json", "--valid-nbest", toy.folder / "pairs-valid.json")
+    with contextlib.chdir(toy.folder):
+        text = ("--pretrain-text", toy.valid, "--pretrain-epochs", 1)
+        finished = call("train", "birnn-attention", *lists, "--out", folder, *text, *SIZES, *PACE)
+    assert finished.code == 0, finished.err
+    return folder
+
+
+def test_correcting_a_list(toy: Toy, birnn: Path, ngram: Path, command: Command) -> None:
+    finished = command(
+        *("rescore", "--nbest", toy.test, "--dev", toy.dev, "--lm", birnn, "--lm", ngram, "--correct", "--beam", 3),
+        *("--corrections", 2, "--out", "out.jsonl", "--json", "out.json", "--save-weights", "weights.json"),
+        *("--plot-attention", "pictures"),
+    )
+    assert finished.code == 0, finished.err
+    assert "rescored and corrected" in finished.out + finished.err
+    result = json.loads(Path("out.json").read_text())
+    assert {"first_pass", "retuned", "rescored", "corrected", "oracle"} <= result.keys()
+    correction = result["correction"]
+    assert 0 < correction["written"] <= 40
+    assert correction["taken"] <= min(correction["changed"], correction["written"])
+    assert correction["systems"]["corrected"]["errors"] == sum(
+        result["corrected"][kind] for kind in ("substitutions", "deletions", "insertions")
+    )
+    bare = command("rescore", "--nbest", toy.test, "--dev", toy.dev, "--lm", birnn, "--lm", ngram, "--json", "b.json")
+    assert bare.code == 0, bare.err
+    plain = json.loads(Path("b.json").read_text())
+    for system in ("first_pass", "retuned", "rescored", "oracle"):
+        assert plain[system]["wer"] == result[system]["wer"], system
+    before = {some.id: {hypothesis.text for hypothesis in some.hypotheses} for some in toy.utterances("test")}
+    out = list(read_nbest("out.jsonl"))
+    written = 0
+    for some in out:
+        new = [hypothesis for hypothesis in some.hypotheses if hypothesis.text not in before[some.id]]
+        assert all(hypothesis.corrected and "acoustic" not in hypothesis.scores for hypothesis in new)
+        assert before[some.id] == {hypothesis.text for hypothesis in some.hypotheses if not hypothesis.corrected}
+        written += bool(new)
+    assert written == correction["written"]
+    pictures = sorted(Path("pictures").iterdir())
+    assert len(pictures) == min(
+        12, sum(a.hypotheses[0].text != b.hypotheses[0].text for a, b in zip(toy.utterances("test"), out, strict=True))
+    )
+    assert all(path.read_text().startswith("<?xml") for path in pictures)
+    again = command(
+        *("rescore", "--nbest", toy.test, "--weights", "weights.json", "--lm", birnn, "--lm", ngram, "--correct"),
+        *("--beam", 3, "--corrections", 2, "--out", "again.jsonl"),
+    )
+    assert again.code == 0, again.err
+    assert Path("again.jsonl").read_bytes() == Path("out.jsonl").read_bytes()
+    refused = command("rescore", "--nbest", toy.test, "--weights", "weights.json", "--lm", birnn, "--lm", ngram)
+    assert "tuned with --correct" in refused.complaint
+
+
+def test_named_utterances_are_drawn(toy: Toy, birnn: Path, command: Command) -> None:
+    arguments = ("rescore", "--nbest", toy.test, "--dev", toy.dev, "--lm", birnn, "--plot-attention", "pictures")
+    finished = command(*arguments, "--plot-utterances", "test3", "test7", "--plot-format", "png")
+    assert finished.code == 0, finished.err
+    assert sorted(path.name for path in Path("pictures").iterdir()) == ["test3.png", "test7.png"]
+    assert Path("pictures/test3.png").read_bytes().startswith(b"\x89PNG")
+    shutil.rmtree("pictures")
+    missing = command(*arguments, "--plot-utterances", "nobody", "--out", "missing.json")
+    assert missing.code == 2
+    assert "--plot-utterances" in missing.err
+    assert not Path("missing.json").exists()
+
+
+def test_what_cannot_be_corrected_is_refused(toy: Toy, ngram: Path, birnn: Path, command: Command) -> None:
+    lists = ("rescore", "--nbest", toy.test)
+    assert "needs weights" in command(*lists, "--lm", birnn, "--correct").complaint
+    assert "no --lm can correct" in command(*lists, "--dev", toy.dev, "--lm", ngram, "--correct").complaint
+    assert "--beam" in command(*lists, "--dev", toy.dev, "--lm", birnn, "--correct", "--beam", 0).complaint
+    assert "--plot-attention" in command(*lists, "--lm", birnn, "--plot-utterances", "test1").complaint
+
+
+def test_its_score_is_a_feature_and_no_perplexity(toy: Toy, birnn: Path, ngram: Path, command: Command) -> None:
+    finished = command("compare", "--dev", toy.dev, "--test", toy.test, "--lm", f"heard={birnn}", "--lm", ngram)
+    assert finished.code == 0, finished.err
+    assert "heard" in finished.out
+    assert "given what the recogniser heard" in command("perplexity", "--lm", birnn, "--text", toy.valid).complaint
+
+
+def test_training_is_refused_before_anything_is_written(toy: Toy, birnn: Path, command: Command) -> None:
+    lists = ("--nbest", toy.dev, "--valid-nbest", toy.test)
+    train = ("train", "birnn-attention")
+    assert "holds a trained model already" in command(*train, *lists, "--out", birnn).complaint
+    assert "at least 2 parts" in command(*train, *lists, "--out", "x", "--jackknife", 1).complaint
+    assert "no such file" in command(*train, "--nbest", toy.dev, "--valid-nbest", "none.json", "--out", "x").complaint
+    assert "maxout" in command(*train, *lists, "--out", "x", "--maxout", 3).complaint
