@@ -41,6 +41,9 @@ BINS = 4
 MOST_WEIGHTS = 6
 """Models whose weight gets a figure of its own."""
 
+DOTS = 220
+"""Dots an inch of a PNG file; the SVG file is sharp at any size."""
+
 _WIDTH, _HEIGHT = 4.0, 2.8
 
 
@@ -65,7 +68,7 @@ class Figure:
         return _saved(self.drawing, "svg", self.name).decode()
 
     def png(self) -> bytes:
-        """A PNG file, 300 dots an inch."""
+        """A PNG file of :data:`DOTS` dots an inch."""
         return _saved(self.drawing, "png", self.name)
 
     def inline_svg(self) -> str:
@@ -129,7 +132,10 @@ def _saved(drawing: Drawing, form: str, salt: str) -> bytes:
     with matplotlib.rc_context({**_STYLE, "svg.fonttype": "none", "svg.hashsalt": salt}), warnings.catch_warnings():
         # A page has fonts for every script.
         warnings.filterwarnings("ignore", "Glyph .* missing from")
-        drawing.savefig(stream, format=form, metadata=metadata, dpi=300, facecolor=PAPER)
+        # Arranging takes longest, and once is enough.
+        drawing.draw_without_rendering()
+        drawing.set_layout_engine("none")
+        drawing.savefig(stream, format=form, metadata=metadata, dpi=DOTS, facecolor=PAPER)
     return stream.getvalue()
 
 
@@ -296,7 +302,7 @@ def _draw_curves(axes: Axes, curves: dict[str, WeightCurve], low: float, high: f
 def _by_length(contents: Contents, reported: ReportedList) -> Iterator[Figure]:
     lengths = reported.decided.table.reference_words.astype(np.float64)
     unit = f"{contents.measuring.unit}s of the reference"
-    yield from _gains(contents, reported, lengths, unit, "length", "Gain by utterance length", "{:.0f}")
+    yield from _gains(contents, reported, lengths, unit, "length", "Gain by utterance length", "{:.0f}".format)
 
 
 def _by_confidence(contents: Contents, reported: ReportedList) -> Iterator[Figure]:
@@ -310,11 +316,25 @@ def _by_confidence(contents: Contents, reported: ReportedList) -> Iterator[Figur
         weights = Weights(values=dict.fromkeys(names, 1.0))
     posterior = table.lists.softmax(weights.scale * weights.totals(table))[table.lists.starts]
     label = "posterior of the first hypothesis"
-    yield from _gains(contents, reported, posterior, label, "confidence", "Gain by first-pass confidence", "{:.2g}")
+    yield from _gains(contents, reported, posterior, label, "confidence", "Gain by first-pass confidence", _share)
+
+
+def _share(value: float) -> str:
+    return "<0.01" if value < 0.01 else f"{value:.2f}"
+
+
+def _range(low: str, high: str) -> str:
+    return low if low == high else f"{low}–{high}"
 
 
 def _gains(
-    contents: Contents, reported: ReportedList, values: Any, label: str, name: str, heading: str, form: str
+    contents: Contents,
+    reported: ReportedList,
+    values: Any,
+    label: str,
+    name: str,
+    heading: str,
+    form: Callable[[float], str],
 ) -> Iterator[Figure]:
     table, rows = reported.decided.table, reported.decided.rows
     known = np.flatnonzero(table.referenced)
@@ -333,7 +353,7 @@ def _gains(
         axes.bar(place, difference.value, 0.6, color=SERIES[0] if difference.value <= 0 else SERIES[1], alpha=0.85)
         if difference.interval:
             axes.plot([place] * 2, [difference.interval.low, difference.interval.high], color=INK, linewidth=1.2)
-        ticks.append((place, f"{form.format(edges[place])}–{form.format(edges[place + 1])}\n{inside.sum()} utt."))
+        ticks.append((place, f"{_range(form(edges[place]), form(edges[place + 1]))}\n{inside.sum()} utt."))
         told.append(f"{ticks[-1][1]}: {difference.value:+.2f}")
     if not ticks:
         return

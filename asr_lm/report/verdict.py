@@ -19,7 +19,7 @@ def verdict(comparison: Comparison, system: str) -> tuple[str, str]:
         return "The first pass makes no error here: there is nothing to win, and nothing was lost.", ""
     difference = result.against_baseline
     if difference is None:
-        return f"The {rate} is {result.counts.rate:.2f} %.", ""
+        return f"The {rate} is {result.counts.rate:.2f}\u00a0%.", ""
     return _difference(difference, comparison, system, rate), _share(comparison, system)
 
 
@@ -27,9 +27,9 @@ def _difference(difference: Difference, comparison: Comparison, system: str, rat
     before, after = comparison[difference.against].counts.rate or 0.0, comparison[system].counts.rate or 0.0
     name, against = _sentence(title(system)), title(difference.against)
     p_value = difference.test.p_value
-    change = f"the {rate} from {before:.2f} % ({against}) to {after:.2f} %"
+    change = f"the {rate} from {before:.2f}\u00a0% ({against}) to {after:.2f}\u00a0%"
     if before == after:
-        return f"{name} leaves the {rate} where the {against} has it, at {after:.2f} %."
+        return f"{name} leaves the {rate} where the {against} has it, at {after:.2f}\u00a0%."
     verb = "lowers" if after < before else "raises"
     if p_value is None:
         return f"{name} {verb} {change}. There is not enough data for a test, so this may be chance."
@@ -44,10 +44,12 @@ def _share(comparison: Comparison, system: str) -> str:
     share = comparison[system].gap_closed
     parts = []
     if share is not None:
-        parts.append(f"It goes {100 * share:.0f} % of the way from the first pass to the oracle")
+        parts.append(f"It goes {100 * share:.0f}\u00a0% of the way from the first pass to the oracle")
         retuned = comparison[RETUNED].gap_closed if RETUNED in comparison and system != RETUNED else None
         if retuned is not None:
-            parts.append(f"re-tuning the first pass's own scores goes {100 * retuned:.0f} % without any language model")
+            parts.append(
+                f"re-tuning the first pass's own scores goes {100 * retuned:.0f}\u00a0% without any language model"
+            )
     return "; ".join(parts) + "." if parts else ""
 
 

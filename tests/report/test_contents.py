@@ -1,0 +1,65 @@
+"""Rows of the table, and the system that is put in front."""
+
+import dataclasses
+
+import pytest
+from toy_report import contents, utterances
+
+from asr_lm.evaluation.perplexity import Perplexity
+from asr_lm.report.contents import Contents
+from asr_lm.report.markdown import markdown
+
+
+def test_the_headline_is_chosen_on_the_development_list(report: Contents):
+    rates = {name: weights.dev["wer"] for name, weights in report.weights.items() if name != "retuned"}
+    assert rates[report.headline] == min(rates.values())
+    # Whatever the test list says.
+    worst = {
+        name: w.replaced(dev=w.dev | {"wer": 0.0 if name == "harbour" else 9.0}) for name, w in report.weights.items()
+    }
+    assert dataclasses.replace(report, weights=worst).headline == "harbour"
+    equal = {name: w.replaced(dev=w.dev | {"wer": 1.0}) for name, w in report.weights.items()}
+    assert dataclasses.replace(report, weights=equal).headline == "harbour"
+    assert dataclasses.replace(report, development=None).headline == list(report.weights)[-1]
+
+
+def test_a_row_has_what_its_models_have(report: Contents):
+    measured = Perplexity(
+        tokens=10, log_prob=-20.0, words=10, unknown=0, compared=10, compared_log_prob=-23.0, sentences=2
+    )
+    pseudo = dataclasses.replace(measured, pseudo=True)
+    reported = dataclasses.replace(report.lists[0], perplexity={"harbour": measured, "sea <b>": pseudo})
+    models = [
+        dataclasses.replace(model, speed=speed) for model, speed in zip(report.models, (100.0, 300.0), strict=True)
+    ]
+    rows = {row.result.name: row for row in dataclasses.replace(report, models=models).rows(reported)}
+    assert rows["harbour"].perplexity == pytest.approx(9.974, abs=1e-3)
+    assert rows["harbour + sea <b>"].perplexity is None
+    assert rows["harbour + sea <b>"].parameters == 1_234_572
+    assert rows["harbour + sea <b>"].speed == pytest.approx(75.0)
+    assert rows["retuned"].parameters is rows["first_pass"].weights is rows["oracle"].weights is None
+    assert set(rows["harbour"].flat) == set(report.weights["harbour"].values)
+    cached = {row.result.name: row for row in report.rows(report.lists[0])}
+    assert cached["harbour + sea <b>"].speed is None
+    record = rows["harbour"].to_json()
+    assert record["models"] == ["harbour"]
+    assert all(low is None or high is None or low <= high for low, high in record["flat_within"].values())
+
+
+def test_markdown_is_a_table_with_all_figures_of_every_system(report: Contents):
+    text = markdown(report)
+    lines = text.splitlines()
+    table = [line for line in lines if line.startswith("|")]
+    assert {line.replace("\\|", "").count("|") for line in table[:8]} == {12}
+    rate = report.lists[0].comparison["harbour"].counts.rate
+    assert any(line.startswith(f"| harbour | {rate:.2f} | ") for line in lines)
+    assert "sea \\<b\\>" in text
+    assert "<b>" not in text
+    assert "| weights | tuned on dev.json |" in text
+    assert "| cached |" in text
+
+
+def test_one_utterance_is_an_honest_table():
+    text = markdown(contents([utterances(1, 5, 5)], utterances(30, 6, 1)))
+    (row,) = [line for line in text.splitlines() if line.startswith("| harbour | ") and "sub" not in line][:1]
+    assert row.split(" | ")[2] == "–"
