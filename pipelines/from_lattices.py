@@ -43,7 +43,7 @@ class LatticeOptions:
     lattice_states: int = 20_000
     """States of a lattice that are expanded at most."""
     lattice_out: Path | None = None
-    """Write the rescored lattices here, too (HTK): lm is then the weighted sum of all models."""
+    """Write the rescored lattices here, too (HTK): lm is then the weighted sum of all that is not acoustic."""
     strict: bool = False
     """Stop at a lattice that cannot be read, instead of naming it and going on."""
 
@@ -187,18 +187,17 @@ def _write(
     lattices: Sequence[Lattice],
     listing: Listing,
 ) -> None:
-    """Rescored lattices: the recogniser's acoustic score, and as lm all models as they are weighed against it."""
+    """Rescored lattices: the recogniser's acoustic score with its weight as scale, and all else weighed as lm."""
     from asr_lm.lattice.writing import write_lattices
     from asr_lm.rescoring.lattices import Work, rescored
 
-    names = [model.name for model in models]
     written = []
     for lattice in lattices:
         scored = rescored(lattice, models, values, listing.search, Work())
         kept = {name: column for name, column in scored.scores.items() if name == "acoustic"}
-        mixed = {name: values.get(name, 0.0) for name in (*lattice.scores, *names) if name in scored.scores}
-        weighed = scored.weights({name: value for name, value in mixed.items() if name not in kept})
-        written.append(scored.without_scores(*scored.scores).with_scores({**kept, "lm": weighed}))
+        weighed = scored.weights({name: values.get(name, 0.0) for name in scored.scores if name not in kept})
+        scored = scored.without_scores(*scored.scores).with_scores({**kept, "lm": weighed})
+        written.append(replace(scored, scales={name: values.get(name, 0.0) for name in kept}))
     write_lattices(written, arguments.lattice_out, "slf")
     _say(f"rescored lattices are in {arguments.lattice_out}")
 

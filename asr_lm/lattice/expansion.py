@@ -24,7 +24,6 @@ from asr_lm.lm.growing_tree import ROOT, GrowingTree, grow
 from asr_lm.lm.protocol import LanguageModel, Tokens
 from asr_lm.text.normalizer import get_normalizer
 
-
 COUNTS = ("words", "characters")
 """Scores that are no logarithms of probabilities."""
 

@@ -1,0 +1,135 @@
+"""``rescore --lattice``: lattices in, rescored lists and lattices out."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+from toy_language import WORDS, Command, Finished, Toy
+
+from asr_lm.hypotheses.reading import read_nbest
+from asr_lm.lattice.forward_backward import best_path
+from asr_lm.lattice.lattice import Lattice
+from asr_lm.lattice.reading import read_lattices
+from asr_lm.lattice.writing import write_lattices
+
+
+def heard(name: str, sentence: str, chance: random.Random) -> Lattice:
+    """A lattice with two to four words for every word said; in noise, so that often another one sounds better."""
+    source, target, words, acoustic = [], [], [], []
+    symbols = ["", *WORDS]
+    for place, word in enumerate(sentence.split()):
+        rivals = chance.sample([other for other in WORDS if other != word], chance.randint(1, 3))
+        for candidate in (word, *rivals):
+            source.append(place)
+            target.append(place + 1)
+            words.append(symbols.index(candidate))
+            acoustic.append(chance.gauss(0.7 if candidate == word else 0.0, 1.0))
+    return Lattice.from_arcs(
+        name, symbols, source, target, words, {"acoustic": acoustic}, final={len(sentence.split()): {}},
+        begin=source, end=target,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def lattices(tmp_path_factory: pytest.TempPathFactory, toy: Toy) -> Path:
+    """Folders ``dev`` and ``test`` of HTK lattices, and ``references``."""
+    folder = tmp_path_factory.mktemp("lattices")
+    chance = random.Random(5)
+    references = []
+    for name in ("dev", "test"):
+        said = [(f"{name}{n}", u.reference or "") for n, u in enumerate(toy.utterances(name)[:25])]
+        write_lattices([heard(utterance, text, chance) for utterance, text in said], folder / name, "slf")
+        references += [f"{utterance} {text}\n" for utterance, text in said]
+    (folder / "references").write_text("".join(references))
+    return folder
+
+
+def rescore(command: Command, lattices: Path, *more: object) -> Finished:
+    places = ("--lattice", lattices / "test", "--dev-lattice", lattices / "dev")
+    return command("rescore", *places, "--references", lattices / "references", *more)
+
+
+class TestRescore:
+    def test_it_lowers_the_word_error_rate(self, command: Command, lattices: Path, ngram: Path, lstm: Path) -> None:
+        for model in (ngram, lstm):
+            finished = rescore(command, lattices, "--lm", model, "--json", f"{model.name}.json")
+            assert finished.code == 0, finished.err
+            record = json.loads(Path(f"{model.name}.json").read_text())
+            assert record["rescored"]["wer"] < 0.7 * record["first_pass"]["wer"]
+            assert record["oracle"]["wer"] <= record["rescored"]["wer"]
+
+    def test_the_list_is_in_the_recognisers_order_with_its_scores(
+        self, command: Command, lattices: Path, ngram: Path
+    ) -> None:
+        finished = rescore(command, lattices, "--lm", ngram, "--lattice-nbest", 20)
+        assert finished.written == {"test.nbest.jsonl", "dev.dev.jsonl", "test.rescored.json"}
+        by_id = {x.id: x for x in read_lattices(lattices / "test") if isinstance(x, Lattice)}
+        for utterance in read_nbest("test.nbest.jsonl"):
+            lattice = by_id[utterance.id]
+            path = best_path(lattice, lattice.weights())
+            assert utterance.hypotheses[0].text == lattice.text(path)
+            assert utterance.hypotheses[0].scores["acoustic"] == pytest.approx(lattice.weights()[path].sum())
+            assert utterance.hypotheses[0].times is not None
+            totals = [hypothesis.scores["acoustic"] for hypothesis in utterance.hypotheses]
+            assert totals == sorted(totals, reverse=True)
+            assert 1 < len(totals) <= 21
+
+    def test_saved_weights_give_the_same(self, command: Command, lattices: Path, ngram: Path) -> None:
+        finished = rescore(command, lattices, "--lm", ngram, "--save-weights", "w.json")
+        assert finished.code == 0, finished.err
+        later = ("--lattice", lattices / "test", "--references", lattices / "references", "--weights", "w.json")
+        finished = command("rescore", *later, "--lm", ngram, "--out", "later.json")
+        assert finished.code == 0, finished.err
+        texts = [[u.hypotheses[0].text for u in read_nbest(path)] for path in ("test.rescored.json", "later.json")]
+        assert texts[0] == texts[1]
+
+    def test_rescored_lattices_say_what_the_list_says(self, command: Command, lattices: Path, ngram: Path) -> None:
+        finished = rescore(command, lattices, "--lm", ngram, "--lattice-out", "out")
+        assert finished.code == 0, finished.err
+        again = {x.id: x for x in read_lattices("out") if isinstance(x, Lattice)}
+        for utterance in read_nbest("test.rescored.json"):
+            lattice = again[utterance.id]
+            path = best_path(lattice, lattice.weights())
+            assert lattice.text(path) == utterance.hypotheses[0].text
+            assert lattice.weights()[path].sum() == pytest.approx(utterance.hypotheses[0].total, abs=1e-3)
+
+    def test_a_bad_lattice_is_named_and_the_rest_goes_on(
+        self, command: Command, lattices: Path, ngram: Path, tmp_path: Path
+    ) -> None:
+        folder = tmp_path / "some"
+        folder.mkdir()
+        for file in sorted((lattices / "test").iterdir())[:5]:
+            (folder / file.name).write_text(file.read_text())
+        broken = sorted(folder.iterdir())[2]
+        broken.write_text(broken.read_text()[:200])
+        places = ("--lattice", folder, "--dev-lattice", lattices / "dev", "--references", lattices / "references")
+        finished = command("rescore", *places, "--lm", ngram)
+        assert finished.code == 1
+        assert str(broken) in finished.err
+        assert len(list(read_nbest("some.rescored.json"))) == 4
+        assert command("rescore", *places, "--lm", ngram, "--strict", "--out", "x.json").code == 2
+
+
+class TestRefused:
+    @pytest.mark.parametrize(
+        ("line", "fragments"),
+        [
+            ("--lattice {test}", ["--lattice", "--dev-lattice or --weights"]),
+            ("--lattice {test} --dev-lattice {dev} --nbest x.json", ["--lattice", "--nbest"]),
+            ("--lattice {test} --dev-lattice missing", ["missing", "no such file", "--dev-lattice"]),
+            ("--lattice {test} --dev-lattice {dev}", ["dev", "no utterance", "reference"]),
+            ("--lattice {test} --dev-lattice {dev} --lattice-nbest 0", ["--lattice-nbest", "above 0"]),
+            ("--lattice {test} --dev-lattice {dev} --lattice-beam -1", ["beam", "0 or more"]),
+            ("--nbest x.json --dev-lattice {dev}", ["--dev-lattice", "give --lattice"]),
+        ],
+    )
+    def test_with_a_reason(
+        self, command: Command, lattices: Path, ngram: Path, line: str, fragments: list[str]
+    ) -> None:
+        filled = line.format(test=lattices / "test", dev=lattices / "dev")
+        complaint = command("rescore", *filled.split(), "--lm", ngram).complaint
+        for fragment in fragments:
+            assert fragment in complaint
