@@ -1,4 +1,4 @@
-"""Scoring with models that read the list: each hypothesis given what the recogniser heard."""
+"""Scoring and writing with models that read the list: each hypothesis given what the recogniser heard."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from asr_lm.rescoring.context import Context
 from asr_lm.rescoring.scoring import ScoreCache, Scorer, Scores, shards
 from asr_lm.text.normalizer import Normalizer, get_normalizer
 
+_WRITTEN_AT_ONCE = 500
+"""Utterances whose texts are kept in the cache together."""
+
 
 def scorer_for(model: LanguageModel, cache: ScoreCache | None = None, budget: int | None = None) -> Scorer:
     """The scorer that knows how to ask this model."""
@@ -21,7 +24,7 @@ def scorer_for(model: LanguageModel, cache: ScoreCache | None = None, budget: in
 
 
 class ConditionalScorer(Scorer):
-    """Scores hypotheses given the list they stand in; the key in the cache covers both."""
+    """Scores hypotheses given the list they stand in, and writes; keys in the cache cover the lists."""
 
     model: ConditionalModel
 
@@ -42,12 +45,34 @@ class ConditionalScorer(Scorer):
         key = self._key(list(_described(shard)), None)
         return self._kept(key, count, lambda: score_given_lists(self.model, shard, self._budget))
 
+    def write(self, utterances: Sequence[Utterance], beam: int, texts: int) -> list[list[str]]:
+        """What the model writes for each utterance, the most probable first: ``texts`` by a beam of ``beam``."""
+        found: list[list[str]] = []
+        for begin in range(0, len(utterances), _WRITTEN_AT_ONCE):
+            some = utterances[begin : begin + _WRITTEN_AT_ONCE]
+            key = self._key([f"beam {beam}, {texts} texts", *_described(some, corrected=False)], None)
+            written = self.cache.get_texts(key)
+            if written is None or len(written) != len(some):
+                written = write_texts(self.model, some, beam, texts)
+                self.cache.put_texts(key, written)
+            found += written
+        return found
 
-def _described(shard: Sequence[Utterance]) -> Iterator[str]:
-    """All texts, after each whether it is a corrector's, and where a list ends."""
+
+def write_texts(model: ConditionalModel, utterances: Sequence[Utterance], beam: int, texts: int) -> list[list[str]]:
+    """The texts of :meth:`ConditionalScorer.write`."""
+    normalize = get_normalizer(model.normalizer)
+    sources = model.sources([heard(utterance, normalize) for utterance in utterances])
+    found = model.write(sources, width=beam, best=texts)
+    return [[model.vocabulary.decode(sentence.tokens.tolist()) for sentence in some] for some in found]
+
+
+def _described(shard: Sequence[Utterance], corrected: bool = True) -> Iterator[str]:
+    """All texts, after each whether it is a corrector's (these can be left out), and where a list ends."""
     for utterance in shard:
         for hypothesis in utterance.hypotheses:
-            yield from (hypothesis.text, "corrected" if hypothesis.corrected else "heard")
+            if corrected or not hypothesis.corrected:
+                yield from (hypothesis.text, "corrected" if hypothesis.corrected else "heard")
         yield "end"
 
 

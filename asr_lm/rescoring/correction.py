@@ -16,9 +16,8 @@ import msgspec
 from asr_lm.errors import InputError
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
 from asr_lm.lm.conditional import ConditionalModel
-from asr_lm.rescoring.conditional_scoring import heard
+from asr_lm.rescoring.conditional_scoring import ConditionalScorer
 from asr_lm.rescoring.models import RescoringModel
-from asr_lm.text.normalizer import get_normalizer
 
 
 @dataclass(frozen=True)
@@ -77,19 +76,11 @@ def add_corrections(
     for model in correctors(models):
         parts = model.unseen_parts(utterances) if development else [(model.scorer, range(len(utterances)))]
         for scorer, members in parts:
-            assert isinstance(scorer.model, ConditionalModel)
-            texts = write_texts(scorer.model, [utterances[member] for member in members], correction)
+            assert isinstance(scorer, ConditionalScorer)
+            texts = scorer.write([utterances[member] for member in members], correction.beam, correction.texts)
             for member, some in zip(members, texts, strict=True):
                 written[member] += some
     return [_joined(utterance, texts) for utterance, texts in zip(utterances, written, strict=True)]
-
-
-def write_texts(model: ConditionalModel, utterances: Sequence[Utterance], correction: Correction) -> list[list[str]]:
-    """What a model writes for each utterance, the most probable first."""
-    normalize = get_normalizer(model.normalizer)
-    sources = model.sources([heard(utterance, normalize) for utterance in utterances])
-    found = model.write(sources, width=correction.beam, best=correction.texts)
-    return [[model.vocabulary.decode(sentence.tokens.tolist()) for sentence in some] for some in found]
 
 
 def _joined(utterance: Utterance, texts: Sequence[str]) -> Utterance:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -136,10 +137,36 @@ class ScoreCache:
         """
         if self.folder is None:
             return
+        self._write(f"{key}.scores", scores.to_bytes())
+
+    def get_texts(self, key: str) -> list[list[str]] | None:
+        """The texts under ``key``, some for each utterance; None when absent or damaged."""
+        if self.folder is None:
+            return None
+        try:
+            data = (self.folder / f"{key}.texts").read_bytes()
+            if data[:_DIGEST_SIZE] != _digest(data[_DIGEST_SIZE:]):
+                return None
+            return msgspec.json.decode(data[_DIGEST_SIZE:], type=list[list[str]])
+        except (OSError, msgspec.MsgspecError):
+            return None
+
+    def put_texts(self, key: str, texts: list[list[str]]) -> None:
+        """Keep texts under ``key``.
+
+        Raises:
+            InputError: the folder cannot be made or written.
+        """
+        if self.folder is not None:
+            content = msgspec.json.encode(texts)
+            self._write(f"{key}.texts", _digest(content) + content)
+
+    def _write(self, name: str, data: bytes) -> None:
+        assert self.folder is not None
         try:
             make_folder(self.folder)
-            with atomic_write(self.folder / f"{key}.scores") as stream:
-                stream.write(scores.to_bytes())
+            with atomic_write(self.folder / name) as stream:
+                stream.write(data)
         except InputError as error:
             raise InputError(
                 f"scores cannot be kept here: {error.message}; give another --cache-folder, or --no-cache",

@@ -98,6 +98,22 @@ def test_the_cache_tells_lists_of_the_same_texts_apart(tmp_path: Path) -> None:
     assert (scorer.computed, scorer.found) == (0, 9)
 
 
+def test_what_was_written_is_kept_and_a_damaged_file_is_no_text(tmp_path: Path) -> None:
+    expected = [["u s air flies"], ["fly to rome"]]
+    keeping = ConditionalScorer(WritingModel(WORDS, WRITES), ScoreCache(tmp_path))
+    assert keeping.write(LISTS, 4, 1) == expected
+    model = WritingModel(WORDS, WRITES)
+    model.write = None  # type: ignore[assignment, method-assign]
+    assert ConditionalScorer(model, ScoreCache(tmp_path)).write(LISTS, 4, 1) == expected
+    for beam, texts, some in ((5, 1, LISTS), (4, 2, LISTS), (4, 1, LISTS[:1])):
+        with pytest.raises(TypeError):
+            ConditionalScorer(model, ScoreCache(tmp_path)).write(some, beam, texts)
+    (path,) = tmp_path.glob("*.texts")
+    path.write_bytes(path.read_bytes()[:-3] + b'x"]')
+    assert keeping.write(LISTS, 4, 1) == expected
+    assert path.read_bytes().endswith(b'rome"]]')
+
+
 def test_systems_without_corrections_never_choose_one() -> None:
     joined = add_corrections(LISTS, [writing(WORDS, WRITES)], Correction(texts=2))
     table = feature_table(joined, [writing(WORDS, WRITES)], corrected=True)
