@@ -30,6 +30,9 @@ class Arguments:
     """Text files, one sentence a line (.gz, .zst, - for standard input)."""
     context: Literal["sentence", "stream"] = "sentence"
     """Read each sentence from a fresh state, or all in order with the recurrent state carried over."""
+    dynamic: float | None = None
+    """Dynamic evaluation (Mikolov et al. 2010): read the text in order, once, and learn from every sentence with this
+    learning rate after it was scored. The models on disk stay as they are."""
     json: Path | None = None
     """Write what is printed to this file, too."""
     device: str = "auto"
@@ -56,11 +59,14 @@ def main() -> None:
     labels = [name if specification.startswith(f"{name}=") else specification for (name, _), specification in given]
     lines = (line for path in arguments.text for _, line in iterate_text(path))
     with blaming(*map(str, arguments.text)):
-        results = measure(models, lines, carry_state=arguments.context == "stream")
+        results = measure(models, lines, carry_state=arguments.context == "stream", dynamic=arguments.dynamic)
+    if arguments.dynamic is not None:
+        console(stderr=False).print(f"dynamic evaluation, learning rate {arguments.dynamic:g}")
     for table in _tables(labels, models, results):
         console(stderr=False).print(table)
     if arguments.json:
-        records = [{"lm": name, **result.to_json()} for name, result in zip(labels, results, strict=True)]
+        how = {} if arguments.dynamic is None else {"dynamic": arguments.dynamic}
+        records = [{"lm": name, **how, **result.to_json()} for name, result in zip(labels, results, strict=True)]
         write_text(arguments.json, json.dumps(records, indent=2) + "\n")
 
 

@@ -113,7 +113,12 @@ def _perplexity(log_prob: float, count: int) -> float:
 
 
 def measure(
-    models: Sequence[LanguageModel], lines: Iterable[str], *, carry_state: bool = False, budget: int | None = None
+    models: Sequence[LanguageModel],
+    lines: Iterable[str],
+    *,
+    carry_state: bool = False,
+    dynamic: float | None = None,
+    budget: int | None = None,
 ) -> list[Perplexity]:
     """Perplexity of each model on the same text.
 
@@ -122,13 +127,15 @@ def measure(
         lines: sentences; blank ones are left out.
         carry_state: read the sentences in order with the recurrent state carried over, instead of each from a fresh
             state.
+        dynamic: learning rate of a dynamic evaluation: sentences are read in order, and learnt from once scored.
         budget: see :meth:`~asr_lm.lm.protocol.LanguageModel.token_log_probs`.
 
     Raises:
-        InputError: no sentence, a line the models cut into different numbers of words, or a model without state.
+        InputError: no sentence, a line the models cut into different numbers of words, or a model without
+            state, or one that cannot learn.
     """
     sums = [_Sums(model.pseudo) for model in models]
-    readers = [_reader(model, carry_state, budget) for model in models]
+    readers = [_reader(model, carry_state, dynamic, budget) for model in models]
     for block in _blocks(lines):
         normalized = [[get_normalizer(model.normalizer)(line) for line in block] for model in models]
         kept = [row for row in range(len(block)) if any(texts[row] for texts in normalized)]
@@ -165,9 +172,14 @@ class _Sums:
         return Perplexity(**vars(self))
 
 
-def _reader(model: LanguageModel, carry_state: bool, budget: int | None) -> Any:
+def _reader(model: LanguageModel, carry_state: bool, dynamic: float | None, budget: int | None) -> Any:
     """A function from normalised sentences to their token log-probabilities."""
     encode = model.vocabulary.encode_batch
+    if dynamic is not None:
+        from asr_lm.lm.dynamic_evaluation import DynamicReader
+
+        learner = DynamicReader(model, dynamic, carry_state=carry_state)
+        return lambda texts: learner.token_log_probs(encode(texts))
     if not carry_state:
         return lambda texts: model.token_log_probs(encode(texts), budget)
     stream = getattr(model, "stream", None)

@@ -68,6 +68,24 @@ def test_state_can_be_carried(command: Command, toy: Toy, ngram: Path, lstm: Pat
     assert "has no state to carry" in finished.complaint
 
 
+def test_a_model_can_learn_from_what_it_reads(command: Command, toy: Toy, ngram: Path, lstm: Path) -> None:
+    before = (lstm / "model.safetensors").read_bytes()
+    for name, how in (("static", ()), ("dynamic", ("--dynamic", "0.05"))):
+        arguments = ("--lm", lstm, "--text", toy.valid, "--context", "stream", *how, "--json", name)
+        finished = command("perplexity", *arguments)
+        assert finished.code == 0, finished.err
+    static, dynamic = (json.loads(Path(name).read_text())[0] for name in ("static", "dynamic"))
+    assert dynamic["dynamic"] == 0.05
+    assert dynamic["tokens"] == static["tokens"]
+    assert dynamic["per_token"] != static["per_token"]
+    assert "dynamic evaluation, learning rate 0.05" in finished.out
+    assert (lstm / "model.safetensors").read_bytes() == before
+    finished = command("perplexity", "--lm", ngram, "--text", toy.valid, "--dynamic", "0.05")
+    assert "field --dynamic: a model of family 'ngram' cannot learn from what it reads" in finished.complaint
+    finished = command("perplexity", "--lm", lstm, "--text", toy.valid, "--dynamic", "0")
+    assert "field --dynamic: expected a learning rate above 0, not 0.0" in finished.complaint
+
+
 def test_a_text_without_sentences_is_named(command: Command, ngram: Path) -> None:
     Path("blank.txt").write_text("\n \n")
     finished = command("perplexity", "--lm", ngram, "--text", "blank.txt")

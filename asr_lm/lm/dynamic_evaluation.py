@@ -1,0 +1,79 @@
+"""Dynamic evaluation: a model that goes on learning from the text it reads.
+
+Mikolov, Karafiát, Burget, Černocký, Khudanpur: Recurrent neural network based language model (Interspeech 2010),
+section 2: the text is read once, in order, and after each part of it, here a sentence, the weights take a step of
+stochastic gradient descent on what was just read. Every word is scored before it is learnt.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from asr_lm.errors import InputError
+from asr_lm.lm.neural import CausalNetwork, NeuralLanguageModel, State
+from asr_lm.lm.protocol import LogProbs, Tokens
+
+
+class DynamicReader:
+    """Consecutive sentences read by a copy of a model's network that learns from each; the model stays as it is.
+
+    Args:
+        model: a causal neural model.
+        learning_rate: of the gradient of a sentence's summed log-probability.
+        carry_state: carry the network's state from sentence to sentence, too.
+
+    Raises:
+        InputError: the model is of another kind, or has no state to carry; no learning rate above 0.
+    """
+
+    def __init__(self, model: object, learning_rate: float, *, carry_state: bool = True) -> None:
+        if not isinstance(model, NeuralLanguageModel):
+            family = getattr(model, "family", type(model).__name__)
+            raise InputError(f"a model of family {family!r} cannot learn from what it reads", field="--dynamic")
+        if not 0 < learning_rate < float("inf"):
+            raise InputError(f"expected a learning rate above 0, not {learning_rate}", field="--dynamic")
+        if carry_state:
+            model.stream()  # which says so where there is no state
+        self._vocabulary = model.vocabulary
+        self._network: CausalNetwork = copy.deepcopy(model.network).eval()
+        self._learning_rate = learning_rate
+        self._carry_state = carry_state
+        self._state: State | None = None
+
+    def token_log_probs(self, sentences: Sequence[Tokens]) -> list[LogProbs]:
+        """Log-probability of every token of the next sentences, ``</s>`` included.
+
+        Raises:
+            InputError: the learning rate is so high that the weights are no longer finite.
+        """
+        return [self._read(sentence) for sentence in sentences]
+
+    def _read(self, sentence: Tokens) -> LogProbs:
+        device = self._network.device
+        bos, eos = self._vocabulary.bos_id, self._vocabulary.eos_id
+        inputs = torch.from_numpy(np.concatenate([[bos], sentence]).astype(np.int64))[None].to(device)
+        targets = torch.from_numpy(np.append(sentence, eos).astype(np.int64)).to(device)
+        # cuDNN's recurrent networks have a gradient in training only, and dropout is not wanted here.
+        with torch.enable_grad(), torch.backends.cudnn.flags(enabled=False):
+            hidden, state = self._network(inputs, self._state)
+            nll = self._network.output.nll(hidden[0], targets)
+            self._learn(nll.sum())
+        if self._carry_state and state is not None:
+            self._state = tuple(tensor.detach() for tensor in state)
+        values: LogProbs = -nll.detach().double().cpu().numpy()
+        if not np.isfinite(values).all():
+            raise InputError(f"{self._learning_rate} is too high: the weights diverge", field="--dynamic")
+        return values
+
+    def _learn(self, loss: Tensor) -> None:
+        trained = [parameter for parameter in self._network.parameters() if parameter.requires_grad]
+        gradients = torch.autograd.grad(loss, trained, allow_unused=True)
+        with torch.no_grad():
+            for parameter, gradient in zip(trained, gradients, strict=True):
+                if gradient is not None:
+                    parameter.sub_(gradient, alpha=self._learning_rate)
