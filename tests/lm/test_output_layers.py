@@ -334,7 +334,9 @@ class TestNoiseContrastive:
             rows = torch.arange(4).repeat(64)
             targets = torch.multinomial(truth, 64, replacement=True).T.flatten()
             loss = layer.train().loss(contexts[rows], targets).mean()
-            for parameter, gradient in zip(layer.parameters(), torch.autograd.grad(loss, [*layer.parameters()])):
+            for parameter, gradient in zip(
+                layer.parameters(), torch.autograd.grad(loss, [*layer.parameters()]), strict=True
+            ):
                 parameter.data -= 2.0 * (1 - step / 400) * gradient
         log_probs = torch.log_softmax(contexts @ layer.weight.T + layer.bias, dim=1).detach()
         divergence = (truth * (truth.log() - log_probs)).sum(1)
