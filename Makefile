@@ -30,6 +30,9 @@ demo: $(STAMP)
 	$(BIN)/python -m pipelines.train ngram --text $(SAMPLE)/train.txt --out $(DEMO)/harbour --order 4
 	$(BIN)/python -m pipelines.rescore --nbest $(SAMPLE)/test.json --dev $(SAMPLE)/dev.json \
 		--lm default --lm $(DEMO)/harbour --out $(DEMO)/test.rescored.json --json $(DEMO)/result.json
+	@echo; echo '3. Which model is worth it, as a page for the browser:'
+	$(BIN)/python -m pipelines.compare --test $(SAMPLE)/test.json --dev $(SAMPLE)/dev.json \
+		--lm default --lm $(DEMO)/harbour --report $(DEMO)/report.html
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -19,7 +19,7 @@ def test_every_model_is_a_row_and_a_record(command: Command, toy: Toy, ngram: Pa
     assert finished.written == {"c.json"}
     record = json.loads(Path("c.json").read_text())
     systems = {name: record[name] for name in ("first_pass", "retuned", "oracle")} | record["systems"]
-    assert list(record["systems"]) == ["ngram", "net", "ngram + net"]
+    assert list(record["systems"]) == ["ngram", "net", "ngram + net", "ngram + net, minimum Bayes risk"]
     titles = {"first_pass": "first pass", "retuned": "re-tuned first pass"}
     lines = finished.out.splitlines()
     for name, result in systems.items():
@@ -67,6 +67,10 @@ def test_characters_recordings_and_normalisers(command: Command, toy: Toy, ngram
         assert "CER %" in finished.out
         assert "after the normaliser librispeech" in finished.out.replace("\n", " ")
     plain, other = (json.loads(Path(name).read_text()) for name in ("plain", "shouted"))
+    for record in (plain, other):
+        for system in record["systems"].values():
+            # The model reads the references as they are written, and the second run finds its scores in the cache.
+            del system["perplexity"], system["hypotheses_per_second"]
     assert plain["systems"] == other["systems"]
     assert plain["resampled"] == {"unit": "recording", "units": 8}
     assert plain["first_pass"]["cer"] > 0
@@ -76,7 +80,7 @@ def test_without_models_the_packaged_one_is_compared(command: Command, toy: Toy)
     finished = command("compare", "--dev", toy.dev, "--test", toy.test, "--json", "c.json")
     assert finished.code == 0, finished.err
     assert "using the packaged general-English model" in finished.err
-    assert list(json.loads(Path("c.json").read_text())["systems"]) == ["default"]
+    assert list(json.loads(Path("c.json").read_text())["systems"]) == ["default", "default, minimum Bayes risk"]
 
 
 @pytest.mark.parametrize("given", [("--dev", "{dev}"), ("--test", "{test}"), ()])
