@@ -18,7 +18,7 @@ from asr_lm.lm import distributed, sizes
 from asr_lm.lm.folder import CONFIG_FILE, fold_folder, read_config
 from asr_lm.lm.options import Fold, TextOptions, TrainingOptions
 from asr_lm.lm.presets import described, find_preset
-from pipelines import mixture, train_lists
+from pipelines import mixture, train_choice, train_lists
 from pipelines.command import blaming, console, parse_one_of, run
 from pipelines.display import training_progress
 
@@ -159,6 +159,7 @@ MODELS: dict[str, type[Any]] = {
     "bilstm": Bilstm,
     "birnn-attention": train_lists.BirnnAttention,
     "gpt1": Gpt1,
+    "gpt1-choice": train_choice.Gpt1Choice,
     "mixture": mixture.Mixture,
 }
 
@@ -166,10 +167,13 @@ MODELS: dict[str, type[Any]] = {
 def main() -> None:
     """Run the command."""
     arguments = _arguments(sys.argv[1:])
+    _meet(arguments)
     if isinstance(arguments, mixture.Mixture):
         mixture.train(arguments)
         return
-    _meet(arguments)
+    if isinstance(arguments, train_choice.Gpt1Choice):
+        train_choice.train(arguments)
+        return
     if isinstance(arguments, train_lists.BirnnAttention):
         train_lists.train(arguments)
         return

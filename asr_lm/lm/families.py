@@ -62,5 +62,11 @@ FAMILIES = {
         ("asr_lm.lm.birnn_attention", "BirnnAttentionModel"),
     ),
     "gpt1": Family(size.Gpt1Config, ("asr_lm.lm.gpt1", "Gpt1Network"), ("asr_lm.lm.gpt1", "Gpt1Model")),
+    "gpt1-choice": Family(
+        size.Gpt1ChoiceConfig,
+        ("asr_lm.lm.gpt1_choice", "Gpt1ChoiceNetwork"),
+        ("asr_lm.lm.gpt1_choice", "Gpt1ChoiceModel"),
+        streams=False,
+    ),
 }
 """By name in ``config.json`` and on the command line."""

@@ -247,3 +247,27 @@ class Gpt1Config(NetworkConfig):
         super().__post_init__()
         if self.width % self.heads:
             raise InputError(f"{self.heads} heads do not divide a width of {self.width}", field="heads")
+
+
+ChoiceTarget = Literal["errors", "oracle"]
+"""What choosing from a list aims at: few expected errors, or the hypotheses of fewest errors."""
+
+
+@dataclass(frozen=True)
+class Gpt1ChoiceConfig(Gpt1Config):
+    """Sizes of a GPT-1 that chooses from n-best lists.
+
+    Attributes:
+        target: ``errors``: fewest expected word errors; ``oracle``: cross-entropy with the hypotheses of fewest errors.
+        auxiliary: weight of the language model's loss on the references.
+    """
+
+    target: ChoiceTarget = field(default="errors", kw_only=True)
+    auxiliary: float = field(default=0.5, kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.target not in get_args(ChoiceTarget):
+            raise InputError(
+                f"expected one of {', '.join(get_args(ChoiceTarget))}, not {self.target!r}", field="target"
+            )

@@ -1,0 +1,124 @@
+"""Options of ``train gpt1-choice``, which fine-tunes a GPT-1 on n-best lists with references."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from asr_lm.errors import InputError
+from asr_lm.lm.folder import CONFIG_FILE, fold_folder, read_config
+from asr_lm.lm.options import Fold, TrainingOptions
+from asr_lm.lm.sizes import ChoiceTarget
+from pipelines.command import console
+from pipelines.display import training_progress
+
+FAMILY = "gpt1-choice"
+
+_FINE_TUNING = TrainingOptions(
+    epochs=3.0, batch_tokens=4096, learning_rate=6.25e-5, schedule="linear", warmup=0.002, weight_decay=0.01
+)
+
+
+@dataclass
+class Gpt1Choice:
+    """GPT-1 fine-tuned to choose from n-best lists (Radford et al. 2018, multiple choice): a linear head on the last
+    token scores each hypothesis. The score is a feature for rescore and compare, no log-probability."""
+
+    init_from: Annotated[str, tyro.conf.arg(metavar="DIR")]
+    """Trained gpt1 folder to begin with, a folder with OpenAI's weights, or hf:openai-community/openai-gpt."""
+    nbest: tuple[Path, ...]
+    """n-best lists with references to train on."""
+    valid_nbest: tuple[Path, ...]
+    """n-best lists with references that decide when to stop and which weights are kept."""
+    out: Path
+    """Folder of the model."""
+    target: ChoiceTarget = "errors"
+    """Make the expected word errors few, or choose the hypotheses of fewest errors (cross-entropy)."""
+    auxiliary: float = 0.5
+    """Weight of the language model's loss on the references."""
+    dropout: Annotated[float | None, tyro.conf.arg(metavar="FLOAT")] = None
+    """Share of embeddings, attention weights, residual branches and of the head's input dropped; by default that of the
+    model to begin with."""
+    jackknife: int = 0
+    """Also train this many models, each without the utterances of one part of the references, so that weights can be
+    tuned on the lists trained on (0: none, else at least 2)."""
+    device: str = "auto"
+    """cpu, cuda, or auto."""
+    half: bool = False
+    """Store the weights as float16."""
+    training: tyro.conf.OmitArgPrefixes[TrainingOptions] = field(default_factory=lambda: _FINE_TUNING)
+
+
+def train(arguments: Gpt1Choice) -> None:
+    """Run the command: the full model, then those of the folds; what is trained already is left as it is."""
+    _check(arguments)
+    folds: list[Fold | None] = [None, *((index, arguments.jackknife) for index in range(arguments.jackknife))]
+    pending = [fold for fold in folds if not _is_trained(_folder(arguments, fold))]
+    if not pending:
+        raise InputError("holds a trained model already; choose another folder or remove it", file=arguments.out)
+    for fold in folds:
+        if fold in pending:
+            _train_one(arguments, fold)
+        else:
+            _say(f"{_folder(arguments, fold)}: trained before, left as it is")
+
+
+def _check(arguments: Gpt1Choice) -> None:
+    """Refuse what cannot work before anything is written."""
+    from asr_lm.files import STDIN
+
+    for option, paths in (("--nbest", arguments.nbest), ("--valid-nbest", arguments.valid_nbest)):
+        if not paths:
+            raise InputError("expected at least one list", field=option)
+        if any(str(path) == STDIN for path in paths):
+            raise InputError("lists are read more than once; give a file, not standard input", field=option)
+    if arguments.jackknife == 1 or arguments.jackknife < 0:
+        raise InputError(f"expected 0 or at least 2 parts, not {arguments.jackknife}", field="--jackknife")
+    if arguments.training.context != "sentence":
+        raise InputError("lists are no stream; expected sentence", field="--context")
+
+
+def _is_trained(folder: Path) -> bool:
+    if not (folder / CONFIG_FILE).exists():
+        return False
+    if (family := read_config(folder)["family"]) != FAMILY:
+        raise InputError(f"holds a model of family {family!r}, not {FAMILY!r}; choose another folder", file=folder)
+    return True
+
+
+def _folder(arguments: Gpt1Choice, fold: Fold | None) -> Path:
+    return arguments.out if fold is None else fold_folder(arguments.out, fold[0])
+
+
+def _say(message: str) -> None:
+    console().print(message, markup=False, soft_wrap=True)
+
+
+def _train_one(arguments: Gpt1Choice, fold: Fold | None) -> None:
+    from asr_lm.lm.list_fine_tuning import ChoiceOptions, fine_tune_on_lists
+    from asr_lm.lm.loading import resolve_device
+
+    folder = _folder(arguments, fold)
+    choice = ChoiceOptions(
+        initial=arguments.init_from,
+        nbest=arguments.nbest,
+        valid=arguments.valid_nbest,
+        target=arguments.target,
+        auxiliary=arguments.auxiliary,
+        dropout=arguments.dropout,
+        fold=fold,
+    )
+    device = resolve_device(arguments.device)
+    with training_progress(str(folder)) as report:
+        _, result = fine_tune_on_lists(
+            choice, arguments.training, folder, device=device, half=arguments.half, report=report
+        )
+    why = "stopped early" if result.stopped_early else "done"
+    what = "expected word errors" if arguments.target == "errors" else "cross-entropy with the oracle"
+    _say(
+        f"{folder}: {why} after {result.steps:,} steps, {result.tokens:,} lists, {result.seconds:.0f} s; "
+        f"validation {what} a list {result.best_loss:.3f} (step {result.best_step:,})"
+    )
