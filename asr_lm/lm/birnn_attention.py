@@ -166,6 +166,7 @@ class MaxoutOutput(nn.Module):
             nn.init.eye_(self.copy.weight).data.mul_(_COPY)
         self.dropout = nn.Dropout(config.dropout)
         self.bias = nn.Parameter(torch.zeros(config.vocabulary_size))
+        self.weight: Tensor
         if tied is None:
             self.weight = nn.Parameter(torch.empty(config.vocabulary_size, config.maxout).uniform_(-0.05, 0.05))
         else:
