@@ -123,7 +123,7 @@ def _told(
     output.print(reporting.model_table(found, place))
     weights = {name: weights.values for name, weights in development.weights.items()}
     tuned_on = ", ".join(arguments.dev)
-    record = lists.result_json(result.comparison, weights, tuned_on, result.shares, result.without)
+    record = lists.result_json(arguments, result.comparison, weights, tuned_on, result.shares, result.without)
     for row in found.rows(found.lists[place]):
         name = row.result.name
         record.get("systems", {}).get(name, record.get(name, {})).update(row.to_json())

@@ -35,6 +35,9 @@ class Common:
     """Name of a model, or of a first-pass score, that may only count against a hypothesis. compare shows every system
     without a subtracted model and with it, as A and A - B: for the low-order density ratio (LODR) let B be a bigram
     (train ngram --order 2) of the transcripts that the acoustic model was trained on."""
+    unnormalised: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    """Name of a model trained with --output nce that is to score without summing over the vocabulary: quicker, and the
+    scores are log-probabilities only as far as its training made them so. The result says so."""
     context: int = 0
     """Causal models read so many utterances of the recording before each one: what the first pass heard, never the
     reference. The list must say which recording an utterance is of."""
@@ -125,10 +128,20 @@ def models(arguments: Common, specifications: Sequence[str]) -> list[RescoringMo
     if arguments.context < 0:
         raise InputError(f"expected 0 or more utterances, not {arguments.context}", field="--context")
     cache = ScoreCache(folder)
-    opened = open_models(specifications, device=arguments.device, cache=cache, budget=arguments.budget)
+    opened = open_models(
+        specifications,
+        device=arguments.device,
+        cache=cache,
+        budget=arguments.budget,
+        unnormalised=arguments.unnormalised,
+    )
+    for name in arguments.unnormalised:
+        warn(f"the scores of {name} are not normalised: their sum over the vocabulary is only nearly 1")
     for model in opened if arguments.context else []:
         if model.model.context_rule == "none":
             warn(f"{model.name} reads no context: a model of family {model.model.family!r} begins every sentence anew")
+        elif getattr(model.model, "trained_on", "") == "sentence":
+            warn(f"{model.name} was trained on single sentences; train it with --context stream to use what came before")
     return opened
 
 
@@ -288,10 +301,17 @@ def print_result(output: Any, comparison: Comparison, shares: dict[str, float], 
 
 
 def result_json(
-    comparison: Comparison, weights: Any, tuned_on: str, shares: dict[str, float], without: Comparison | None
+    arguments: Common,
+    comparison: Comparison,
+    weights: Any,
+    tuned_on: str,
+    shares: dict[str, float],
+    without: Comparison | None,
 ) -> dict[str, Any]:
     """The result as JSON (design: rates in percent)."""
     record = comparison.to_json(weights, tuned_on)
+    if arguments.unnormalised:
+        record["unnormalised"] = list(arguments.unnormalised)
     record["overlaps"] = {name: 100 * share for name, share in shares.items()}
     if without is not None:
         record["without_overlaps"] = without.to_json()

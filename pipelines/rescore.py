@@ -301,7 +301,7 @@ def _report(
         found = reporting.contents(arguments, second_pass.models, reported, development, arguments.dev or [tuned_on])
         for line in reporting.write(arguments, found):
             output.print(line, markup=False, soft_wrap=True)
-    record = lists.result_json(comparison, weights, tuned_on, shares, without)
+    record = lists.result_json(arguments, comparison, weights, tuned_on, shares, without)
     if arguments.correct:
         record["correction"] = correcting.report(output, second_pass, development)
     return record

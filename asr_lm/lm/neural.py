@@ -215,7 +215,7 @@ class NeuralModel(LanguageModel):
 
     Attributes:
         network: the network.
-        trained_on: single sentences, or texts read in order; tells how what was said before a sentence is read.
+        trained_on: single sentences, or texts read in order: only these teach it to use what was said before.
     """
 
     def __init__(self, family: str, network: Network, vocabulary: Vocabulary, normalizer: str) -> None:
@@ -271,10 +271,22 @@ class NeuralLanguageModel(NeuralModel, CausalModel):
 
     network: CausalNetwork
     _most_nodes: int | None = None
+    _unnormalised = False
 
-    @property
-    def context_rule(self) -> str:
-        return "stream" if self.trained_on == "stream" else "joined"
+    context_rule = "stream"
+
+    def skip_normaliser(self) -> None:
+        try:
+            self.network.output.skip_normaliser()
+        except InputError as error:
+            raise InputError(error.message, field="--unnormalised") from None
+        self._unnormalised = True
+
+    def fingerprint(self) -> str:
+        digest = super().fingerprint()
+        if not self._unnormalised:
+            return digest
+        return hashlib.blake2b(f"{digest} unnormalised".encode(), digest_size=16).hexdigest()
 
     @torch.inference_mode()
     def node_log_probs(self, tree: PrefixTree) -> LogProbs:

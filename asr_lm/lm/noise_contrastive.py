@@ -75,6 +75,9 @@ class NoiseContrastiveOutput(SoftmaxOutput):
         parts = zip(context.split(_QUERIES), tokens.split(_QUERIES), strict=True)
         return torch.cat([self._scores(hidden[rows], words).float() for rows, words in parts])
 
+    def skip_normaliser(self) -> None:
+        self.normalised = False
+
     def _scores(self, hidden: Tensor, tokens: Tensor) -> Tensor:
         """h · v_w + b_w ``[n]`` of one word for each row of ``hidden``."""
         return (hidden * self.weight[tokens]).sum(1) + self.bias[tokens]

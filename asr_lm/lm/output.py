@@ -14,6 +14,7 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
+from asr_lm.errors import InputError
 from asr_lm.lm.matrix_product import linear
 from asr_lm.lm.sizes import OutputConfig
 
@@ -50,6 +51,14 @@ class OutputLayer(nn.Module):
 
     def prepare(self, counts: Tensor) -> None:
         """Told before the training how often each token occurs in its text ``[vocabulary]``."""
+
+    def skip_normaliser(self) -> None:
+        """Let :meth:`log_probs` leave out the sum over the vocabulary from now on.
+
+        Raises:
+            InputError: the layer was not trained to be normalised without it.
+        """
+        raise InputError("only an output trained by noise-contrastive estimation (--output nce) has no need of its sum")
 
     def check(self) -> None:
         """Look at what was read from a file.

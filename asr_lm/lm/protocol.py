@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from asr_lm.errors import InputError
+
 if TYPE_CHECKING:
     from asr_lm.text.vocabulary import Vocabulary
 
@@ -97,6 +99,14 @@ class LanguageModel(ABC):
     def causal(self) -> bool:
         """Whether every token is predicted from those before it alone: only then can models be mixed token by token."""
         return not self.pseudo
+
+    def skip_normaliser(self) -> None:
+        """From now on score without the sum over the vocabulary: quicker, and log-probabilities only nearly.
+
+        Raises:
+            InputError: the model was not trained for that.
+        """
+        raise InputError(f"a model of family {self.family!r} cannot leave out its normaliser", field="--unnormalised")
 
     def score(self, sentences: Sequence[Tokens], budget: int | None = None) -> LogProbs:
         """Log-probability of each whole sentence ``[sentences]``."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,6 +42,7 @@ class RescoringModel:
         scorer: scores with it.
         seen: fingerprint of its training sentences, where the folder has one.
         folds: jackknife models, each with the fingerprint of what it was trained on.
+        unnormalised: whether it scores without the sum over the vocabulary.
     """
 
     name: str
@@ -49,6 +50,7 @@ class RescoringModel:
     scorer: Scorer
     seen: SentenceHashes | None = None
     folds: list[tuple[Path, SentenceHashes]] = field(default_factory=list)
+    unnormalised: bool = False
     _device: str = "cpu"
     _cache: ScoreCache | None = None
     _budget: int | None = None
@@ -71,8 +73,11 @@ class RescoringModel:
         device: str = "cpu",
         cache: ScoreCache | None = None,
         budget: int | None = None,
+        unnormalised: Collection[str] = (),
     ) -> RescoringModel:
         """Open ``PATH`` or ``NAME=PATH``; ``default`` is the packaged model.
+
+        One whose name is among ``unnormalised`` scores without the sum over the vocabulary.
 
         Raises:
             InputError: no model there, or a damaged one.
@@ -86,8 +91,9 @@ class RescoringModel:
             folds.append((folder, hashes))
         if folds and seen is None:
             raise InputError(f"the model has jackknife models, but no {SENTENCES_FILE}", file=path)
-        scorer = scorer_for(load(path, device), cache, budget)
-        return cls(name, path, scorer, seen, folds, device, cache, budget)
+        skip = name in unnormalised
+        scorer = scorer_for(_load(path, device, skip), cache, budget)
+        return cls(name, path, scorer, seen, folds, skip, device, cache, budget)
 
     def score_unseen(
         self,
@@ -119,7 +125,8 @@ class RescoringModel:
             yield scorer, np.flatnonzero(chosen == number).tolist()
 
     def _fold_scorer(self, index: int) -> Scorer:
-        return scorer_for(load(self.folds[index][0], self._device), self._cache, self._budget)
+        model = _load(self.folds[index][0], self._device, self.unnormalised)
+        return scorer_for(model, self._cache, self._budget)
 
     def overlap(self, utterances: Sequence[Utterance]) -> float:
         """Share of the references that are in the training text, from 0 to 1."""
@@ -146,6 +153,13 @@ def name_and_path(specification: str) -> tuple[str, Path]:
     return name or stem, Path(path)
 
 
+def _load(path: Path, device: str, unnormalised: bool) -> LanguageModel:
+    model = load(path, device)
+    if unnormalised:
+        model.skip_normaliser()
+    return model
+
+
 def _hashes(path: Path) -> SentenceHashes | None:
     file = path / SENTENCES_FILE
     return SentenceHashes.load(file) if path.is_dir() and file.exists() else None
@@ -164,16 +178,31 @@ def _interleaved(utterances: Sequence[Utterance], chosen: Sequence[int], parts: 
 
 
 def open_models(
-    specifications: Sequence[str], *, device: str = "cpu", cache: ScoreCache | None = None, budget: int | None = None
+    specifications: Sequence[str],
+    *,
+    device: str = "cpu",
+    cache: ScoreCache | None = None,
+    budget: int | None = None,
+    unnormalised: Collection[str] = (),
 ) -> list[RescoringModel]:
     """Open several models; their names must differ.
 
+    Args:
+        specifications, device, cache, budget: see :meth:`RescoringModel.open`.
+        unnormalised: names of models that score without the sum over the vocabulary.
+
     Raises:
-        InputError: as :meth:`RescoringModel.open`; two models of one name; a name that means something else.
+        InputError: as :meth:`RescoringModel.open`; two models of one name; a name that means something else; one to
+            be unnormalised that is not there, or was not trained for it.
     """
     if budget is not None and budget < 1:
         raise InputError(f"expected a number of nodes above 0, not {budget}", field="--budget")
-    models = [RescoringModel.open(spec, device=device, cache=cache, budget=budget) for spec in specifications]
+    if unknown := sorted({*unnormalised} - {name_and_path(specification)[0] for specification in specifications}):
+        raise InputError(f"no model is called {unknown[0]!r}", field="--unnormalised")
+    models = [
+        RescoringModel.open(spec, device=device, cache=cache, budget=budget, unnormalised=unnormalised)
+        for spec in specifications
+    ]
     names = [model.name for model in models]
     for name, specification in zip(names, specifications, strict=True):
         if names.count(name) > 1:
