@@ -141,7 +141,7 @@ def models(arguments: Common, specifications: Sequence[str]) -> list[RescoringMo
         if model.model.context_rule == "none":
             warn(f"{model.name} reads no context: a model of family {model.model.family!r} begins every sentence anew")
         elif getattr(model.model, "trained_on", "") == "sentence":
-            warn(f"{model.name} was trained on single sentences; train it with --context stream to use what came before")
+            warn(f"{model.name} was trained on single sentences; to use what came before, train with --context stream")
     return opened
 
 

@@ -17,9 +17,10 @@ class CausalModel(LanguageModel):
     A subclass owes :meth:`node_log_probs`. This class adds ``</s>``, removes duplicates, cuts the sentences into trees
     of a bounded number of nodes and hands the values back token by token.
 
-    What was said before a sentence is a prefix of the tree, read once for all hypotheses of an utterance, as the
-    model's :attr:`context_rule` has it: ``stream``, ``<s> before <s> sentence``, is what a model saw that was trained
-    on a text in order; ``joined``, ``<s> before sentence``, suits one that never saw a second ``<s>``.
+    What was said before a sentence is a prefix of the tree, read once for all hypotheses of an utterance: ``<s> before
+    <s> sentence`` where the model's :attr:`context_rule` is ``stream``, as a text is read in order. (A model that was
+    trained on single sentences never saw a second ``<s>``; read on without one it took the first word for the middle
+    of a sentence, and its perplexity on books rose by 4 %, where with one it stayed as it was without context.)
     """
 
     default_budget = 500_000
@@ -42,9 +43,9 @@ class CausalModel(LanguageModel):
 
     def prefix(self, context: Sequence[Tokens]) -> Tokens:
         """What is read between the first ``<s>`` and a sentence that was said after ``context``."""
-        between = {"stream": [self.vocabulary.bos_id], "joined": []}.get(self.context_rule)
-        if between is None:
+        if self.context_rule == "none":
             return np.zeros(0, dtype=np.int32)
+        between = [self.vocabulary.bos_id]
         read = [part for sentence in context if len(sentence) for part in (sentence, between)]
         return np.concatenate([np.zeros(0), *read]).astype(np.int32)
 
