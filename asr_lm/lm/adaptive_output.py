@@ -69,9 +69,10 @@ class AdaptiveOutput(RankedOutput):
         for number, tail in enumerate(self.softmax.tail, 1):
             queries = (cluster == number).nonzero()[:, 0]
             if len(queries):
-                narrow = linear(hidden[context[queries]], tail[0].weight)
+                projection, words = tail.parameters()
+                narrow = linear(hidden[context[queries]], projection)
                 own = torch.arange(len(queries), device=hidden.device)
-                results[queries] += softmax_log_probs(narrow, own, member[queries], tail[1].weight)
+                results[queries] += softmax_log_probs(narrow, own, member[queries], words)
         return results
 
     def _place(self, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:

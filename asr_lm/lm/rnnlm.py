@@ -105,7 +105,7 @@ class _SigmoidRecurrence(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     @torch.amp.custom_bwd(device_type="cuda")
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # type: ignore[override]
         states, weight, first = ctx.saved_tensors
         slope = states * (1 - states)
         deltas = torch.empty_like(states)
