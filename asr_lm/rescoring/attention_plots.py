@@ -64,7 +64,9 @@ def _starts(lengths: Sequence[int]) -> NDArray[np.int64]:
 
 
 def write_picture(alignment: WordAlignment, title: str, path: Path) -> None:
-    """Draw an alignment as the paper does (figure 3): source words above, output words at the side, white is one.
+    """Draw an alignment as the paper does (figure 3): source words above, output words at the side.
+
+    White is the largest weight: that of a list is spread over its hypotheses.
 
     Args:
         alignment: what to draw.
@@ -79,7 +81,7 @@ def write_picture(alignment: WordAlignment, title: str, path: Path) -> None:
     rows, columns = alignment.weights.shape
     figure = Figure(figsize=(1.5 + 0.3 * columns, 1.6 + 0.3 * rows), layout="constrained")
     axes = figure.add_subplot()
-    axes.imshow(alignment.weights, cmap="gray", vmin=0, vmax=1, aspect="equal")
+    axes.imshow(alignment.weights, cmap="gray", vmin=0, aspect="equal")
     axes.set_xticks(range(columns), [_literal(word) for word in alignment.source], rotation=90)
     axes.set_yticks(range(rows), [_literal(word) for word in alignment.output])
     axes.xaxis.tick_top()
