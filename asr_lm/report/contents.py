@@ -14,7 +14,7 @@ from asr_lm.evaluation.perplexity import Perplexity, measure
 from asr_lm.lm.protocol import LanguageModel
 from asr_lm.rescoring.flatness import weight_curve
 from asr_lm.rescoring.models import RescoringModel
-from asr_lm.rescoring.second_pass import Decided, Measuring
+from asr_lm.rescoring.second_pass import LEAST_RISK, Decided, Measuring
 from asr_lm.rescoring.weights import Weights
 
 
@@ -137,7 +137,8 @@ class Contents:
         Of equal ones it is the one with fewer models, then the first; without a development list the last one. It is
         never chosen by what it does on a list reported on.
         """
-        candidates = [name for name in self.weights if name != RETUNED]
+        # Minimum Bayes risk is another choice by the same scores, which the sliders do not make.
+        candidates = [name for name in self.weights if name != RETUNED and not name.endswith(LEAST_RISK)]
         if self.development is None:
             return candidates[-1]
         return min(candidates, key=lambda name: (self.weights[name].dev["wer"], len(self.members(name))))

@@ -151,7 +151,8 @@ def _axes(x: str, y: str, height: float = _HEIGHT) -> tuple[Drawing, Axes]:
     return drawing, axes
 
 
-_STYLE = {
+# Any: matplotlib's annotation lists every key there is.
+_STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
     "axes.edgecolor": SOFT,

@@ -18,8 +18,9 @@ def unigram(toy: Toy) -> Path:
     """A second, weaker model, as an ARPA file."""
     path = toy.folder / "unigram.arpa"
     words = sorted({word for sentence in toy.sentences for word in sentence.split()})
-    lines = ["-1\t<unk>", "-99\t<s>", "-1\t</s>", *(f"-1.{len(word)}\t{word}" for word in words)]
-    path.write_text(f"\\data\\\nngram 1={len(lines)}\n\n\\1-grams:\n" + "\n".join(lines) + "\n\n\\end\\\n")
+    lines = ["-1\t<unk>\t0", "-99\t<s>\t0", "-1\t</s>\t0", *(f"-1.{len(word)}\t{word}\t0" for word in words)]
+    head = f"\\data\\\nngram 1={len(lines)}\nngram 2=1\n\n\\1-grams:\n"
+    path.write_text(f"{head}{chr(10).join(lines)}\n\n\\2-grams:\n-1\t<s> the\n\n\\end\\\n")
     return path
 
 

@@ -91,7 +91,8 @@
     const values = new Float64Array(length);
     let sum = 0;
     // The sums are whole numbers and exact; one division gives the double that was written.
-    for (let i = 0; i < length; i++) values[i] = (sum += differences[i]) / scale;
+    if (scale === 1) for (let i = 0; i < length; i++) values[i] = sum += differences[i];
+    else for (let i = 0; i < length; i++) values[i] = (sum += differences[i]) / scale;
     return values;
   }
 
@@ -109,7 +110,7 @@
         this.textStarts[i + 1] = this.textStarts[i] + arrays.bytes[i];
       }
       this.rows = this.starts[this.size];
-      this.kinds = [0, 1, 2].map((kind) => Int32Array.from(arrays[`error:${kind}`]));
+      this.kinds = [0, 1, 2].map((kind) => new Int32Array(arrays[`error:${kind}`]));
       this.errors = this.kinds[0].map((value, row) => value + this.kinds[1][row] + this.kinds[2][row]);
       this.features = new Map(record.features.map((name, number) => [name, arrays[`feature:${number}`]]));
       this.chosen = new Map(record.systems.map(({ name }, number) =>
@@ -180,11 +181,12 @@
     }
     errorsOf(rows, utterance) { return this.words[utterance] < 0 ? null : this.errors[rows[utterance]]; }
     search(text, shown) {
+      const words = text.toLowerCase().split(/\s+/).filter(Boolean);
+      if (!words.length) return shown;
       this.searchable ??= this.ids.map((id, i) => {
         const texts = new Set([...this.chosen.values()].map((rows) => this.text(rows[i], i)));
         return [id, this.references[i] ?? "", ...texts].join("\n").toLowerCase();
       });
-      const words = text.toLowerCase().split(/\s+/).filter(Boolean);
       return shown.filter((i) => words.every((word) => this.searchable[i].includes(word)));
     }
   }
