@@ -162,6 +162,7 @@ class Gpt1Network(CausalNetwork):
             span = slice(piece.begin, piece.end)
             x = self.embedding(tokens[span]) + self.position(depths[span])
             for layer, block in enumerate(self.blocks):
+                assert isinstance(block, Block)
                 x, paths[layer] = block.read_nodes(x, piece, paths[layer])
             yield piece, x
 

@@ -7,16 +7,13 @@ predicted from at least half a window (where so much comes before it), none is c
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
+from asr_lm.lm.neural import CausalNetwork, TextStream
 from asr_lm.lm.protocol import LogProbs, Tokens
-
-if TYPE_CHECKING:
-    from asr_lm.lm.neural import CausalNetwork
-    from asr_lm.text.vocabulary import Vocabulary
+from asr_lm.text.vocabulary import Vocabulary
 
 
 def windows(length: int, width: int) -> Iterator[tuple[int, int]]:
@@ -27,7 +24,7 @@ def windows(length: int, width: int) -> Iterator[tuple[int, int]]:
         yield begin, begin - step + width
 
 
-class WindowStream:
+class WindowStream(TextStream):
     """Consecutive sentences read as one text, in windows.
 
     The text is ``<s> w1 … wn`` for each sentence, one after another; ``</s>`` is predicted in the place of the next
@@ -40,8 +37,7 @@ class WindowStream:
     """
 
     def __init__(self, network: CausalNetwork, vocabulary: Vocabulary, width: int) -> None:
-        self._network = network
-        self._vocabulary = vocabulary
+        super().__init__(network, vocabulary)
         self._width = width
         self._before = np.zeros(0, dtype=np.int64)
 
