@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 CONSTRAINTS := tests/constraints.txt
 
-.PHONY: install demo test lint bench clean
+.PHONY: install demo test test-k2 lint bench clean
 
 install: $(STAMP)
 
@@ -42,8 +42,26 @@ lint: $(STAMP)
 test: lint
 	$(BIN)/pytest
 
+# k2 needs a torch of its own, and so an environment of its own (Python 3.11; 3.5 GB).
+PYTHON311 ?= $(shell for p in python3.11 python3 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV_K2 := .venv-k2
+STAMP_K2 := $(VENV_K2)/.installed
+K2_TESTS := tests/lattice/k2
+
+$(STAMP_K2): $(K2_TESTS)/requirements.txt $(K2_TESTS)/k2.txt
+	@test -n '$(PYTHON311)' || { echo 'k2 needs Python 3.11; give one as make PYTHON311=/path/to/python3.11' >&2; exit 2; }
+	$(PYTHON311) -m venv $(VENV_K2)
+	$(VENV_K2)/bin/python -m pip install --quiet pip==23.2.1  # later ones do not know the tag of k2's wheel
+	$(VENV_K2)/bin/python -m pip install --quiet --no-deps --requirement $(K2_TESTS)/requirements.txt
+	$(VENV_K2)/bin/python -m pip install --quiet --no-deps --require-hashes --requirement $(K2_TESTS)/k2.txt
+	@touch $(STAMP_K2)
+
+test-k2: $(STAMP_K2)
+	PYTHONPATH=.:tests/lattice $(VENV_K2)/bin/python -m pytest $(K2_TESTS) --noconftest -p no:cacheprovider
+
 bench: $(STAMP)
 	$(BIN)/python -m tests.benchmarks
 
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache dist
+	rm -rf $(VENV) $(VENV_K2) .mypy_cache .pytest_cache .ruff_cache dist

@@ -44,6 +44,8 @@ class LatticeOptions:
     """States of a lattice that are expanded at most."""
     lattice_out: Path | None = None
     """Write the rescored lattices here, too (HTK): lm is then the weighted sum of all that is not acoustic."""
+    trust: bool = False
+    """Read a k2 file even where torch cannot read it without running what is in it."""
     strict: bool = False
     """Stop at a lattice that cannot be read, instead of naming it and going on."""
 
@@ -163,7 +165,7 @@ def _read(arguments: Any, path: Path) -> tuple[list[Lattice], int]:
     words = read_words(arguments.words) if arguments.words else None
     lattices: list[Lattice] = []
     bad = 0
-    for found in read_lattices(path, words=words, frame_shift=arguments.frame_shift):
+    for found in read_lattices(path, words=words, frame_shift=arguments.frame_shift, trust=arguments.trust):
         if isinstance(found, InputError):
             if arguments.strict:
                 raise found

@@ -32,13 +32,15 @@ def read_lattices(
     *,
     words: Mapping[int, str] | None = None,
     frame_shift: float = FRAME_SHIFT,
+    trust: bool = False,
 ) -> Iterator[Found]:
     """The lattices of a file or of all files of a folder, by name.
 
     Args:
-        path: a file of one lattice (HTK, OpenFst text, k2 text), an archive (Kaldi), or a folder of them.
+        path: a file of one lattice (HTK, OpenFst text, k2 text or ``.pt``), an archive (Kaldi), or a folder of them.
         words: table of words, where labels are numbers.
         frame_shift: seconds from one frame to the next, where times are counted in frames.
+        trust: read a k2 file even where torch cannot read it without running what is in it.
 
     Yields:
         A lattice, or the error that stands in its place.
@@ -50,20 +52,20 @@ def read_lattices(
     if not path.is_dir():
         if not path.exists():
             raise InputError("no such file", file=path)
-        yield from _of_file(path, words, frame_shift)
+        yield from _of_file(path, words, frame_shift, trust)
         return
     files = sorted(file for file in path.iterdir() if file.is_file() and not _is_no_lattice(file))
     if not files:
         raise InputError("a folder without lattices", file=path)
     for file in files:
-        yield from _of_file(file, words, frame_shift)
+        yield from _of_file(file, words, frame_shift, trust)
 
 
 def _is_no_lattice(file: Path) -> bool:
     return file.name in _TABLES or file.name.startswith(".")
 
 
-def _of_file(file: Path, words: Mapping[int, str] | None, frame_shift: float) -> Iterator[Found]:
+def _of_file(file: Path, words: Mapping[int, str] | None, frame_shift: float, trust: bool) -> Iterator[Found]:
     try:
         kind = recognised(file)
         if kind == "kaldi":
@@ -72,8 +74,12 @@ def _of_file(file: Path, words: Mapping[int, str] | None, frame_shift: float) ->
             yield read_slf(file)
         elif kind == "openfst":
             yield read_text_machine(file, iterate_text(file), words, frame_shift)
-        else:
+        elif kind == "k2":
             yield read_k2(iterate_text(file), file.name.split(".")[0], words)
+        else:
+            from asr_lm.lattice.k2 import read_pt
+
+            yield from read_pt(file, words, trust=trust)
     except InputError as error:
         error.file = error.file or display_name(file)
         yield error
@@ -86,6 +92,8 @@ def recognised(file: Path) -> str:
         InputError: it is none that is known.
     """
     beginning = read_bytes(file, _BEGINNING)
+    if beginning[:4] == b"PK\x03\x04":
+        return "pt"
     if re.match(rb"\S+ (\x00B)?" + re.escape(MAGIC), beginning):
         return "kaldi"
     try:
