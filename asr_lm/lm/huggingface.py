@@ -231,8 +231,9 @@ class HuggingFaceMaskedModel(HuggingFaceModel):
 
     def __init__(self, network: Any, tokenizer: Any, name: str = FAMILY) -> None:
         super().__init__(network, tokenizer, name)
-        if self.vocabulary.mask_id is None:
+        if (mask_id := self.vocabulary.mask_id) is None:
             raise InputError("the tokeniser of a masked model has no mask", file=name)
+        self._mask_id = mask_id
         self._before, self._after = self.vocabulary.around()
         self._room = self.window - len(self._before) - len(self._after)
         if self._room < 1:
@@ -262,7 +263,7 @@ class HuggingFaceMaskedModel(HuggingFaceModel):
         first = min(max(place - self._room // 2, 0), max(len(sentence) - self._room, 0))
         row = np.concatenate([self._before, sentence[first : first + self._room], self._after]).astype(np.int64)
         at = len(self._before) + place - first
-        row[at] = self.vocabulary.mask_id
+        row[at] = self._mask_id
         return row, at
 
 
