@@ -61,7 +61,8 @@ _COPY = 5.0
 """What ``W_c`` begins as, times the identity: a token fully attended to begins some five nats above the others."""
 
 _LONGER = 10
-"""Tokens by which a written sentence may be longer than its source."""
+"""Tokens by which a written sentence may be longer than the longest hypothesis heard: room for words written apart,
+none for the endless repetitions that attention can fall into (one such text cost a point of word error rate)."""
 
 
 @dataclass(frozen=True)
@@ -360,7 +361,7 @@ class BirnnAttentionModel(NeuralModel, ConditionalModel):
             found = beam_search(
                 _SourceWriter(self.network, encoded),
                 encoded.start,
-                [lengths[index] + _LONGER for index in group],
+                [self._longest_heard(sources[index]) + _LONGER for index in group],
                 bos=self.vocabulary.bos_id,
                 eos=self.vocabulary.eos_id,
                 width=width,
@@ -370,6 +371,11 @@ class BirnnAttentionModel(NeuralModel, ConditionalModel):
             for index, written in zip(group, found, strict=True):
                 results[index] = written
         return results
+
+    def _longest_heard(self, source: Tokens) -> int:
+        """Tokens of the longest hypothesis of a source."""
+        ends = np.flatnonzero((source == self.network.separator) | (np.arange(len(source)) == len(source) - 1))
+        return int((np.diff(ends, prepend=-1) - 1).max())
 
     @torch.inference_mode()
     def alignments(self, source: Tokens, sentence: Tokens) -> NDArray[np.float64]:

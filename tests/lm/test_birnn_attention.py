@@ -253,6 +253,13 @@ def test_what_is_written_does_not_depend_on_the_batch(monkeypatch: pytest.Monkey
     assert [texts(some) for some in model.write(sources, width=3)] == [texts(some) for some in together]
 
 
+def test_no_text_is_much_longer_than_what_was_heard() -> None:
+    model = make_model()
+    model.network.output.bias.data[WORDS.eos_id] = -100  # it never wants to end
+    sources = model.sources([["w1 w2 w3", "w4"], ["", "w1"], [""]])
+    assert [len(some[0].tokens) for some in model.write(sources, width=2)] == [13, 11, 10]
+
+
 def texts(some: list[Written]) -> list[list[int]]:
     return [sentence.tokens.tolist() for sentence in some]
 
