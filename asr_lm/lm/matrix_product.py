@@ -18,9 +18,9 @@ def linear(rows: Tensor, weight: Tensor, bias: Tensor | None = None, *, gelu: bo
     With ``gelu`` its GELU in the tanh form, which oneDNN takes while the product is still in the cache.
     """
     if rows.device.type == "cpu" and rows.dtype == torch.float32 and _HAS_ONEDNN:
-        after = ("gelu", [], "tanh") if gelu else ("none", [], "")
-        product: Tensor = torch.ops.mkldnn._linear_pointwise(rows, weight, bias, *after)
-        return product
+        activation, algorithm = ("gelu", "tanh") if gelu else ("none", "")
+        activated: Tensor = torch.ops.mkldnn._linear_pointwise(rows, weight, bias, activation, [], algorithm)
+        return activated
     product = nn.functional.linear(rows, weight, bias)
     return nn.functional.gelu(product, approximate="tanh") if gelu else product
 
