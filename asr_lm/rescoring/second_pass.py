@@ -188,7 +188,11 @@ def develop(
         contexts=None if before is None else [before[number] for number in kept],
         corrected=correction is not None,
     )
-    weights = {name: _tuned(table, members, decision, signs or {}) for name, members in systems.items()}
+    weights: dict[str, Weights] = {}
+    for name, members in systems.items():
+        # A system never does worse on the development list than the smaller ones it contains.
+        within = [weights[other] for other, few in systems.items() if other in weights and set(few) <= set(members)]
+        weights[name] = _tuned(table, members, decision, signs or {}, within)
     if least_risk and decision == "best":
         final = list(systems)[-1]
         weights[f"{final}, {LEAST_RISK}"] = tune_decision(weights[final], _for(weights[final].features, table))
@@ -224,10 +228,17 @@ def features_of(table: FeatureTable, members: Sequence[str]) -> tuple[str, ...]:
     return tuple(column.name for column in kinds if column.model is None or column.model in wanted)
 
 
-def _tuned(table: FeatureTable, members: Sequence[str], decision: DecisionRule, signs: dict[str, int]) -> Weights:
+def _tuned(
+    table: FeatureTable,
+    members: Sequence[str],
+    decision: DecisionRule,
+    signs: dict[str, int],
+    within: Sequence[Weights],
+) -> Weights:
     features = features_of(table, members)
     table = _for(features, table)
-    weights = tune(table, features, signs=_relevant(signs, features))
+    starts = [weights.values for weights in within if set(weights.values) <= set(features)]
+    weights = tune(table, features, signs=_relevant(signs, features), starts=starts)
     return tune_decision(weights, table) if decision == "mbr" else weights
 
 

@@ -46,11 +46,11 @@ def tune(
     seed: int = 0,
     restarts: int = RESTARTS,
     signs: Mapping[str, int] | None = None,
-    start: Mapping[str, float] | None = None,
+    starts: Sequence[Mapping[str, float]] = (),
 ) -> Weights:
     """Weights with a low word error rate on the utterances of ``table`` that have a reference.
 
-    The word error rate reached is never above that of a start: of the first pass's own sum of scores, of ``start``, of
+    The word error rate reached is never above that of a start: of the first pass's own sum of scores, of ``starts``, of
     the minimum of the expected word error rate, of the random starts. Only ratios of weights matter to the choice of a
     hypothesis; they are given so that the first feature that the recogniser scored has weight 1, or, where that one got
     next to no weight, so that the sum of squares is 1. ``scale`` makes ``softmax(scale * total)`` the posterior with
@@ -65,33 +65,33 @@ def tune(
         restarts: number of random starts.
         signs: by feature name, 1 for a weight that must not be negative, -1 for one that must not be positive, 0 for
             either; others follow :data:`SIGNS`. A model to be subtracted gets -1.
-        start: weights to begin from besides the built-in starts; features it does not name get 0.
+        starts: weights to begin from besides the built-in starts; features they do not name get 0.
 
     Raises:
         InputError: no reference, no feature, or a feature the table does not have.
     """
     names = tuple(table.default_features() if features is None else features)
-    columns = _checked(table, names, signs or {}, start or {})
+    columns = _checked(table, names, [("sign", signs or {}), *(("start", start) for start in starts)])
     objective = Objective.of(table, names)
     if not objective.spread.all():
         columns = [column for column, spread in zip(columns, objective.spread, strict=True) if spread]
         objective = Objective.of(table, [column.name for column in columns])
     bounds = Bounds.of([(signs or {}).get(column.name, SIGNS[column.kind]) for column in columns])
-    starts = [_in_spreads(weights, columns, objective) for weights in (_first_pass(columns), start) if weights]
-    found = search(objective, bounds, starts, restarts, np.random.default_rng(seed)) if columns else np.zeros(0)
+    begins = [_in_spreads(weights, columns, objective) for weights in (_first_pass(columns), *starts) if weights]
+    found = search(objective, bounds, begins, restarts, np.random.default_rng(seed)) if columns else np.zeros(0)
     return _completed(table, names, _normalised(columns, objective, found))
 
 
 def _checked(
-    table: FeatureTable, names: Sequence[str], signs: Mapping[str, int], start: Mapping[str, float]
+    table: FeatureTable, names: Sequence[str], given: Sequence[tuple[str, Mapping[str, float]]]
 ) -> list[Column]:
     if not names:
         raise InputError("no features to tune")
     if twice := [name for name in names if names.count(name) > 1]:
         raise InputError(f"the feature {twice[0]!r} is named twice")
     columns = table.kinds(names)
-    for given, what in ((signs, "sign"), (start, "start")):
-        if stray := [name for name in given if name not in names]:
+    for what, values in given:
+        if stray := [name for name in values if name not in names]:
             raise InputError(f"a {what} is given for {stray[0]!r}, but the features tuned are {', '.join(names)}")
     return columns
 

@@ -94,6 +94,19 @@ class TestDevelopment:
             assert weights.dev["oracle_wer"] == 0
         assert developed.weights[RESCORED].dev["wer"] < developed.weights[RETUNED].dev["wer"]
 
+    @pytest.mark.parametrize("seed", range(6))
+    def test_more_models_never_lose_to_fewer_on_the_development_list(self, seed: int) -> None:
+        models = [
+            counting(name, (*RIGHT, *WRONG), costs=dict(zip(WRONG, costs, strict=True)))
+            for name, costs in (("one", (4.0, 0.0, 1.0)), ("two", (0.0, 3.0, -1.0)), ("three", (1.0, 1.0, 1.0)))
+        ]
+        systems = systems_for_comparison(models)
+        weights = develop(spoken(40, seed), models, systems).weights
+        for name, members in systems.items():
+            for other, fewer in systems.items():
+                if set(fewer) <= set(members):
+                    assert weights[name].dev["wer"] <= weights[other].dev["wer"]
+
     def test_the_held_out_figure_is_of_the_last_system(self, developed: Development) -> None:
         assert developed.cross_validation is not None
         held_out = developed.cross_validation.held_out.rate

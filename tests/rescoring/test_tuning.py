@@ -23,7 +23,7 @@ def test_never_worse_than_a_start(seed: int, draw) -> None:
     table = draw(generator, 30, 12, features=4)
     for _ in range(2):
         start = dict(zip(table.names, np.abs(generator.standard_normal(4)).tolist(), strict=True))
-        tuned = errors(table, tune(table, seed=seed, restarts=1, start=start).values)
+        tuned = errors(table, tune(table, seed=seed, restarts=1, starts=[start]).values)
         assert tuned <= errors(table, start)
         assert tuned <= errors(table, {"score0": 1.0, "score1": 1.0, "score2": 1.0})
 
@@ -162,7 +162,7 @@ def test_the_first_recogniser_score_is_the_unit(draw) -> None:
         ({"features": ["score0", "x"]}, "no feature 'x' in the table"),
         ({"features": ["words", "words"]}, "'words' is named twice"),
         ({"features": ["words"], "signs": {"score0": 1}}, "a sign is given for 'score0'"),
-        ({"features": ["words"], "start": {"score0": 1.0}}, "a start is given for 'score0'"),
+        ({"features": ["words"], "starts": [{"score0": 1.0}]}, "a start is given for 'score0'"),
     ],
 )
 def test_bad_requests_are_named(arguments: dict, message: str, draw) -> None:
