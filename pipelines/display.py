@@ -38,6 +38,13 @@ def scoring_progress() -> Iterator[Callable[[str, int], None]]:
         yield report
 
 
+@contextlib.contextmanager
+def decoding_progress(sources: int) -> Iterator[Callable[[int], None]]:
+    """A function that is told how many sources of speech are done, and shows it."""
+    with _line("decoding") as show:
+        yield lambda done: show(done, sources, "")
+
+
 def _training_text(progress: Progress) -> str:
     valid = "" if progress.valid_loss is None else f", valid {math.exp(min(progress.valid_loss, 50)):,.1f}"
     minutes, seconds = divmod(round(progress.seconds_left), 60)

@@ -1,0 +1,56 @@
+"""The words a search may find, each with its spellings in tokens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from asr_lm.acoustic.tokens import Tokens
+from asr_lm.errors import InputError
+from asr_lm.files import display_name, iterate_text
+
+
+@dataclass(frozen=True)
+class Lexicon:
+    """Attributes: ``spellings`` of every word, without word ends; ``unspelt``, words left out for their letters."""
+
+    spellings: dict[str, list[tuple[str, ...]]]
+    unspelt: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, path: Path, tokens: Tokens) -> Lexicon:
+        """A file with a word on every line, alone (it is spelt by its letters) or with its tokens after it.
+
+        Raises:
+            InputError: the file cannot be read, a spelling has what is no token, or no word can be spelt.
+        """
+        spellings: dict[str, list[tuple[str, ...]]] = {}
+        unspelt = []
+        for number, line in iterate_text(path):
+            word, *given = line.split() or [""]
+            if not word:
+                continue
+            spelling = (
+                tokens.spelling(word) if not given else tuple(given[:-1] if given[-1] == tokens.word_end else given)
+            )
+            if spelling is None:
+                unspelt.append(word)
+                continue
+            strange = [
+                text for text in spelling if text not in tokens.numbers or text in (tokens.blank, tokens.word_end)
+            ]
+            if strange or not spelling:
+                raise InputError(f"word {word!r} is spelt with {strange}", file=display_name(path), line=number)
+            if spelling not in spellings.setdefault(word, []):
+                spellings[word].append(spelling)
+        if not spellings:
+            raise InputError("no word that the recogniser's tokens can spell", file=display_name(path))
+        return cls(spellings, tuple(unspelt))
+
+    def lines(self, tokens: Tokens) -> str:
+        """The lexicon as torchaudio's ``ctc_decoder`` reads it: a word, its tokens, the word end."""
+        return "".join(
+            f"{word} {' '.join(spelling)} {tokens.word_end}\n"
+            for word, spellings in self.spellings.items()
+            for spelling in spellings
+        )

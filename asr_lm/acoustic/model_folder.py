@@ -1,0 +1,175 @@
+"""A recogniser as a folder, which needs no code of ours to be understood.
+
+* ``tokens.txt``: one token a line, among them the blank ``-`` and the word end ``|``;
+* ``model.safetensors``: the weights;
+* ``config.json``: with ``encoder``, a torchaudio encoder over log-mel frames (:class:`MelEncoder`); with
+  ``wav2vec2_model``, the arguments of ``torchaudio.models.wav2vec2_model`` (wav 2 vec 2.0, HuBERT, VoxPopuli:
+  :class:`WaveEncoder`), weights under torchaudio's own names, and ``normalize_waveform``;
+* ``words.txt.gz``, where there is one: the words that the search may find, one a line.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import torchaudio
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from asr_lm.acoustic.recogniser import CtcNetwork, CtcRecogniser
+from asr_lm.acoustic.tokens import Tokens
+from asr_lm.errors import InputError
+from asr_lm.files import atomic_write, make_folder, write_text
+
+CONFIG_FILE = "config.json"
+MODEL_FILE = "model.safetensors"
+TOKENS_FILE = "tokens.txt"
+WORDS_FILES = ("words.txt.gz", "words.txt", "lexicon.txt.gz", "lexicon.txt")
+"""Names under which a folder may bring the words of the search, in this order."""
+
+
+class MelEncoder(CtcNetwork):
+    """Stacked log-mel frames, a linear layer, a torchaudio encoder and a linear output.
+
+    Every mel channel is brought to mean 0 and variance 1 over the utterance, so the level of a recording does not
+    matter. The configuration: ``sample_rate``; ``front_end``, arguments of ``torchaudio.transforms.MelSpectrogram``;
+    ``floor``, added before the logarithm; ``stack``, successive frames in one input vector; ``encoder`` and
+    ``encoder_arguments``, a class of ``torchaudio.models`` that takes ``[batch, frames, input_dim]`` and lengths.
+    Weights: ``input.*``, ``encoder.*`` (torchaudio's names), ``output.*``.
+    """
+
+    def __init__(self, config: Mapping[str, Any], tokens: int) -> None:
+        super().__init__()
+        front_end, arguments = config["front_end"], config["encoder_arguments"]
+        self.floor, self.stack = float(config["floor"]), int(config["stack"])
+        self.front_end = torchaudio.transforms.MelSpectrogram(config["sample_rate"], **front_end)
+        self.input = nn.Linear(front_end["n_mels"] * self.stack, arguments["input_dim"])
+        self.encoder = getattr(torchaudio.models, config["encoder"])(**arguments)
+        self.output = nn.Linear(arguments["input_dim"], tokens)
+
+    @property
+    def frame_samples(self) -> int:
+        return int(self.front_end.hop_length) * self.stack
+
+    def log_probabilities(self, signal: Tensor) -> Tensor:
+        mels = torch.log(self.front_end(signal).T + self.floor)
+        mels = (mels - mels.mean(0)) / (mels.std(0) + 1e-3)
+        stacked = mels[: len(mels) // self.stack * self.stack].reshape(1, len(mels) // self.stack, -1)
+        lengths = torch.tensor([stacked.shape[1]], device=signal.device)
+        return self.output(self.encoder(self.input(stacked), lengths)[0]).log_softmax(-1)[0]
+
+
+class WaveEncoder(CtcNetwork):
+    """A torchaudio ``Wav2Vec2Model`` with an output over tokens (wav2vec 2.0, HuBERT, VoxPopuli).
+
+    Baevski et al. 2020, Hsu et al. 2021, Wang et al. 2021.
+    """
+
+    def __init__(self, model: nn.Module, normalize_waveform: bool) -> None:
+        super().__init__()
+        self.model = model
+        self.normalize_waveform = normalize_waveform
+
+    @property
+    def frame_samples(self) -> int:
+        layers: Any = self.model.get_submodule("feature_extractor.conv_layers")
+        return math.prod(int(layer.stride) for layer in layers)
+
+    def log_probabilities(self, signal: Tensor) -> Tensor:
+        if self.normalize_waveform:
+            signal = nn.functional.layer_norm(signal, signal.shape)
+        return self.model(signal[None])[0][0].log_softmax(-1)
+
+
+def load_recogniser(folder: Path) -> CtcRecogniser:
+    """The recogniser in a folder, float32, in evaluation mode.
+
+    Raises:
+        InputError: a file is missing or damaged, or the weights do not fit the configuration.
+    """
+    config = _config(folder / CONFIG_FILE)
+    tokens = Tokens.read(folder / TOKENS_FILE)
+    try:
+        network, missing_is_well = _network(config, len(tokens))
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        message = f"no recogniser can be made of this ({type(error).__name__}: {error})"
+        raise InputError(message, file=folder / CONFIG_FILE) from None
+    _load_weights(network, folder / MODEL_FILE, missing_is_well)
+    return CtcRecogniser(str(folder), network.eval(), tokens, int(config["sample_rate"]))
+
+
+def save_wave_encoder(
+    folder: Path, network: WaveEncoder, arguments: Mapping[str, Any], tokens: Tokens, sample_rate: int = 16_000
+) -> None:
+    """Write a folder that :func:`load_recogniser` reads.
+
+    Args:
+        folder: made when missing.
+        network: its weights are kept as they are.
+        arguments: of ``torchaudio.models.wav2vec2_model``, with which the network was made.
+        tokens: what its outputs mean.
+        sample_rate: of its signals.
+    """
+    make_folder(folder)
+    config = {
+        "sample_rate": sample_rate,
+        "normalize_waveform": network.normalize_waveform,
+        "wav2vec2_model": dict(arguments),
+    }
+    write_text(folder / CONFIG_FILE, json.dumps(config, indent=2) + "\n")
+    write_text(folder / TOKENS_FILE, "".join(f"{text}\n" for text in tokens.texts))
+    with atomic_write(folder / MODEL_FILE) as stream:
+        stream.write(save({name: value.contiguous() for name, value in network.model.state_dict().items()}))
+
+
+def folder_words(folder: Path) -> Path | None:
+    """The words for the search that a folder brings."""
+    return next((folder / name for name in WORDS_FILES if (folder / name).exists()), None)
+
+
+def _config(path: Path) -> dict[str, Any]:
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"no recogniser: expected {CONFIG_FILE}, {MODEL_FILE}, {TOKENS_FILE}", file=path) from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"malformed JSON ({error})", file=path) from None
+    if not isinstance(config, dict) or not ({"encoder", "wav2vec2_model"} & config.keys()):
+        raise InputError("no recogniser: expected an object with encoder or wav2vec2_model", file=path)
+    if not isinstance(config.get("sample_rate"), int):
+        raise InputError("expected samples a second", file=path, field="sample_rate")
+    return config
+
+
+def _network(config: Mapping[str, Any], tokens: int) -> tuple[CtcNetwork, str]:
+    """The network without its weights, and the beginning of names that no file has to have."""
+    if "encoder" in config:
+        return MelEncoder(config, tokens), "front_end."
+    arguments = {"aux_num_out": tokens, **config["wav2vec2_model"]}
+    if arguments["aux_num_out"] != tokens:
+        raise ValueError(f"{arguments['aux_num_out']} outputs for {tokens} tokens")
+    model = torchaudio.models.wav2vec2_model(**arguments)
+    return WaveEncoder(model, bool(config.get("normalize_waveform", False))), "\0"
+
+
+def _load_weights(network: CtcNetwork, path: Path, missing_is_well: str) -> None:
+    try:
+        weights = load_file(path)
+    except FileNotFoundError:
+        raise InputError("no such file", file=path) from None
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"damaged weights ({error})", file=path) from None
+    target = network.model if isinstance(network, WaveEncoder) else network
+    try:
+        missing, unexpected = target.load_state_dict(weights, strict=False)
+    except RuntimeError as error:
+        raise InputError(f"the weights do not fit the configuration ({error})", file=path) from None
+    wrong = [name for name in missing if not name.startswith(missing_is_well)] + unexpected
+    if wrong:
+        raise InputError(f"the weights do not fit the configuration: {wrong[0]!r}", file=path)

@@ -1,0 +1,163 @@
+"""Emissions kept on disk: safetensors, ``[frames, tokens]`` float16 log-probabilities by the utterance's id.
+
+What safetensors has no place for is JSON in the file's metadata: ``utterances`` (their source, offset, reference and
+recording), ``frame_seconds`` and ``recogniser``. Files without it, of somebody else, are read as well. A folder holds
+any number of such files, and ``tokens.txt``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from asr_lm.acoustic.model_folder import TOKENS_FILE
+from asr_lm.acoustic.pieces import Piece, Source
+from asr_lm.acoustic.tokens import Tokens
+from asr_lm.errors import InputError
+from asr_lm.files import atomic_write, make_folder, write_text
+
+SUFFIX = ".safetensors"
+_SHARD_BYTES = 64 << 20
+
+
+@dataclass
+class Shards:
+    """A folder that emissions go to, a file for every 64 MB.
+
+    Attributes:
+        folder: it may hold files of an earlier run with the same recogniser.
+        recogniser: its name.
+        tokens: of the recogniser.
+        frame_seconds: of its frames.
+    """
+
+    folder: Path
+    recogniser: str
+    tokens: Tokens
+    frame_seconds: float
+    _waiting: dict[str, list[Piece]] = field(default_factory=dict)
+    _bytes: int = 0
+
+    def __post_init__(self) -> None:
+        make_folder(self.folder)
+        paths = _files([self.folder], must_exist=False)
+        self._next = len(paths)
+        for path in paths:
+            if (other := _metadata(path).get("recogniser")) != self.recogniser:
+                raise InputError(f"holds emissions of {other}, not of {self.recogniser}", file=path)
+        self.saved = {source.id: source for source in _sources(paths, len(self.tokens))} if paths else {}
+        write_text(self.folder / TOKENS_FILE, "".join(f"{text}\n" for text in self.tokens.texts))
+
+    def keep(self, source: str, pieces: Iterable[Piece]) -> list[Piece]:
+        """Keep the emissions of a source, and give them as they will be read."""
+        rounded = [piece.with_content(piece.content.half()) for piece in pieces]
+        self._waiting[source] = rounded
+        self._bytes += sum(2 * piece.content.numel() for piece in rounded)
+        if self._bytes >= _SHARD_BYTES:
+            self.flush()
+        return [piece.with_content(piece.content.float()) for piece in rounded]
+
+    def flush(self) -> None:
+        """Write what waits."""
+        if not self._waiting:
+            return
+        utterances = {
+            piece.id: {
+                "source": source,
+                "offset": piece.offset,
+                "reference": piece.reference,
+                "recording": piece.recording,
+            }
+            for source, pieces in self._waiting.items()
+            for piece in pieces
+        }
+        metadata = {
+            "utterances": json.dumps(utterances),
+            "frame_seconds": repr(self.frame_seconds),
+            "recogniser": self.recogniser,
+        }
+        tensors = {piece.id: piece.content.contiguous() for pieces in self._waiting.values() for piece in pieces}
+        with atomic_write(self.folder / f"{self._next:05}{SUFFIX}") as stream:
+            stream.write(save(tensors, metadata=metadata))
+        self._next += 1
+        self._waiting, self._bytes = {}, 0
+
+
+def saved_sources(paths: Iterable[Path], tokens: Tokens) -> list[Source]:
+    """The utterances in files, or in the files of folders, in the order of their ids within a file.
+
+    Raises:
+        InputError: no such file, a damaged one, an utterance of other tokens or there twice.
+    """
+    return _sources(_files(paths), len(tokens))
+
+
+def frame_seconds(paths: Iterable[Path]) -> float | None:
+    """Seconds from one frame to the next, where the files say it and agree."""
+    said = {_metadata(path).get("frame_seconds") for path in _files(paths)}
+    value = said.pop() if len(said) == 1 else None
+    return None if value is None else float(value)
+
+
+def _files(paths: Iterable[Path], must_exist: bool = True) -> list[Path]:
+    found: list[Path] = []
+    for path in paths:
+        if not path.exists():
+            raise InputError("no such file or folder", file=path)
+        inside = sorted(path.glob(f"*{SUFFIX}")) if path.is_dir() else [path]
+        if not inside and must_exist:
+            raise InputError(f"no emissions in this folder, expected files that end in {SUFFIX}", file=path)
+        found += inside
+    return found
+
+
+def _sources(paths: Iterable[Path], tokens: int) -> list[Source]:
+    ids: dict[str, list[str]] = {}
+    places: dict[str, tuple[Path, dict[str, Any]]] = {}
+    for path in paths:
+        with _opened(path) as file:
+            names = list(file.keys())
+            for name in names:
+                shape = file.get_slice(name).get_shape()
+                if len(shape) != 2 or shape[1] != tokens or not shape[0]:
+                    message = f"emissions of shape {shape}, expected [frames, {tokens}] as there are {tokens} tokens"
+                    raise InputError(message, file=path, utterance=name)
+        facts = json.loads(_metadata(path).get("utterances", "{}"))
+        for name in facts or names:
+            if name in places:
+                raise InputError(f"emissions of it are in {places[name][0]}, too", file=path, utterance=name)
+            places[name] = path, facts.get(name, {})
+            ids.setdefault(facts.get(name, {}).get("source", name), []).append(name)
+    return [Source(source, partial(_load, [(name, *places[name]) for name in names])) for source, names in ids.items()]
+
+
+def _load(utterances: Iterable[tuple[str, Path, dict[str, Any]]]) -> list[Piece]:
+    loaded = []
+    for name, path, facts in utterances:
+        with _opened(path) as file:
+            emissions: Tensor = file.get_tensor(name).float()
+        if torch.isnan(emissions).any() or (emissions > 0.01).any():
+            raise InputError("expected log-probabilities, found NaN or a value above 0", file=path, utterance=name)
+        loaded.append(Piece(name, facts.get("offset", 0.0), emissions, facts.get("reference"), facts.get("recording")))
+    return loaded
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    with _opened(path) as file:
+        return file.metadata() or {}
+
+
+def _opened(path: Path) -> Any:
+    try:
+        return safe_open(path, "pt")
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"damaged, or no safetensors file ({error})", file=path) from None

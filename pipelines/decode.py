@@ -1,0 +1,325 @@
+"""Recognise speech: ``python -m pipelines.decode --audio PATH --nbest 100 --out hyps.json``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from pipelines import lists
+from pipelines.command import check_outputs, console, parse, run
+from pipelines.display import decoding_progress
+
+if TYPE_CHECKING:
+    from asr_lm.acoustic.first_pass import FirstPass
+    from asr_lm.acoustic.journal import Journal, Recognised
+    from asr_lm.acoustic.pieces import Piece, Source
+    from asr_lm.acoustic.recogniser import CtcRecogniser
+    from asr_lm.acoustic.saved_emissions import Shards
+    from asr_lm.acoustic.speech import Speech
+    from asr_lm.acoustic.tokens import Tokens
+    from asr_lm.hypotheses.utterance import Hypothesis
+
+DESCRIPTION = """Recognise speech, and keep what it may have been as n-best lists for rescore and compare.
+
+A sound file that cannot be read is named, and the rest is recognised; the exit code is then 1. A decoding that was
+killed goes on where it was when it is started again."""
+
+_UNFINISHED = ".unfinished"
+
+
+@dataclass(kw_only=True)
+class Arguments:
+    """Options of ``decode``."""
+
+    audio: Annotated[tuple[Path, ...], tyro.conf.UseAppendAction] = ()
+    """What to recognise: a sound file (wav, flac, mp3, ogg), a folder of them at any depth, a LibriSpeech folder (its
+    *.trans.txt are the references), a manifest (JSON Lines: audio, and id, start, duration, reference, recording) or a
+    Kaldi folder (wav.scp, segments, text); may be given several times."""
+    emissions: Annotated[tuple[Path, ...], tyro.conf.UseAppendAction] = ()
+    """Saved emissions to decode instead of sound: a safetensors file, or a folder of them."""
+    model: str | None = None
+    """The recogniser: a folder."""
+    tokens: Path | None = None
+    """The tokens that saved emissions are of, one a line; by default tokens.txt beside them."""
+    nbest: int = 100
+    """Hypotheses in a list, at most."""
+    out: Path
+    """Where the list goes (.json, .jsonl, .trn, .ctm; .gz, .zst)."""
+    ctm: Path | None = None
+    """Write the words of the first hypotheses here, too, with their times in the recording."""
+    lexicon: Path | None = None
+    """Words that may be found, one a line, alone or with their tokens; by default what the model brings."""
+    free: bool = False
+    """Find any spelling, even if the model brings words."""
+    lm: Path | None = None
+    """n-gram model for the search (ARPA or KenLM): of words with a lexicon, else of tokens."""
+    lm_weight: float = 1.0
+    """Weight of its score."""
+    word_score: float = 0.0
+    """Added for every word."""
+    beam: int = 400
+    """Hypotheses kept from frame to frame."""
+    threshold: float = 30.0
+    """How much worse than the best one they may be, natural logarithm."""
+    merging: Literal["sum", "max"] = "sum"
+    """Whether the search adds up alignments of the same hypothesis, or takes the best."""
+    times: bool = True
+    """Write when each word was said, in seconds from the beginning of its utterance."""
+    lower: bool = False
+    """Write hypotheses and references in lower case."""
+    references: Path | None = None
+    """What is said: an utterance's id and its words on every line."""
+    longest: float = 40.0
+    """Seconds of sound recognised at a time; longer recordings are cut where they are quietest."""
+    frame_seconds: float | None = None
+    """Seconds from one frame of saved emissions to the next; by default what they say, else 0.02."""
+    save_emissions: Path | None = None
+    """Keep the emissions in this folder (safetensors, float16)."""
+    strict: bool = False
+    """Stop at sound that cannot be read, instead of naming it and going on."""
+    device: str = "auto"
+    """Where the recogniser computes: cpu, cuda, or auto."""
+
+
+def main() -> None:
+    """Run the command."""
+    arguments = parse(Arguments, "decode", DESCRIPTION)
+    _check(arguments)
+    if _decode(arguments):
+        sys.exit(1)
+
+
+def _check(arguments: Arguments) -> None:
+    """Refuse what cannot work before anything is read."""
+    from asr_lm.errors import InputError
+    from asr_lm.hypotheses.writing import format_of
+
+    if bool(arguments.audio) == bool(arguments.emissions):
+        raise InputError("give either --audio or --emissions")
+    if arguments.audio and arguments.model is None:
+        raise InputError("is needed: a folder with a recogniser", field="--model")
+    for name, wanted in (("model", False), ("save_emissions", False), ("tokens", True), ("frame_seconds", True)):
+        if getattr(arguments, name) is not None and bool(arguments.emissions) != wanted:
+            other = "saved emissions" if wanted else "sound"
+            raise InputError(f"is for {other}", field="--" + name.replace("_", "-"))
+    for name, least in (("nbest", 1), ("beam", 1), ("longest", 1.0)):
+        if getattr(arguments, name) < least:
+            raise InputError(f"expected {least:g} or more, not {getattr(arguments, name):g}", field=f"--{name}")
+    for name in ("frame_seconds", "threshold"):
+        value = getattr(arguments, name)
+        if value is not None and value <= 0:
+            raise InputError(f"expected more than 0, not {value:g}", field="--" + name.replace("_", "-"))
+    if arguments.free and arguments.lexicon:
+        raise InputError("give either --free or --lexicon")
+    if arguments.ctm is not None and not arguments.times:
+        raise InputError("needs the times of words; leave out --no-times", field="--ctm")
+    format_of(arguments.out)
+    inputs = [*arguments.audio, *arguments.emissions, arguments.lexicon, arguments.lm, arguments.references]
+    check_outputs([arguments.out, arguments.ctm, _unfinished(arguments)], inputs)
+
+
+def _unfinished(arguments: Arguments) -> Path:
+    return arguments.out.with_name(arguments.out.name + _UNFINISHED)
+
+
+def _decode(arguments: Arguments) -> int:
+    """Recognise everything and write the list; the number of sources that could not be read."""
+    sources, tokens, frame_seconds, shards, words = _sources(arguments)
+    first_pass = _first_pass(arguments, tokens, words)
+    journal = _journal(arguments)
+    references = _references(arguments)
+    recognise = partial(_recognised, arguments, first_pass, frame_seconds, references)
+    finished = False
+    try:
+        bad = _work_through(arguments, sources, shards, journal, recognise)
+        finished = _write(arguments, journal, [source.id for source in sources])
+    finally:
+        journal.close(remove=finished)
+    return bad
+
+
+def _sources(arguments: Arguments) -> tuple[list[Source], Tokens, float, Shards | None, Path | None]:
+    """What to decode, its tokens, seconds a frame, where emissions are kept, and the words the model brings."""
+    from asr_lm.acoustic.saved_emissions import Shards, frame_seconds, saved_sources
+    from asr_lm.acoustic.speech import find_speech
+    from asr_lm.acoustic.tokens import Tokens
+
+    if arguments.emissions:
+        first = arguments.emissions[0]
+        tokens = Tokens.read(arguments.tokens or (first if first.is_dir() else first.parent) / "tokens.txt")
+        seconds = arguments.frame_seconds or frame_seconds(arguments.emissions) or 0.02
+        return saved_sources(arguments.emissions, tokens), tokens, seconds, None, None
+    from asr_lm.acoustic.model_folder import folder_words
+
+    speeches = find_speech(arguments.audio)
+    recogniser = _recogniser(arguments)
+    shards = None
+    if arguments.save_emissions is not None:
+        shards = Shards(arguments.save_emissions, recogniser.name, recogniser.tokens, recogniser.frame_seconds)
+    saved = shards.saved if shards else {}
+    sources = [saved.get(speech.id) or _heard(arguments, speech, recogniser) for speech in speeches]
+    return sources, recogniser.tokens, recogniser.frame_seconds, shards, folder_words(Path(str(arguments.model)))
+
+
+def _recogniser(arguments: Arguments) -> CtcRecogniser:
+    from asr_lm.acoustic.model_folder import load_recogniser
+    from asr_lm.lm.loading import resolve_device
+
+    recogniser = load_recogniser(Path(str(arguments.model)))
+    recogniser.network.to(resolve_device(arguments.device))
+    return recogniser
+
+
+def _heard(arguments: Arguments, speech: Speech, recogniser: CtcRecogniser) -> Source:
+    """A stretch of sound as a source of emissions."""
+    from asr_lm.acoustic.pieces import Source, pieces
+    from asr_lm.errors import InputError
+
+    def load() -> list[Piece]:
+        try:
+            return [
+                piece.with_content(recogniser.emissions(piece.content))
+                for piece in pieces(speech, recogniser.sample_rate, arguments.longest)
+            ]
+        except InputError as error:
+            error.file, error.utterance = error.file or str(speech.path), error.utterance or speech.id
+            raise
+
+    return Source(speech.id, load)
+
+
+def _first_pass(arguments: Arguments, tokens: Tokens, words: Path | None) -> FirstPass:
+    from asr_lm.acoustic.first_pass import FirstPass, Search
+    from asr_lm.acoustic.lexicon import Lexicon
+
+    path = None if arguments.free else arguments.lexicon or words
+    lexicon = Lexicon.read(path, tokens) if path else None
+    if lexicon and lexicon.unspelt:
+        few = ", ".join(lexicon.unspelt[:3])
+        lists.warn(f"{path}: {len(lexicon.unspelt):,} words have letters that are no tokens and are left out ({few})")
+    search = Search(arguments.beam, arguments.threshold, arguments.lm_weight, arguments.word_score, arguments.merging)
+    return FirstPass(tokens, lexicon, arguments.lm, search)
+
+
+def _journal(arguments: Arguments) -> Journal:
+    from asr_lm.acoustic.journal import Journal
+
+    left_out = ("out", "ctm", "strict", "device", "save_emissions")
+    options = {name: str(value) for name, value in asdict(arguments).items() if name not in left_out}
+    read = [*arguments.audio, *arguments.emissions, arguments.lexicon, arguments.lm, arguments.model]
+    stamps = [
+        path.stat().st_mtime_ns for path in map(Path, filter(None, map(str, filter(None, read)))) if path.exists()
+    ]
+    journal = Journal(_unfinished(arguments), {"options": options, "changed": stamps})
+    if len(journal):
+        console().print(f"going on: {len(journal):,} are finished", markup=False, soft_wrap=True)
+    return journal
+
+
+def _references(arguments: Arguments) -> dict[str, str]:
+    from asr_lm.files import iterate_text
+
+    if arguments.references is None:
+        return {}
+    rows = [line.split(maxsplit=1) for _, line in iterate_text(arguments.references) if line.strip()]
+    return {row[0]: " ".join(row[1].split()) if len(row) > 1 else "" for row in rows}
+
+
+def _recognised(
+    arguments: Arguments, first_pass: FirstPass, frame_seconds: float, references: dict[str, str], piece: Piece
+) -> Recognised:
+    """The list of a piece."""
+    from asr_lm.acoustic.first_pass import hypotheses
+    from asr_lm.acoustic.journal import Recognised
+    from asr_lm.hypotheses.utterance import Utterance
+
+    found = first_pass.texts(piece.content)[: arguments.nbest]
+    seconds = frame_seconds if arguments.times else None
+    listed: Sequence[Hypothesis] = hypotheses(found, piece.content, first_pass.tokens, seconds)
+    reference = piece.reference if piece.reference is not None else references.get(piece.id)
+    if arguments.lower:
+        listed, reference = _lowered(listed), None if reference is None else reference.lower()
+    return Recognised(Utterance(piece.id, tuple(listed), reference, piece.recording), piece.offset)
+
+
+def _lowered(hypotheses: Iterable[Hypothesis]) -> list[Hypothesis]:
+    """In lower case; of those that are one then the first stays."""
+    import msgspec
+
+    lowered: dict[str, Hypothesis] = {}
+    for hypothesis in hypotheses:
+        text = hypothesis.text.lower()
+        lowered.setdefault(text, msgspec.structs.replace(hypothesis, text=text))
+    return list(lowered.values())
+
+
+def _work_through(
+    arguments: Arguments,
+    sources: Sequence[Source],
+    shards: Shards | None,
+    journal: Journal,
+    recognise: Callable[[Piece], Recognised],
+) -> int:
+    """Recognise what is not finished; the number of sources that could not be read."""
+    from asr_lm.errors import InputError
+
+    bad = 0
+    with decoding_progress(len(sources)) as show:
+        try:
+            for number, source in enumerate(sources):
+                show(number)
+                is_saved = shards is None or source.id in shards.saved
+                if source.id in journal and is_saved:
+                    continue
+                try:
+                    pieces = source.load()
+                except InputError as error:
+                    if arguments.strict:
+                        raise
+                    lists.warn(f"left out: {error}")
+                    bad += 1
+                    continue
+                if shards is not None and not is_saved:
+                    pieces = shards.keep(source.id, pieces)
+                if source.id not in journal:
+                    journal.add(source.id, [recognise(piece) for piece in pieces])
+        finally:
+            if shards is not None:
+                shards.flush()
+    return bad
+
+
+def _write(arguments: Arguments, journal: Journal, order: Sequence[str]) -> bool:
+    """Write the list; whether there was anything to write."""
+    from asr_lm.errors import InputError
+    from asr_lm.files import write_text
+    from asr_lm.hypotheses.writing import write_nbest
+
+    if not len(journal):
+        raise InputError("nothing could be read")
+    number = write_nbest(arguments.out, (one.utterance for one in journal.read(order)))
+    if arguments.ctm is not None:
+        write_text(arguments.ctm, "".join(_ctm_lines(journal.read(order))))
+    console().print(f"{number:,} utterances are in {arguments.out}", markup=False, soft_wrap=True)
+    return True
+
+
+def _ctm_lines(recognised: Iterable[Recognised]) -> Iterator[str]:
+    """``recording 1 start duration word``, sorted as sclite wants it."""
+    rows: list[tuple[str, float, str]] = []
+    for one in recognised:
+        best, name = one.utterance.hypotheses[0], one.utterance.recording or one.utterance.id
+        for word, (start, end) in zip(best.text.split(), best.times or (), strict=True):
+            begin = one.offset + start
+            rows.append((name, begin, f"{name} 1 {begin:.3f} {end - start:.3f} {word}\n"))
+    return (line for _, _, line in sorted(rows))
+
+
+if __name__ == "__main__":
+    run(main)

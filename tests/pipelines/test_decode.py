@@ -1,0 +1,175 @@
+"""From sound to a list: what decode writes, what it refuses, and how it goes on."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from safetensors import safe_open
+
+from asr_lm.acoustic.first_pass import FirstPass
+from asr_lm.hypotheses.reading import read_nbest
+from asr_lm.hypotheses.utterance import Utterance
+
+SAMPLE = Path(__file__).parents[2] / "data" / "sample"
+MODEL = SAMPLE / "model"
+NAMES = ("len-test-000", "grace-test-000", "walt-test-000")
+FAST = ("--model", MODEL, "--free", "--beam", 20, "--nbest", 5, "--device", "cpu")
+
+
+@pytest.fixture
+def sounds():
+    """Three packaged utterances with their manifest."""
+    folder = Path("sounds")
+    folder.mkdir()
+    lines = (SAMPLE / "audio" / "manifest.jsonl").read_text().splitlines(keepends=True)
+    (folder / "manifest.jsonl").write_text("".join(line for line in lines if json.loads(line)["id"] in NAMES))
+    for name in NAMES:
+        shutil.copyfile(SAMPLE / "audio" / f"{name}.flac", folder / f"{name}.flac")
+    return folder
+
+
+def read(path):
+    return {utterance.id: utterance for utterance in read_nbest(path)}
+
+
+def test_the_packaged_lists_are_what_decode_makes_of_the_packaged_sound(command, sounds):
+    options = ("--audio", sounds, "--model", MODEL, "--nbest", 50, "--no-times")
+    finished = command("decode", *options, "--out", "hyps.json")
+    assert finished.code == 0, finished.err
+    assert finished.written == {"hyps.json"}
+    packaged = read(SAMPLE / "test.json")
+    found = read("hyps.json")
+    assert set(found) == set(NAMES)
+    for name, utterance in found.items():
+        expected = packaged[name]
+        assert (utterance.reference, utterance.recording) == (expected.reference, expected.recording)
+        assert [h.text for h in utterance.hypotheses] == [h.text for h in expected.hypotheses]
+        scores, wanted = ([h.scores["acoustic"] for h in u.hypotheses] for u in (utterance, expected))
+        assert scores == pytest.approx(wanted, abs=2e-3)
+
+
+def test_saved_emissions_give_the_same_list(command, sounds):
+    kept = ("--save-emissions", "kept", "--ctm", "words.ctm")
+    assert command("decode", "--audio", sounds, *FAST, "--out", "a.jsonl", *kept).code == 0
+    plain = ("--nbest", 5, "--beam", 20)
+    assert command("decode", "--emissions", "kept", *plain, "--out", "b.jsonl", "--ctm", "b.ctm").code == 0
+    assert Path("a.jsonl").read_bytes() == Path("b.jsonl").read_bytes()
+    assert Path("words.ctm").read_bytes() == Path("b.ctm").read_bytes()
+    with safe_open("kept/00000.safetensors", "pt") as file:
+        assert set(file.keys()) == set(NAMES)
+    best = read("a.jsonl")["len-test-000"].hypotheses[0]
+    lines = [line.split() for line in Path("words.ctm").read_text().splitlines() if line.startswith("len-test ")]
+    assert [fields[4] for fields in lines] == best.text.split()
+    begins = [float(fields[2]) for fields in lines]
+    assert begins == sorted(begins) == [start for start, _ in best.times]
+
+
+def test_long_sound_is_cut_and_words_keep_their_time_in_the_recording(command):
+    signals = [soundfile.read(SAMPLE / "audio" / f"{name}.flac", dtype="float32")[0] for name in NAMES]
+    pause = np.zeros(16_000, np.float32)
+    soundfile.write("long.wav", np.concatenate([part for signal in signals for part in (signal, pause)]), 16_000)
+    options = ("--audio", "long.wav", *FAST, "--longest", 6, "--out", "a.jsonl", "--ctm", "a.ctm", "--lower")
+    assert command("decode", *options).code == 0
+    found = list(read_nbest("a.jsonl"))
+    assert len(found) >= 3
+    assert {utterance.recording for utterance in found} == {"long"}
+    assert sum(len(u.hypotheses[0].text.split()) for u in found) == len(Path("a.ctm").read_text().splitlines())
+    end = sum(map(len, signals)) / 16_000 + 2
+    last = Path("a.ctm").read_text().splitlines()[-1].split()
+    assert len(signals[0]) / 16_000 + len(signals[1]) / 16_000 + 2 < float(last[2]) < end
+
+
+@pytest.mark.parametrize("rate", [8_000, 48_000])
+def test_any_rate_is_heard(command, rate):
+    from torch import from_numpy
+    from torchaudio.functional import resample
+
+    signal = soundfile.read(SAMPLE / "audio" / "len-test-000.flac", dtype="float32")[0]
+    soundfile.write("x.wav", np.stack([resample(from_numpy(signal), 16_000, rate).numpy()] * 2, 1), rate)
+    assert command("decode", "--audio", "x.wav", *FAST, "--out", "a.jsonl").code == 0
+    text = read("a.jsonl")["x"].hypotheses[0].text
+    assert ("fish" if rate == 8_000 else "fish at the back") in text
+
+
+def test_a_bad_file_is_named_and_the_rest_goes_on(command, sounds):
+    (sounds / "manifest.jsonl").unlink()
+    (sounds / "grace-test-000.flac").write_bytes(b"")
+    soundfile.write(sounds / "short.wav", np.zeros(10, np.float32), 16_000)
+    finished = command("decode", "--audio", sounds, *FAST, "--out", "a.jsonl")
+    assert finished.code == 1
+    assert [line.split(":")[1] for line in finished.err.splitlines() if line.startswith("warning")] == [" left out"] * 2
+    assert "grace-test-000.flac" in finished.err
+    assert "short.wav" in finished.err
+    assert set(read("a.jsonl")) == {"len-test-000", "walt-test-000"}
+    assert finished.written == {"a.jsonl"}
+    strict = command("decode", "--audio", sounds, *FAST, "--out", "b.jsonl", "--strict")
+    assert strict.code == 2
+    assert "grace-test-000.flac" in strict.err.splitlines()[-1]
+    assert not Path("b.jsonl").exists()
+
+
+def test_nothing_that_can_be_read_is_an_error(command, sounds):
+    for path in sounds.glob("*.flac"):
+        path.write_bytes(b"x")
+    finished = command("decode", "--audio", sounds, *FAST, "--out", "a.jsonl")
+    assert (finished.code, finished.err.splitlines()[-1]) == (2, "error: nothing could be read")
+    assert not Path("a.jsonl").exists()
+
+
+def test_an_interrupted_decoding_goes_on(command, sounds, monkeypatch):
+    assert command("decode", "--audio", sounds, *FAST, "--out", "whole.jsonl").code == 0
+    heard: list[int] = []
+    texts = FirstPass.texts
+
+    def interrupted(self, emissions):
+        heard.append(len(emissions))
+        if len(heard) == 3:
+            raise KeyboardInterrupt
+        return texts(self, emissions)
+
+    monkeypatch.setattr(FirstPass, "texts", interrupted)
+    assert command("decode", "--audio", sounds, *FAST, "--out", "a.jsonl").code == 130
+    assert not Path("a.jsonl").exists()
+    finished = command("decode", "--audio", sounds, *FAST, "--out", "a.jsonl")
+    assert finished.code == 0
+    assert "going on: 2 are finished" in finished.err
+    assert len(heard) == 4
+    assert Path("a.jsonl").read_bytes() == Path("whole.jsonl").read_bytes()
+    assert not list(Path().glob("*.unfinished"))
+
+
+def test_a_lexicon_and_references_from_files(command, sounds):
+    Path("words.txt").write_text("we\nkeep\nthe\ndearest\nfish\nat\nback\nnear\nice\n")
+    Path("refs").write_text("len-test-000 SO\n")
+    (sounds / "manifest.jsonl").unlink()
+    options = ("--model", MODEL, "--beam", 20, "--lexicon", "words.txt", "--references", "refs", "--lower")
+    assert command("decode", "--audio", sounds / "len-test-000.flac", *options, "--out", "a.jsonl").code == 0
+    (utterance,) = read_nbest("a.jsonl")
+    assert isinstance(utterance, Utterance)
+    assert utterance.hypotheses[0].text == "we keep the dearest fish at the back near the ice"
+    assert utterance.reference == "so"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ((), "give either --audio or --emissions"),
+        (("--audio", "sounds"), "field --model"),
+        (("--audio", "sounds", "--emissions", "e"), "give either --audio or --emissions"),
+        (("--audio", "sounds", "--model", MODEL, "--tokens", "t"), "--tokens: is for saved emissions"),
+        (("--audio", "nowhere", "--model", MODEL), "no such file or folder"),
+        (("--audio", "sounds", "--model", "sounds"), "no recogniser"),
+        (("--audio", "sounds", *FAST, "--nbest", 0), "expected 1 or more"),
+        (("--audio", "sounds", *FAST, "--ctm", "x", "--no-times"), "--ctm: needs the times"),
+        (("--audio", "sounds", *FAST, "--lm", "sounds/manifest.jsonl"), "manifest.jsonl"),
+        (("--emissions", "sounds"), "no such file"),
+    ],
+)
+def test_what_cannot_work_is_refused(command, sounds, options, message):
+    before = set(Path().iterdir())
+    finished = command("decode", *options, "--out", "a.jsonl")
+    assert message in finished.complaint
+    assert set(Path().iterdir()) == before
