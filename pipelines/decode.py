@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -16,10 +16,12 @@ from pipelines.command import check_outputs, console, parse, run
 from pipelines.display import decoding_progress
 
 if TYPE_CHECKING:
+    from asr_lm.acoustic.audio import Signal
     from asr_lm.acoustic.first_pass import FirstPass
     from asr_lm.acoustic.journal import Journal, Recognised
     from asr_lm.acoustic.pieces import Piece, Source
     from asr_lm.acoustic.recogniser import CtcRecogniser
+    from asr_lm.acoustic.rnnt import RnntRecogniser
     from asr_lm.acoustic.saved_emissions import Shards
     from asr_lm.acoustic.speech import Speech
     from asr_lm.acoustic.tokens import Tokens
@@ -44,7 +46,8 @@ class Arguments:
     emissions: Annotated[tuple[Path, ...], tyro.conf.UseAppendAction] = ()
     """Saved emissions to decode instead of sound: a safetensors file, or a folder of them."""
     model: str | None = None
-    """The recogniser: a folder."""
+    """The recogniser: a folder, or a name of torchaudio.pipelines (WAV2VEC2_ASR_*, HUBERT_ASR_*, VOXPOPULI_ASR_*,
+    EMFORMER_RNNT_*), whose weights are downloaded once; by default WAV2VEC2_ASR_BASE_960H."""
     tokens: Path | None = None
     """The tokens that saved emissions are of, one a line; by default tokens.txt beside them."""
     nbest: int = 100
@@ -63,12 +66,14 @@ class Arguments:
     """Weight of its score."""
     word_score: float = 0.0
     """Added for every word."""
-    beam: int = 400
-    """Hypotheses kept from frame to frame."""
+    beam: int | None = None
+    """Hypotheses kept from frame to frame; by default 400, and --nbest (at least 10) of an RNN-T recogniser."""
     threshold: float = 30.0
     """How much worse than the best one they may be, natural logarithm."""
     merging: Literal["sum", "max"] = "sum"
     """Whether the search adds up alignments of the same hypothesis, or takes the best."""
+    order: Literal["exact", "search"] = "exact"
+    """The order of a list: by the exact scores, or as the search, which leaves alignments out, found the hypotheses."""
     times: bool = True
     """Write when each word was said, in seconds from the beginning of its utterance."""
     lower: bool = False
@@ -102,14 +107,12 @@ def _check(arguments: Arguments) -> None:
 
     if bool(arguments.audio) == bool(arguments.emissions):
         raise InputError("give either --audio or --emissions")
-    if arguments.audio and arguments.model is None:
-        raise InputError("is needed: a folder with a recogniser", field="--model")
     for name, wanted in (("model", False), ("save_emissions", False), ("tokens", True), ("frame_seconds", True)):
         if getattr(arguments, name) is not None and bool(arguments.emissions) != wanted:
             other = "saved emissions" if wanted else "sound"
             raise InputError(f"is for {other}", field="--" + name.replace("_", "-"))
     for name, least in (("nbest", 1), ("beam", 1), ("longest", 1.0)):
-        if getattr(arguments, name) < least:
+        if getattr(arguments, name) is not None and getattr(arguments, name) < least:
             raise InputError(f"expected {least:g} or more, not {getattr(arguments, name):g}", field=f"--{name}")
     for name in ("frame_seconds", "threshold"):
         value = getattr(arguments, name)
@@ -128,64 +131,97 @@ def _unfinished(arguments: Arguments) -> Path:
     return arguments.out.with_name(arguments.out.name + _UNFINISHED)
 
 
+@dataclass(frozen=True)
+class _Work:
+    """What is to be decoded, how, and where emissions are kept."""
+
+    sources: list[Source]
+    hypotheses: Callable[[Piece], Sequence[Hypothesis]]
+    shards: Shards | None = None
+
+
 def _decode(arguments: Arguments) -> int:
     """Recognise everything and write the list; the number of sources that could not be read."""
-    sources, tokens, frame_seconds, shards, words = _sources(arguments)
-    first_pass = _first_pass(arguments, tokens, words)
+    work = _saved(arguments) if arguments.emissions else _spoken(arguments)
     journal = _journal(arguments)
-    references = _references(arguments)
-    recognise = partial(_recognised, arguments, first_pass, frame_seconds, references)
+    recognise = partial(_recognised, arguments, work.hypotheses, _references(arguments))
     finished = False
     try:
-        bad = _work_through(arguments, sources, shards, journal, recognise)
-        finished = _write(arguments, journal, [source.id for source in sources])
+        bad = _work_through(arguments, work, journal, recognise)
+        finished = _write(arguments, journal, [source.id for source in work.sources])
     finally:
         journal.close(remove=finished)
     return bad
 
 
-def _sources(arguments: Arguments) -> tuple[list[Source], Tokens, float, Shards | None, Path | None]:
-    """What to decode, its tokens, seconds a frame, where emissions are kept, and the words the model brings."""
-    from asr_lm.acoustic.saved_emissions import Shards, frame_seconds, saved_sources
-    from asr_lm.acoustic.speech import find_speech
+def _saved(arguments: Arguments) -> _Work:
+    """Decoding of saved emissions."""
+    from asr_lm.acoustic.saved_emissions import frame_seconds, saved_sources
     from asr_lm.acoustic.tokens import Tokens
 
-    if arguments.emissions:
-        first = arguments.emissions[0]
-        tokens = Tokens.read(arguments.tokens or (first if first.is_dir() else first.parent) / "tokens.txt")
-        seconds = arguments.frame_seconds or frame_seconds(arguments.emissions) or 0.02
-        return saved_sources(arguments.emissions, tokens), tokens, seconds, None, None
+    first = arguments.emissions[0]
+    tokens = Tokens.read(arguments.tokens or (first if first.is_dir() else first.parent) / "tokens.txt")
+    sources = saved_sources(arguments.emissions, tokens)
+    seconds = arguments.frame_seconds or frame_seconds(arguments.emissions) or 0.02
+    return _Work(sources, partial(_ctc_list, arguments, _first_pass(arguments, tokens, None), seconds))
+
+
+def _spoken(arguments: Arguments) -> _Work:
+    """Decoding of sound."""
     from asr_lm.acoustic.model_folder import folder_words
+    from asr_lm.acoustic.rnnt import RnntRecogniser
+    from asr_lm.acoustic.saved_emissions import Shards
+    from asr_lm.acoustic.speech import find_speech
 
     speeches = find_speech(arguments.audio)
     recogniser = _recogniser(arguments)
+    if isinstance(recogniser, RnntRecogniser):
+        _check_rnnt(arguments)
+        signals = [_heard(arguments, speech, recogniser.sample_rate, lambda signal: signal) for speech in speeches]
+        beam = arguments.beam or max(arguments.nbest, 10)
+        return _Work(signals, lambda piece: recogniser.hypotheses(piece.content, arguments.nbest, beam))
     shards = None
     if arguments.save_emissions is not None:
         shards = Shards(arguments.save_emissions, recogniser.name, recogniser.tokens, recogniser.frame_seconds)
     saved = shards.saved if shards else {}
-    sources = [saved.get(speech.id) or _heard(arguments, speech, recogniser) for speech in speeches]
-    return sources, recogniser.tokens, recogniser.frame_seconds, shards, folder_words(Path(str(arguments.model)))
+    hear = partial(_heard, arguments, sample_rate=recogniser.sample_rate, listen=recogniser.emissions)
+    sources = [saved.get(speech.id) or hear(speech) for speech in speeches]
+    first_pass = _first_pass(arguments, recogniser.tokens, folder_words(Path(recogniser.name)))
+    return _Work(sources, partial(_ctc_list, arguments, first_pass, recogniser.frame_seconds), shards)
 
 
-def _recogniser(arguments: Arguments) -> CtcRecogniser:
+def _recogniser(arguments: Arguments) -> CtcRecogniser | RnntRecogniser:
+    from asr_lm.acoustic.bundles import DEFAULT, load_bundle
     from asr_lm.acoustic.model_folder import load_recogniser
+    from asr_lm.acoustic.rnnt import RnntRecogniser
     from asr_lm.lm.loading import resolve_device
 
-    recogniser = load_recogniser(Path(str(arguments.model)))
-    recogniser.network.to(resolve_device(arguments.device))
+    device = resolve_device(arguments.device)
+    if arguments.model is None:
+        console().print(f"no --model given: using torchaudio's {DEFAULT}", markup=False, soft_wrap=True)
+    name = arguments.model or DEFAULT
+    recogniser = load_recogniser(Path(name)) if Path(name).is_dir() else load_bundle(name)
+    (recogniser.decoder if isinstance(recogniser, RnntRecogniser) else recogniser.network).to(device)
     return recogniser
 
 
-def _heard(arguments: Arguments, speech: Speech, recogniser: CtcRecogniser) -> Source:
-    """A stretch of sound as a source of emissions."""
+def _check_rnnt(arguments: Arguments) -> None:
+    from asr_lm.errors import InputError
+
+    for name in ("lexicon", "lm", "save_emissions", "ctm", "free"):
+        if getattr(arguments, name):
+            raise InputError("is for CTC recognisers, and this is an RNN-T", field="--" + name.replace("_", "-"))
+
+
+def _heard(arguments: Arguments, speech: Speech, sample_rate: int, listen: Callable[[Signal], Any]) -> Source:
+    """A stretch of sound as a source of what a recogniser makes of it."""
     from asr_lm.acoustic.pieces import Source, pieces
     from asr_lm.errors import InputError
 
     def load() -> list[Piece]:
         try:
             return [
-                piece.with_content(recogniser.emissions(piece.content))
-                for piece in pieces(speech, recogniser.sample_rate, arguments.longest)
+                piece.with_content(listen(piece.content)) for piece in pieces(speech, sample_rate, arguments.longest)
             ]
         except InputError as error:
             error.file, error.utterance = error.file or str(speech.path), error.utterance or speech.id
@@ -203,7 +239,14 @@ def _first_pass(arguments: Arguments, tokens: Tokens, words: Path | None) -> Fir
     if lexicon and lexicon.unspelt:
         few = ", ".join(lexicon.unspelt[:3])
         lists.warn(f"{path}: {len(lexicon.unspelt):,} words have letters that are no tokens and are left out ({few})")
-    search = Search(arguments.beam, arguments.threshold, arguments.lm_weight, arguments.word_score, arguments.merging)
+    search = Search(
+        arguments.beam or Search().beam,
+        arguments.threshold,
+        arguments.lm_weight,
+        arguments.word_score,
+        arguments.merging,
+        arguments.order,
+    )
     return FirstPass(tokens, lexicon, arguments.lm, search)
 
 
@@ -231,17 +274,26 @@ def _references(arguments: Arguments) -> dict[str, str]:
     return {row[0]: " ".join(row[1].split()) if len(row) > 1 else "" for row in rows}
 
 
+def _ctc_list(arguments: Arguments, first_pass: FirstPass, frame_seconds: float, piece: Piece) -> Sequence[Hypothesis]:
+    """The hypotheses of emissions."""
+    from asr_lm.acoustic.first_pass import hypotheses
+
+    found = first_pass.texts(piece.content)
+    seconds = frame_seconds if arguments.times else None
+    return hypotheses(found[: arguments.nbest], piece.content, first_pass.tokens, seconds)
+
+
 def _recognised(
-    arguments: Arguments, first_pass: FirstPass, frame_seconds: float, references: dict[str, str], piece: Piece
+    arguments: Arguments,
+    hypotheses: Callable[[Piece], Sequence[Hypothesis]],
+    references: dict[str, str],
+    piece: Piece,
 ) -> Recognised:
     """The list of a piece."""
-    from asr_lm.acoustic.first_pass import hypotheses
     from asr_lm.acoustic.journal import Recognised
     from asr_lm.hypotheses.utterance import Utterance
 
-    found = first_pass.texts(piece.content)[: arguments.nbest]
-    seconds = frame_seconds if arguments.times else None
-    listed: Sequence[Hypothesis] = hypotheses(found, piece.content, first_pass.tokens, seconds)
+    listed = hypotheses(piece)
     reference = piece.reference if piece.reference is not None else references.get(piece.id)
     if arguments.lower:
         listed, reference = _lowered(listed), None if reference is None else reference.lower()
@@ -261,34 +313,32 @@ def _lowered(hypotheses: Iterable[Hypothesis]) -> list[Hypothesis]:
 
 def _work_through(
     arguments: Arguments,
-    sources: Sequence[Source],
-    shards: Shards | None,
+    work: _Work,
     journal: Journal,
     recognise: Callable[[Piece], Recognised],
 ) -> int:
     """Recognise what is not finished; the number of sources that could not be read."""
     from asr_lm.errors import InputError
 
-    bad = 0
-    with decoding_progress(len(sources)) as show:
+    bad, shards = 0, work.shards
+    with decoding_progress(len(work.sources)) as show:
         try:
-            for number, source in enumerate(sources):
+            for number, source in enumerate(work.sources):
                 show(number)
                 is_saved = shards is None or source.id in shards.saved
                 if source.id in journal and is_saved:
                     continue
                 try:
                     pieces = source.load()
+                    if shards is not None and not is_saved:
+                        pieces = shards.keep(source.id, pieces)
+                    if source.id not in journal:
+                        journal.add(source.id, [recognise(piece) for piece in pieces])
                 except InputError as error:
                     if arguments.strict:
                         raise
                     lists.warn(f"left out: {error}")
                     bad += 1
-                    continue
-                if shards is not None and not is_saved:
-                    pieces = shards.keep(source.id, pieces)
-                if source.id not in journal:
-                    journal.add(source.id, [recognise(piece) for piece in pieces])
         finally:
             if shards is not None:
                 shards.flush()

@@ -31,6 +31,7 @@ class Search:
         lm_weight: of the language model's score.
         word_score: added for each word.
         merging: whether alignments of the same hypothesis add up, or the best one counts.
+        order: of a list: by its exact scores, or as the search, which prunes alignments, found it.
     """
 
     beam: int = 400
@@ -38,6 +39,7 @@ class Search:
     lm_weight: float = 1.0
     word_score: float = 0.0
     merging: Literal["sum", "max"] = "sum"
+    order: Literal["exact", "search"] = "exact"
 
 
 class Found(NamedTuple):
@@ -103,7 +105,7 @@ class FirstPass:
             )
 
     def texts(self, emissions: Tensor) -> list[Found]:
-        """All distinct texts of the beam, best total first; emissions ``[frames, tokens]`` float32.
+        """All distinct texts of the beam, best first; emissions ``[frames, tokens]`` float32.
 
         Where nothing else fits into the frames, there is the empty text.
         """
@@ -116,7 +118,11 @@ class FirstPass:
                 spellings[" ".join(words), spelt[: len(words)]] = None
         if not (found := self._scored(emissions, list(spellings))):
             found = self._scored(emissions, [("", ())])
-        return sorted(found, key=lambda one: (one.total, one.text), reverse=True)
+        return (
+            found
+            if self.search.order == "search"
+            else sorted(found, key=lambda one: (one.total, one.text), reverse=True)
+        )
 
     def _paths(self, emissions: Tensor) -> Iterable[tuple[list[str], list[int]]]:
         contiguous = emissions.float().contiguous()

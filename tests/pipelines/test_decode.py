@@ -157,7 +157,7 @@ def test_a_lexicon_and_references_from_files(command, sounds):
     ("options", "message"),
     [
         ((), "give either --audio or --emissions"),
-        (("--audio", "sounds"), "field --model"),
+        (("--audio", "sounds", "--model", "nowhere"), "neither a folder nor a recogniser of torchaudio"),
         (("--audio", "sounds", "--emissions", "e"), "give either --audio or --emissions"),
         (("--audio", "sounds", "--model", MODEL, "--tokens", "t"), "--tokens: is for saved emissions"),
         (("--audio", "nowhere", "--model", MODEL), "no such file or folder"),

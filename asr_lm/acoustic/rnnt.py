@@ -1,0 +1,65 @@
+"""N-best lists of an RNN-T recogniser (Graves 2012), by torchaudio's beam search."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from asr_lm.acoustic.audio import Signal
+from asr_lm.acoustic.first_pass import ACOUSTIC, DECIMALS
+from asr_lm.errors import InputError
+from asr_lm.hypotheses.utterance import Hypothesis
+
+
+@dataclass(frozen=True)
+class RnntRecogniser:
+    """The parts of a torchaudio RNN-T pipeline.
+
+    Attributes:
+        name: what the user calls it.
+        sample_rate: of the signals it takes.
+        features: a signal's frames ``[frames, features]`` and their number ``[1]``.
+        decoder: a ``torchaudio.models.RNNTBeamSearch``.
+        text: of a token sequence whose first is the blank.
+    """
+
+    name: str
+    sample_rate: int
+    features: Callable[[Tensor], tuple[Tensor, Tensor]]
+    decoder: Any
+    text: Callable[[list[int]], str]
+
+    @torch.inference_mode()
+    def hypotheses(self, signal: Signal, count: int, beam: int) -> tuple[Hypothesis, ...]:
+        """Distinct texts, at most ``count``, in the order of the search.
+
+        The search orders by log-probability divided by the number of tokens, and that order is kept; ``acoustic`` is
+        the natural-log probability itself, summed over the token sequences found that make the same text.
+
+        Raises:
+            InputError: the signal is too short.
+        """
+        try:
+            features, length = self.features(torch.from_numpy(signal))
+            device = next(self.decoder.parameters()).device
+            found = self.decoder(features.to(device), length.to(device), beam)
+        except RuntimeError as error:
+            if len(signal) < self.sample_rate // 10:
+                raise InputError(f"{len(signal)} samples are too few for the recogniser") from error
+            raise
+        scores: dict[str, float] = {}
+        for tokens, _, _, score in found:
+            text = " ".join(self.text(tokens).split())
+            scores[text] = _log_sum(scores.get(text, -math.inf), float(score))
+        listed = [Hypothesis(text, {ACOUSTIC: round(score, DECIMALS)}) for text, score in scores.items()]
+        return tuple(listed[:count])
+
+
+def _log_sum(first: float, second: float) -> float:
+    larger, smaller = max(first, second), min(first, second)
+    return larger + math.log1p(math.exp(smaller - larger)) if smaller > -math.inf else larger
