@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 CONSTRAINTS := tests/constraints.txt
 
-.PHONY: install demo test test-k2 lint bench clean
+.PHONY: install demo test test-k2 python311 lint bench clean
 
 install: $(STAMP)
 
@@ -56,6 +56,9 @@ $(STAMP_K2): $(K2_TESTS)/requirements.txt $(K2_TESTS)/k2.txt
 	$(VENV_K2)/bin/python -m pip install --quiet --no-deps --requirement $(K2_TESTS)/requirements.txt
 	$(VENV_K2)/bin/python -m pip install --quiet --no-deps --require-hashes --requirement $(K2_TESTS)/k2.txt
 	@touch $(STAMP_K2)
+
+python311:
+	@echo '$(PYTHON311)'
 
 test-k2: $(STAMP_K2)
 	PYTHONPATH=.:tests/lattice $(VENV_K2)/bin/python -m pytest $(K2_TESTS) --noconftest -p no:cacheprovider
