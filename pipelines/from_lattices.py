@@ -35,7 +35,7 @@ class LatticeOptions:
     """What the recogniser multiplied acoustic scores by; by default what the file says, else 1, or 0.1 for Kaldi's."""
     lattice_nbest: int = 100
     """Hypotheses taken from a lattice."""
-    lattice_beam: float = 10.0
+    lattice_beam: float = 12.0
     """How much less than the best a path may promise to be followed, in natural-log units of the score with the
     largest weight."""
     lattice_history: int = 3
