@@ -17,7 +17,7 @@ from pipelines.display import decoding_progress
 
 if TYPE_CHECKING:
     from asr_lm.acoustic.audio import Signal
-    from asr_lm.acoustic.first_pass import FirstPass
+    from asr_lm.acoustic.first_pass import FirstPass, Found
     from asr_lm.acoustic.journal import Journal, Recognised
     from asr_lm.acoustic.pieces import Piece, Source
     from asr_lm.acoustic.recogniser import CtcRecogniser
@@ -54,6 +54,9 @@ class Arguments:
     """Hypotheses in a list, at most."""
     out: Path
     """Where the list goes (.json, .jsonl, .trn, .ctm; .gz, .zst)."""
+    lattice: Path | None = None
+    """Write into this folder a lattice of every utterance, too (HTK: ID.slf), of all that the search found; for rescore
+    --lattice. Its acoustic scores are of single alignments."""
     ctm: Path | None = None
     """Write the words of the first hypotheses here, too, with their times in the recording."""
     lexicon: Path | None = None
@@ -122,6 +125,9 @@ def _check(arguments: Arguments) -> None:
         raise InputError("give either --free or --lexicon")
     if arguments.ctm is not None and not arguments.times:
         raise InputError("needs the times of words; leave out --no-times", field="--ctm")
+    for folder in (arguments.lattice, arguments.save_emissions):
+        if folder is not None and folder.exists() and not folder.is_dir():
+            raise InputError("is a file, a folder was expected", file=folder)
     format_of(arguments.out)
     inputs = [*arguments.audio, *arguments.emissions, arguments.lexicon, arguments.lm, arguments.references]
     check_outputs([arguments.out, arguments.ctm, _unfinished(arguments)], inputs)
@@ -208,7 +214,7 @@ def _recogniser(arguments: Arguments) -> CtcRecogniser | RnntRecogniser:
 def _check_rnnt(arguments: Arguments) -> None:
     from asr_lm.errors import InputError
 
-    for name in ("lexicon", "lm", "save_emissions", "ctm", "free"):
+    for name in ("lexicon", "lm", "save_emissions", "lattice", "ctm", "free"):
         if getattr(arguments, name):
             raise InputError("is for CTC recognisers, and this is an RNN-T", field="--" + name.replace("_", "-"))
 
@@ -279,8 +285,29 @@ def _ctc_list(arguments: Arguments, first_pass: FirstPass, frame_seconds: float,
     from asr_lm.acoustic.first_pass import hypotheses
 
     found = first_pass.texts(piece.content)
+    if arguments.lattice is not None:
+        _write_lattice(arguments, first_pass, frame_seconds, piece, found)
     seconds = frame_seconds if arguments.times else None
     return hypotheses(found[: arguments.nbest], piece.content, first_pass.tokens, seconds)
+
+
+def _write_lattice(
+    arguments: Arguments, first_pass: FirstPass, frame_seconds: float, piece: Piece, found: Sequence[Found]
+) -> None:
+    from asr_lm.acoustic.word_graph import word_graph
+    from asr_lm.lattice.writing import write_lattices
+
+    graph = word_graph(
+        piece.id,
+        piece.content,
+        [(one.text.lower() if arguments.lower else one.text, one.spelt) for one in found],
+        first_pass.tokens,
+        frame_seconds,
+        # A model of tokens says nothing of words.
+        ngram=first_pass.ngram if first_pass.lexicon is not None else None,
+        lm_weight=arguments.lm_weight,
+    )
+    write_lattices([graph], Path(str(arguments.lattice)), "slf")
 
 
 def _recognised(

@@ -173,3 +173,19 @@ def test_what_cannot_work_is_refused(command, sounds, options, message):
     finished = command("decode", *options, "--out", "a.jsonl")
     assert message in finished.complaint
     assert set(Path().iterdir()) == before
+
+
+def test_lattices_hold_the_lists(command, sounds):
+    from asr_lm.lattice.nbest import nbest
+    from asr_lm.lattice.reading import read_lattices
+
+    options = ("--audio", sounds, *FAST, "--out", "a.jsonl", "--lattice", "lattices")
+    assert command("decode", *options).code == 0
+    lattices = {lattice.id: lattice for lattice in read_lattices(Path("lattices"))}
+    listed = read("a.jsonl")
+    assert set(lattices) == set(listed)
+    for name, lattice in lattices.items():
+        paths = nbest(lattice, lattice.weights({"acoustic": 1.0}), 200)
+        texts = [" ".join(lattice.symbols[word] for word in lattice.word[path.arcs] if word) for path in paths]
+        assert {hypothesis.text for hypothesis in listed[name].hypotheses} <= set(texts)
+        assert paths[0].score <= max(h.scores["acoustic"] for h in listed[name].hypotheses)

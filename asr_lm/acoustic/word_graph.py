@@ -1,0 +1,133 @@
+"""A word lattice from CTC emissions and the texts that a beam search found in them, without k2.
+
+Every text is aligned to the frames; a word's share of its path begins where the word end before it stops and stops
+with its own. As a word end never equals the letter after it, such a share depends on nothing but the word and its two
+frames: words of different texts join where their frames agree (and, with a language model, its states), and any path
+through the result is an alignment of its words. A path's ``acoustic`` score is therefore that of one alignment: for a
+text that was given it is the best one's (Viterbi), for others at most that; never the sum over alignments, which is
+the score in a list. ``lm`` is exact.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from asr_lm.acoustic.ctc import alignment
+from asr_lm.acoustic.first_pass import ACOUSTIC, LM
+from asr_lm.acoustic.tokens import Spelt, Tokens
+from asr_lm.lattice.lattice import Lattice
+from asr_lm.lattice.symbols import Symbols
+
+_Node = tuple[int, Hashable]
+
+
+@dataclass
+class _Arcs:
+    """Arcs by the nodes they join and their word; of equal ones the better stays."""
+
+    symbols: Symbols = field(default_factory=Symbols)
+    number: dict[_Node, int] = field(default_factory=dict)
+    scores: dict[tuple[int, int, int], tuple[float, float]] = field(default_factory=dict)
+
+    def node(self, node: _Node) -> int:
+        return self.number.setdefault(node, len(self.number))
+
+    def add(self, source: _Node, target: _Node, word: int, acoustic: float, lm: float) -> None:
+        key = self.node(source), self.node(target), word
+        self.scores[key] = max(self.scores.get(key, (-math.inf, -math.inf)), (acoustic, lm))
+
+
+def word_graph(
+    id: str,
+    emissions: Tensor,
+    texts: Iterable[tuple[str, Spelt]],
+    tokens: Tokens,
+    frame_seconds: float,
+    *,
+    ngram: Any = None,
+    lm_weight: float = 1.0,
+) -> Lattice:
+    """The lattice of texts.
+
+    Args:
+        id: of the utterance.
+        emissions: log-probabilities ``[frames, tokens]``.
+        texts: texts with their spellings, a word each; at least one, and each fits into the frames.
+        tokens: of the recogniser.
+        frame_seconds: seconds from one frame to the next.
+        ngram: a ``kenlm.Model`` of words, None for a lattice without ``lm``.
+        lm_weight: its weight, kept as the lattice's scale.
+    """
+    graph = _Arcs()
+    start: _Node = (0, _first_state(ngram))
+    graph.node(start)
+    finals: dict[int, dict[str, float]] = {}
+    for text, spelt in texts:
+        last, ending = _add_path(graph, start, text.split(), spelt, emissions, tokens, ngram)
+        finals[graph.node(last)] = {LM: ending} if ngram is not None else {}
+    frames = {number: frame for (frame, _), number in graph.number.items()}
+    keys = list(graph.scores)
+    scores = {ACOUSTIC: [graph.scores[key][0] for key in keys]}
+    if ngram is not None:
+        scores[LM] = [graph.scores[key][1] for key in keys]
+    return Lattice.from_arcs(
+        id,
+        graph.symbols.texts,
+        [source for source, _, _ in keys],
+        [target for _, target, _ in keys],
+        [word for _, _, word in keys],
+        scores,
+        final=finals,
+        begin=[frames[source] * frame_seconds for source, _, _ in keys],
+        end=[frames[target] * frame_seconds for _, target, _ in keys],
+        scales={LM: lm_weight} if ngram is not None else {},
+    )
+
+
+def _add_path(
+    graph: _Arcs, start: _Node, words: Sequence[str], spelt: Spelt, emissions: Tensor, tokens: Tokens, ngram: Any
+) -> tuple[_Node, float]:
+    """Add the alignment of a text; its last node, and the language model's score of the end."""
+    sequence = tokens.sequence(spelt)
+    places = alignment(emissions, sequence, tokens.blank_number)
+    labels = np.where(places < 0, tokens.blank_number, np.array([*sequence, tokens.blank_number])[places])
+    sums = np.append(0.0, np.cumsum(emissions.double().numpy()[np.arange(len(labels)), labels]))
+    node, letter = start, 0
+    for number, (word, letters) in enumerate(zip(words, spelt, strict=True), 1):
+        letter += len(letters) + 1
+        # The silence after the last word belongs to it.
+        end = len(places) if number == len(words) else int(np.flatnonzero(places == letter - 1)[-1]) + 1
+        state, lm = _next_state(ngram, node[1], word)
+        target: _Node = (end, state)
+        graph.add(node, target, graph.symbols.number(word), float(sums[end] - sums[node[0]]), lm)
+        node = target
+    if not words:
+        silent: _Node = (len(places), start[1])
+        graph.add(start, silent, 0, float(sums[-1]), 0.0)
+        node = silent
+    return node, _next_state(ngram, node[1], "</s>")[1]
+
+
+def _first_state(ngram: Any) -> Hashable:
+    if ngram is None:
+        return None
+    import kenlm
+
+    state = kenlm.State()
+    ngram.BeginSentenceWrite(state)
+    return state
+
+
+def _next_state(ngram: Any, state: Any, word: str) -> tuple[Hashable, float]:
+    if ngram is None:
+        return None, 0.0
+    import kenlm
+
+    following = kenlm.State()
+    return following, ngram.BaseScore(state, word, following) * math.log(10)

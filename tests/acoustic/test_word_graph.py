@@ -1,0 +1,87 @@
+"""A lattice of texts has each of them with its best alignment, and no path that is no alignment."""
+
+import itertools
+import math
+
+import kenlm
+import pytest
+import torch
+from test_first_pass import ARPA, TOKENS, emissions, lexicon
+
+from asr_lm.acoustic.ctc import alignment, forward_scores
+from asr_lm.acoustic.first_pass import FirstPass, Search
+from asr_lm.acoustic.word_graph import word_graph
+from asr_lm.lattice.nbest import nbest
+
+
+def viterbi(found, text):
+    sequence = [TOKENS.numbers[letter] for word in text.split() for letter in word + "|"]
+    places = alignment(found, sequence, 0)
+    return sum(found[frame, 0 if place < 0 else sequence[place]].item() for frame, place in enumerate(places))
+
+
+def paths(lattice):
+    """Text, and sums of scores by name, of every path of a lattice."""
+    found = []
+    for path in nbest(lattice, lattice.weights({"acoustic": 1.0}), 2_000):
+        text = " ".join(lattice.symbols[word] for word in lattice.word[path.arcs] if word)
+        found.append((text, {name: float(values[path.arcs].sum()) for name, values in lattice.scores.items()}))
+    return dict(found)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_given_texts_have_their_best_alignment_and_others_no_better_one(tmp_path, seed):
+    said = emissions(16, seed)
+    first_pass = FirstPass(TOKENS, lexicon(tmp_path), search=Search(beam=25))
+    texts = [(one.text, one.spelt) for one in first_pass.texts(said)]
+    lattice = word_graph("u", said, texts, TOKENS, 0.02)
+    found = paths(lattice)
+    assert {text for text, _ in texts} <= set(found)
+    for text, scores in found.items():
+        best = viterbi(said, text)
+        assert scores["acoustic"] <= best + 1e-4
+        if text in dict(texts):
+            assert scores["acoustic"] == pytest.approx(best, abs=1e-4)
+            assert best <= first_pass._scored(said, [(text, dict(texts)[text])])[0].acoustic + 1e-4
+    assert lattice.end.max() == pytest.approx(16 * 0.02)
+
+
+def test_some_path_is_new():
+    """Two texts that differ in two places, between which their frames agree, make four."""
+    said = torch.full((11, 5), -9.0)
+    for frame, letters in enumerate(("ab", "|", "-", "c", "|", "-", "bc", "|", "-", "-", "-")):
+        for letter in letters:
+            said[frame, TOKENS.numbers[letter]] = 0.0
+    said = said.log_softmax(-1)
+    texts = [
+        (text, TOKENS.spelt(TOKENS.numbers[letter] for letter in text.replace(" ", "|"))) for text in ("a c b", "b c c")
+    ]
+    found = paths(word_graph("u", said, texts, TOKENS, 0.02))
+    assert set(found) == {"a c b", "b c c", "a c c", "b c b"}
+    assert all(scores["acoustic"] == pytest.approx(viterbi(said, text)) for text, scores in found.items())
+
+
+def test_language_model_scores_are_exact_on_every_path(tmp_path):
+    path = tmp_path / "lm.arpa"
+    path.write_text(ARPA)
+    said = emissions(16, 2)
+    first_pass = FirstPass(TOKENS, lexicon(tmp_path), path, Search(beam=25))
+    texts = [(one.text, one.spelt) for one in first_pass.texts(said)]
+    lattice = word_graph("u", said, texts, TOKENS, 0.02, ngram=first_pass.ngram, lm_weight=0.7)
+    model = kenlm.Model(str(path))
+    found = paths(lattice)
+    assert len(found) >= len(texts)
+    for text, scores in found.items():
+        assert scores["lm"] == pytest.approx(model.score(text) * math.log(10), abs=1e-4)
+    assert lattice.scales == {"lm": 0.7}
+
+
+def test_silence_is_a_lattice_too():
+    said = emissions(4, 1)
+    lattice = word_graph("u", said, [("", ())], TOKENS, 0.02)
+    ((text, scores),) = paths(lattice).items()
+    assert text == ""
+    assert scores["acoustic"] == pytest.approx(forward_scores(said, [()], 0)[0], abs=1e-4)
+    both = word_graph("u", said, [("", ()), ("a", ((2,),))], TOKENS, 0.02)
+    assert set(paths(both)) == {"", "a"}
+    assert list(itertools.chain(both.source, both.target)) == [0] * len(both) + [int(both.target.max())] * len(both)
