@@ -33,6 +33,11 @@ demo: $(STAMP)
 	@echo; echo '3. Which model is worth it, as a page for the browser:'
 	$(BIN)/python -m pipelines.compare --test $(SAMPLE)/test.json --dev $(SAMPLE)/dev.json \
 		--lm default --lm $(DEMO)/harbour --report $(DEMO)/report.html
+	@echo; echo '4. From audio to a rescored transcript:'
+	$(BIN)/python -m pipelines.decode --audio $(SAMPLE)/audio --model $(SAMPLE)/model --nbest 50 \
+		--out $(DEMO)/heard.json
+	$(BIN)/python -m pipelines.rescore --nbest $(DEMO)/heard.json --lm default --out $(DEMO)/heard.rescored.json
+	@echo; echo 'The report of step 3: $(DEMO)/report.html'
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
