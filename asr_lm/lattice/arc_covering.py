@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from asr_lm.lattice.forward_backward import backward, forward
+from asr_lm.lattice.forward_backward import best_arcs, through_arcs
 from asr_lm.lattice.lattice import Floats, Lattice
 from asr_lm.lm.protocol import LanguageModel
 from asr_lm.lm.words import word_log_probs
@@ -41,10 +41,8 @@ def cover(lattice: Lattice, weights: Floats) -> Covering:
         lattice: any lattice.
         weights: of its arcs, finite ``[arcs]``.
     """
-    alpha, beta = forward(lattice, weights, "tropical"), backward(lattice, weights, "tropical")
-    through = alpha[lattice.source] + weights + beta[lattice.target]
-    into = _first_where(lattice.target, alpha[lattice.source] + weights == alpha[lattice.target], lattice.nodes)
-    out = _first_where(lattice.source, weights + beta[lattice.target] == beta[lattice.source], lattice.nodes)
+    through = through_arcs(lattice, weights)
+    into, out = best_arcs(lattice, weights)
     chosen = np.full(len(lattice), -1, dtype=np.int64)
     paths: list[NDArray[np.int64]] = []
     for arc in np.argsort(-through, kind="stable").tolist():
@@ -53,14 +51,6 @@ def cover(lattice: Lattice, weights: Floats) -> Covering:
             chosen[path[chosen[path] < 0]] = len(paths)
             paths.append(path)
     return Covering(tuple(paths), chosen)
-
-
-def _first_where(node: NDArray[np.integer], best: NDArray[np.bool_], nodes: int) -> NDArray[np.int64]:
-    found = np.full(nodes, -1, dtype=np.int64)
-    arcs = np.flatnonzero(best)
-    have, first = np.unique(node[arcs], return_index=True)
-    found[have] = arcs[first]
-    return found
 
 
 def _through(lattice: Lattice, into: NDArray[np.int64], out: NDArray[np.int64], arc: int) -> NDArray[np.int64]:

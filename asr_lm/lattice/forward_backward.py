@@ -57,16 +57,38 @@ def through_arcs(lattice: Lattice, weights: Floats) -> Floats:
 
 def best_path(lattice: Lattice, weights: Floats) -> NDArray[np.int64]:
     """The arcs of the best path, in order; of equals the one whose last differing arc has the lower number."""
-    alpha = forward(lattice, weights, "tropical")
-    reaching = np.flatnonzero(alpha[lattice.source] + weights == alpha[lattice.target])
-    entered, first = np.unique(lattice.target[reaching], return_index=True)
-    into = np.full(lattice.nodes, -1, dtype=np.int64)
-    into[entered] = reaching[first]
+    into = _first_arcs(lattice.target, _is_best_into(lattice, weights), lattice.nodes)
     path, node = [], lattice.nodes - 1
     while node:
         path.append(int(into[node]))
         node = int(lattice.source[path[-1]])
     return np.array(path[::-1], dtype=np.int64)
+
+
+def best_arcs(lattice: Lattice, weights: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The arc on which the best path comes to every node, and that on which it goes on from there.
+
+    Returns:
+        Twice ``[nodes]``, -1 where there is none; of equals the arc of the lowest number.
+    """
+    beta = backward(lattice, weights, "tropical")
+    is_best_out = weights + beta[lattice.target] == beta[lattice.source]
+    into = _first_arcs(lattice.target, _is_best_into(lattice, weights), lattice.nodes)
+    return into, _first_arcs(lattice.source, is_best_out, lattice.nodes)
+
+
+def _is_best_into(lattice: Lattice, weights: Floats) -> NDArray[np.bool_]:
+    alpha = forward(lattice, weights, "tropical")
+    return alpha[lattice.source] + weights == alpha[lattice.target]
+
+
+def _first_arcs(node: Integers, chosen: NDArray[np.bool_], nodes: int) -> NDArray[np.int64]:
+    """The first of the ``chosen`` arcs of every node ``[nodes]``, -1 without one."""
+    first = np.full(nodes, -1, dtype=np.int64)
+    arcs = np.flatnonzero(chosen)
+    found, position = np.unique(node[arcs], return_index=True)
+    first[found] = arcs[position]
+    return first
 
 
 def _sweep(

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr_lm.errors import InputError
-from asr_lm.lattice.forward_backward import arc_log_posteriors, backward, best_path, forward, through_arcs
+from asr_lm.lattice.forward_backward import arc_log_posteriors, best_arcs, best_path, forward, through_arcs
 from asr_lm.lattice.lattice import Floats, Lattice
 
 _ROUNDING = 1e-9
@@ -57,9 +57,7 @@ def prune_by_posterior(lattice: Lattice, weights: Floats, least: float) -> Latti
 
 def _with_best_paths(lattice: Lattice, weights: Floats, kept: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Kept arcs, and for each of them those of a best path through it."""
-    alpha, beta = forward(lattice, weights, "tropical"), backward(lattice, weights, "tropical")
-    into = _one_arc_each(lattice.target, alpha[lattice.source] + weights == alpha[lattice.target], lattice.nodes)
-    out = _one_arc_each(lattice.source, weights + beta[lattice.target] == beta[lattice.source], lattice.nodes)
+    into, out = best_arcs(lattice, weights)
     kept = kept.copy()
     for node in range(lattice.nodes - 1, 0, -1):
         leaving = slice(lattice.out_offsets[node], lattice.out_offsets[node + 1])
@@ -73,12 +71,3 @@ def _with_best_paths(lattice: Lattice, weights: Floats, kept: NDArray[np.bool_])
         leaving = slice(lattice.out_offsets[node], lattice.out_offsets[node + 1])
         entered[lattice.target[leaving][kept[leaving]]] = True
     return kept
-
-
-def _one_arc_each(node: NDArray[np.integer], best: NDArray[np.bool_], nodes: int) -> NDArray[np.int64]:
-    """The first of the ``best`` arcs of every node ``[nodes]``, -1 without one."""
-    chosen = np.full(nodes, -1, dtype=np.int64)
-    arcs = np.flatnonzero(best)
-    found, first = np.unique(node[arcs], return_index=True)
-    chosen[found] = arcs[first]
-    return chosen
