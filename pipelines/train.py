@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,12 +16,12 @@ import tyro
 
 from asr_lm.errors import InputError
 from asr_lm.lm import distributed, sizes
-from asr_lm.lm.folder import CONFIG_FILE, fold_folder, read_config
 from asr_lm.lm.options import Fold, TextOptions, TrainingOptions
 from asr_lm.lm.presets import described, find_preset
 from pipelines import mixture, train_choice, train_lists
 from pipelines.command import blaming, console, parse_one_of, run
 from pipelines.display import training_progress
+from pipelines.folds import check_jackknife, say, train_folds
 
 DESCRIPTION = """Train a language model on text, one sentence a line, into a folder.
 
@@ -179,15 +180,7 @@ def main() -> None:
         return
     _check(arguments)
     train_one = _train_ngram if isinstance(arguments, Ngram) else _train_neural
-    folds = [None, *((index, arguments.jackknife) for index in range(arguments.jackknife))]
-    pending = [fold for fold in folds if not _is_trained(arguments, fold)]
-    if not pending:
-        raise InputError("holds a trained model already; choose another folder or remove it", file=arguments.out)
-    for fold in folds:
-        if fold in pending:
-            train_one(arguments, fold)
-        else:
-            _say(f"{_folder(arguments, fold)}: trained before, left as it is")
+    train_folds(arguments.out, _family(arguments), arguments.jackknife, partial(train_one, arguments))
     distributed.leave()
 
 
@@ -254,8 +247,7 @@ def _check(arguments: Text) -> None:
 
     if not arguments.text:
         raise InputError("expected at least one file", field="--text")
-    if arguments.jackknife == 1 or arguments.jackknife < 0:
-        raise InputError(f"expected 0 or at least 2 parts, not {arguments.jackknife}", field="--jackknife")
+    check_jackknife(arguments.jackknife)
     for option, number in (("--vocabulary-size", arguments.vocabulary_size), ("--min-count", arguments.min_count)):
         if number is not None and number < 1:
             raise InputError(f"expected a number above 0, not {number}", field=option)
@@ -270,27 +262,8 @@ def _check(arguments: Text) -> None:
         raise InputError("no sentence in the validation text", file=valid)
 
 
-def _is_trained(arguments: Text, fold: Fold | None) -> bool:
-    """Whether the model is there.
-
-    Raises:
-        InputError: there is one of another family.
-    """
-    folder = _folder(arguments, fold)
-    if not (folder / CONFIG_FILE).exists():
-        return False
-    family, wanted = read_config(folder)["family"], _family(arguments)
-    if family != wanted:
-        raise InputError(f"holds a model of family {family!r}, not {wanted!r}; choose another folder", file=folder)
-    return True
-
-
 def _family(arguments: Text) -> str:
     return next(name for name, options in MODELS.items() if options is type(arguments))
-
-
-def _say(message: str) -> None:
-    console().print(message, markup=False, soft_wrap=True)
 
 
 def _text_options(arguments: Any, fold: Any) -> TextOptions:
@@ -305,26 +278,21 @@ def _text_options(arguments: Any, fold: Any) -> TextOptions:
     )
 
 
-def _folder(arguments: Text, fold: Fold | None) -> Path:
-    return arguments.out if fold is None else fold_folder(arguments.out, fold[0])
-
-
-def _train_ngram(arguments: Ngram, fold: Fold | None) -> None:
+def _train_ngram(arguments: Ngram, folder: Path, fold: Fold | None) -> None:
     from rich.markup import escape
 
     from asr_lm.lm.recipe import train_ngram_model
 
     begin = time.monotonic()
-    folder = _folder(arguments, fold)
     with console().status(f"estimating {escape(str(folder))}"):
         result = train_ngram_model(_text_options(arguments, fold), folder, order=arguments.order, prune=arguments.prune)
     ngrams = ", ".join(f"{count:,}" for count in result.ngrams)
-    _say(f"{folder}: {ngrams} n-grams of order 1 to {len(result.ngrams)}, {time.monotonic() - begin:.1f} s")
+    say(f"{folder}: {ngrams} n-grams of order 1 to {len(result.ngrams)}, {time.monotonic() - begin:.1f} s")
     if result.fallback_orders:
         orders = ", ".join(map(str, result.fallback_orders))
-        _say(f"  too little text for the closed-form discounts of order {orders}: fallback discounts used")
+        say(f"  too little text for the closed-form discounts of order {orders}: fallback discounts used")
     if result.binary_failure:
-        _say(f"  KenLM's binary was not written: {result.binary_failure}")
+        say(f"  KenLM's binary was not written: {result.binary_failure}")
     if arguments.valid:
         _print_perplexity(folder, arguments.valid)
 
@@ -337,15 +305,14 @@ def _print_perplexity(folder: Path, valid: Path) -> None:
     with blaming(str(valid)):
         result = measure([load(folder)], (line for _, line in iterate_text(valid)))[0]
     oov = result.to_json()["oov_rate"]
-    _say(f"  validation perplexity a word {result.per_word:.2f}, unknown words {oov:.2f} %")
+    say(f"  validation perplexity a word {result.per_word:.2f}, unknown words {oov:.2f} %")
 
 
-def _train_neural(arguments: Any, fold: Fold | None) -> None:
+def _train_neural(arguments: Any, folder: Path, fold: Fold | None) -> None:
     from asr_lm.lm.initial import InitialModel
     from asr_lm.lm.loading import resolve_device
     from asr_lm.lm.recipe import train_model
 
-    folder = _folder(arguments, fold)
     with training_progress(str(folder)) as report:
         model, result = train_model(
             _family(arguments),
@@ -361,7 +328,7 @@ def _train_neural(arguments: Any, fold: Fold | None) -> None:
         )
     name = "pseudo-perplexity" if model.pseudo else "perplexity"
     why = "stopped early" if result.stopped_early else "done"
-    _say(
+    say(
         f"{folder}: {why} after {result.steps:,} steps, {result.tokens:,} tokens, {result.seconds:.0f} s; "
         f"validation {name} a token {math.exp(min(result.best_loss, 50)):,.2f} (step {result.best_step:,})"
     )

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 from asr_lm.errors import InputError
-from asr_lm.lm.folder import CONFIG_FILE, fold_folder, read_config
 from asr_lm.lm.options import Fold, TrainingOptions
 from asr_lm.lm.sizes import ChoiceTarget
-from pipelines.command import console
 from pipelines.display import training_progress
+from pipelines.folds import check_jackknife, check_lists, say, train_folds
 
 FAMILY = "gpt1-choice"
 
@@ -55,53 +55,21 @@ class Gpt1Choice:
 def train(arguments: Gpt1Choice) -> None:
     """Run the command: the full model, then those of the folds; what is trained already is left as it is."""
     _check(arguments)
-    folds: list[Fold | None] = [None, *((index, arguments.jackknife) for index in range(arguments.jackknife))]
-    pending = [fold for fold in folds if not _is_trained(_folder(arguments, fold))]
-    if not pending:
-        raise InputError("holds a trained model already; choose another folder or remove it", file=arguments.out)
-    for fold in folds:
-        if fold in pending:
-            _train_one(arguments, fold)
-        else:
-            _say(f"{_folder(arguments, fold)}: trained before, left as it is")
+    train_folds(arguments.out, FAMILY, arguments.jackknife, partial(_train_one, arguments))
 
 
 def _check(arguments: Gpt1Choice) -> None:
     """Refuse what cannot work before anything is written."""
-    from asr_lm.files import STDIN
-
-    for option, paths in (("--nbest", arguments.nbest), ("--valid-nbest", arguments.valid_nbest)):
-        if not paths:
-            raise InputError("expected at least one list", field=option)
-        if any(str(path) == STDIN for path in paths):
-            raise InputError("lists are read more than once; give a file, not standard input", field=option)
-    if arguments.jackknife == 1 or arguments.jackknife < 0:
-        raise InputError(f"expected 0 or at least 2 parts, not {arguments.jackknife}", field="--jackknife")
+    check_lists(nbest=arguments.nbest, valid_nbest=arguments.valid_nbest)
+    check_jackknife(arguments.jackknife)
     if arguments.training.context != "sentence":
         raise InputError("lists are no stream; expected sentence", field="--context")
 
 
-def _is_trained(folder: Path) -> bool:
-    if not (folder / CONFIG_FILE).exists():
-        return False
-    if (family := read_config(folder)["family"]) != FAMILY:
-        raise InputError(f"holds a model of family {family!r}, not {FAMILY!r}; choose another folder", file=folder)
-    return True
-
-
-def _folder(arguments: Gpt1Choice, fold: Fold | None) -> Path:
-    return arguments.out if fold is None else fold_folder(arguments.out, fold[0])
-
-
-def _say(message: str) -> None:
-    console().print(message, markup=False, soft_wrap=True)
-
-
-def _train_one(arguments: Gpt1Choice, fold: Fold | None) -> None:
+def _train_one(arguments: Gpt1Choice, folder: Path, fold: Fold | None) -> None:
     from asr_lm.lm.list_fine_tuning import ChoiceOptions, fine_tune_on_lists
     from asr_lm.lm.loading import resolve_device
 
-    folder = _folder(arguments, fold)
     choice = ChoiceOptions(
         initial=arguments.init_from,
         nbest=arguments.nbest,
@@ -118,7 +86,7 @@ def _train_one(arguments: Gpt1Choice, fold: Fold | None) -> None:
         )
     why = "stopped early" if result.stopped_early else "done"
     what = "expected word errors" if arguments.target == "errors" else "cross-entropy with the oracle"
-    _say(
+    say(
         f"{folder}: {why} after {result.steps:,} steps, {result.tokens:,} lists, {result.seconds:.0f} s; "
         f"validation {what} a list {result.best_loss:.3f} (step {result.best_step:,})"
     )
