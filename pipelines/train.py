@@ -174,13 +174,12 @@ def main() -> None:
         return
     if isinstance(arguments, train_choice.Gpt1Choice):
         train_choice.train(arguments)
-        return
-    if isinstance(arguments, train_lists.BirnnAttention):
+    elif isinstance(arguments, train_lists.BirnnAttention):
         train_lists.train(arguments)
-        return
-    _check(arguments)
-    train_one = _train_ngram if isinstance(arguments, Ngram) else _train_neural
-    train_folds(arguments.out, _family(arguments), arguments.jackknife, partial(train_one, arguments))
+    else:
+        _check(arguments)
+        train_one = _train_ngram if isinstance(arguments, Ngram) else _train_neural
+        train_folds(arguments.out, _family(arguments), arguments.jackknife, partial(train_one, arguments))
     distributed.leave()
 
 
@@ -190,7 +189,7 @@ def _meet(arguments: Any) -> None:
     Raises:
         InputError: there are some, and the model is not trained by several.
     """
-    if distributed.is_shared_run() and not isinstance(arguments, Neural):
+    if distributed.is_shared_run() and isinstance(arguments, Ngram | mixture.Mixture):
         raise InputError("this model is trained by one process; start it without torchrun")
     distributed.join()
 

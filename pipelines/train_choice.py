@@ -10,6 +10,7 @@ from typing import Annotated
 import tyro
 
 from asr_lm.errors import InputError
+from asr_lm.lm import distributed
 from asr_lm.lm.options import Fold, TrainingOptions
 from asr_lm.lm.sizes import ChoiceTarget
 from pipelines.display import training_progress
@@ -79,10 +80,15 @@ def _train_one(arguments: Gpt1Choice, folder: Path, fold: Fold | None) -> None:
         dropout=arguments.dropout,
         fold=fold,
     )
-    device = resolve_device(arguments.device)
     with training_progress(str(folder)) as report:
         _, result = fine_tune_on_lists(
-            choice, arguments.training, folder, device=device, half=arguments.half, report=report
+            choice,
+            arguments.training,
+            folder,
+            device=distributed.local_device(resolve_device(arguments.device)),
+            half=arguments.half,
+            report=report,
+            processes=distributed.join(),
         )
     why = "stopped early" if result.stopped_early else "done"
     what = "expected word errors" if arguments.target == "errors" else "cross-entropy with the oracle"

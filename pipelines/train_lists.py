@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import tyro
 
 from asr_lm.errors import InputError
-from asr_lm.lm import sizes
+from asr_lm.lm import distributed, sizes
 from asr_lm.lm.options import Fold, TrainingOptions
 from pipelines.display import training_progress
 from pipelines.folds import check_jackknife, check_lists, say, train_folds
@@ -103,9 +103,10 @@ def _train_one(arguments: BirnnAttention, folder: Path, fold: Fold | None) -> No
             arguments.training,
             folder,
             pretraining_epochs=arguments.pretrain_epochs,
-            device=resolve_device(arguments.device),
+            device=distributed.local_device(resolve_device(arguments.device)),
             half=arguments.half,
             report=report,
+            processes=distributed.join(),
         )
     why = "stopped early" if result.stopped_early else "done"
     say(

@@ -67,6 +67,16 @@ def read_config(folder: Path) -> dict[str, Any]:
     return config
 
 
+def check_unused(folder: Path) -> None:
+    """Refuse to write over a trained model.
+
+    Raises:
+        InputError: the folder holds one.
+    """
+    if (folder / CONFIG_FILE).exists():
+        raise InputError("holds a trained model already; choose another folder or remove it", file=folder)
+
+
 def write_config(folder: Path, config: dict[str, Any]) -> None:
     """Write ``config.json`` with the current format number."""
     write_text(folder / CONFIG_FILE, json.dumps({"format": FORMAT, **config}, indent=2) + "\n")

@@ -12,7 +12,8 @@ import torch
 from asr_lm.errors import InputError
 from asr_lm.evaluation.word_errors import count_errors
 from asr_lm.lm.checkpoint import CHECKPOINT_FILE
-from asr_lm.lm.folder import CONFIG_FILE, SENTENCES_FILE
+from asr_lm.lm.distributed import ALONE, Processes, shared
+from asr_lm.lm.folder import SENTENCES_FILE, check_unused
 from asr_lm.lm.gpt1 import Gpt1Model
 from asr_lm.lm.gpt1_choice import Gpt1ChoiceModel, Gpt1ChoiceNetwork
 from asr_lm.lm.list_batches import EncodedList, ListBatches
@@ -57,6 +58,7 @@ def fine_tune_on_lists(
     device: str = "cpu",
     half: bool = False,
     report: Callable[[Progress], None] = lambda progress: None,
+    processes: Processes = ALONE,
 ) -> tuple[Gpt1ChoiceModel, TrainingResult]:
     """Train a model on lists and write its folder.
 
@@ -67,12 +69,12 @@ def fine_tune_on_lists(
         device: ``cpu`` or ``cuda``.
         half: store float16.
         report: called after every step.
+        processes: those that train together; the first of them writes the folder.
 
     Raises:
         InputError: no GPT-1 to begin with, unreadable or empty lists, a missing reference, a folder that is in use.
     """
-    if (folder / CONFIG_FILE).exists():
-        raise InputError("holds a trained model already; choose another folder or remove it", file=folder)
+    check_unused(folder)
     initial = load(choice.initial)
     if not isinstance(initial, Gpt1Model):
         raise InputError(f"expected a model of family 'gpt1', not {initial.family!r}", file=choice.initial)
@@ -83,19 +85,23 @@ def fine_tune_on_lists(
     valid = encode_lists(read_lists(choice.valid, initial.normalizer), initial.vocabulary)
     torch.manual_seed(options.seed)
     network = _begin(initial, choice).to(device)
+    torch.manual_seed(options.seed + processes.rank)  # each process drops units of its own
     result = train_network(
         network,
-        ListBatches(train, initial.vocabulary, options.batch_tokens, options.seed),
-        ListBatches(valid, initial.vocabulary, 2 * options.batch_tokens, None),
+        shared(ListBatches(train, initial.vocabulary, options.batch_tokens, options.seed), processes),
+        shared(ListBatches(valid, initial.vocabulary, 2 * options.batch_tokens, None), processes),
         options,
         folder,
         identity={"initial": initial.fingerprint(), "network": asdict(network.config), "lists": _described(choice)},
         report=report,
+        processes=processes,
     )
     model = Gpt1ChoiceModel(FAMILY, network, initial.vocabulary, initial.normalizer)
-    _seen(lists, choice.initial).save(folder / SENTENCES_FILE)
-    model.save(folder, half=half, training={**asdict(result), "lists": len(lists), "options": asdict(options)})
-    (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
+    if processes.is_first:
+        _seen(lists, choice.initial).save(folder / SENTENCES_FILE)
+        model.save(folder, half=half, training={**asdict(result), "lists": len(lists), "options": asdict(options)})
+        (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
+    processes.wait()
     return model, result
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from asr_lm.errors import InputError
 from asr_lm.lm.corpus import read_sentences
-from asr_lm.lm.folder import CONFIG_FILE, SENTENCES_FILE, fold_folder, fold_folders
+from asr_lm.lm.folder import SENTENCES_FILE, check_unused, fold_folder, fold_folders
 from asr_lm.lm.log_linear import LogLinearMixture, interpolate_log_linearly
 from asr_lm.lm.members import Member, Mixture, MixtureRecord, same_normalizer
 from asr_lm.lm.mixture import Interpolation, LinearMixture, interpolate, validation_log_probs
@@ -76,8 +76,7 @@ def train_mixture(
     if len(members) < 2:
         raise InputError("a mixture needs at least two models")
     _refuse_double_names(members)
-    if (folder / CONFIG_FILE).exists():
-        raise InputError("holds a trained model already; choose another folder or remove it", file=folder)
+    check_unused(folder)
     sentences = list(read_sentences([valid], same_normalizer(members)))
     if not sentences:
         raise InputError("no sentence in the validation text", file=valid)

@@ -12,7 +12,7 @@ import json
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,7 +25,8 @@ from asr_lm.lm.birnn_attention import BirnnAttentionModel, BirnnAttentionNetwork
 from asr_lm.lm.checkpoint import CHECKPOINT_FILE
 from asr_lm.lm.confusions import Confusions
 from asr_lm.lm.corpus import read_sentences, text_identity
-from asr_lm.lm.folder import CONFIG_FILE, SENTENCES_FILE
+from asr_lm.lm.distributed import ALONE, Processes, shared
+from asr_lm.lm.folder import SENTENCES_FILE, check_unused
 from asr_lm.lm.neural import read_weights, write_weights
 from asr_lm.lm.options import Fold, TrainingOptions
 from asr_lm.lm.pairs import ListedPairs, NoisyPairs, PairBatches, encode_sources
@@ -165,6 +166,7 @@ def train_on_lists(
     device: str = "cpu",
     half: bool = False,
     report: Callable[[Progress], None] = lambda progress: None,
+    processes: Processes = ALONE,
 ) -> tuple[BirnnAttentionModel, TrainingResult]:
     """Train a model on lists and write its folder.
 
@@ -177,38 +179,48 @@ def train_on_lists(
         device: ``cpu`` or ``cuda``.
         half: store float16.
         report: called after every step.
+        processes: those that train together; the first of them writes the folder.
 
     Raises:
         InputError: unreadable or empty lists or text, a missing reference, or a folder that is in use.
     """
+    check_unused(folder)
     material = Material.read(lists)
-    vocabulary = _vocabulary(lists, material, folder)
+    with processes.first_goes_ahead():
+        vocabulary = _vocabulary(lists, material, folder)
     torch.manual_seed(options.seed)
     network = BirnnAttentionNetwork(replace(sizes, vocabulary_size=vocabulary.size)).to(device)
     identity = {"lists": material.digest(), "network": asdict(network.config), "pretraining": pretraining_epochs}
     train, valid = material.batches(vocabulary, network.config.heard, options)
+    learn = partial(
+        train_network, valid=shared(valid, processes), identity=identity, report=report, processes=processes
+    )
     if material.texts:
         first = replace(options, epochs=pretraining_epochs)
-        _pretrain(network, material, vocabulary, valid, first, folder / PRETRAINING, identity, report)
-    torch.manual_seed(options.seed)
-    result = train_network(network, train, valid, options, folder, identity=identity, report=report)
+        confusions = Confusions.learn((some.reference, some.hypotheses) for some in material.lists)
+        pairs = NoisyPairs(material.texts, confusions, vocabulary, network.config.heard, options.seed)
+        noisy = shared(PairBatches(pairs, vocabulary, options.batch_tokens, options.seed), processes)
+        torch.manual_seed(options.seed + processes.rank)
+        _pretrain(network, partial(learn, train=noisy), first, folder / PRETRAINING, identity, processes)
+    torch.manual_seed(options.seed + processes.rank)  # each process drops units of its own
+    result = learn(network, train=shared(train, processes), options=options, folder=folder)
     model = BirnnAttentionModel(FAMILY, network, vocabulary, lists.normalizer)
-    SentenceHashes.from_sentences(material.targets).save(folder / SENTENCES_FILE)
-    facts = {"sentences": len(material.targets), "lists": len(material.lists), "options": asdict(options)}
-    model.save(folder, half=half, training={**asdict(result), **facts, "pretraining_epochs": pretraining_epochs})
-    _clear_away(folder)
+    if processes.is_first:
+        SentenceHashes.from_sentences(material.targets).save(folder / SENTENCES_FILE)
+        facts = {"sentences": len(material.targets), "lists": len(material.lists), "options": asdict(options)}
+        model.save(folder, half=half, training={**asdict(result), **facts, "pretraining_epochs": pretraining_epochs})
+        _clear_away(folder)
+    processes.wait()
     return model, result
 
 
 def _pretrain(
     network: BirnnAttentionNetwork,
-    material: Material,
-    vocabulary: Vocabulary,
-    valid: PairBatches,
+    learn: Callable[..., TrainingResult],
     options: TrainingOptions,
     folder: Path,
     identity: dict[str, Any],
-    report: Callable[[Progress], None],
+    processes: Processes,
 ) -> None:
     """Learn to restore corrupted text; weights found in ``folder`` are taken where that was done before."""
     done = folder / _PRETRAINED_FILE
@@ -217,22 +229,14 @@ def _pretrain(
             raise InputError("an unfinished training with other settings lies here; remove it", file=folder.parent)
         read_weights(done, network)
         return
-    confusions = Confusions.learn((some.reference, some.hypotheses) for some in material.lists)
-    pairs = NoisyPairs(material.texts, confusions, vocabulary, network.config.heard, options.seed)
-    train = PairBatches(pairs, vocabulary, options.batch_tokens, options.seed)
-    train_network(network, train, valid, options, folder, identity=identity, report=report)
-    write_text(folder / _ORIGIN_FILE, json.dumps([identity, asdict(options)]))
-    write_weights(done, network)
+    learn(network, options=options, folder=folder)
+    if processes.is_first:
+        write_text(folder / _ORIGIN_FILE, json.dumps([identity, asdict(options)]))
+        write_weights(done, network)
 
 
 def _vocabulary(lists: ListOptions, material: Material, folder: Path) -> Vocabulary:
-    """The vocabulary of references, hypotheses and texts; an unfinished training's is taken from ``folder``.
-
-    Raises:
-        InputError: ``folder`` holds a finished model.
-    """
-    if (folder / CONFIG_FILE).exists():
-        raise InputError("holds a trained model already; choose another folder or remove it", file=folder)
+    """The vocabulary of references, hypotheses and texts; an unfinished training's is taken from ``folder``."""
     files = [text_identity(path) for path in (*lists.nbest, *lists.texts)]
     origin = json.dumps([files, asdict(lists)], default=str)
     origin_file = folder / _ORIGIN_FILE

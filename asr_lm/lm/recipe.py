@@ -18,7 +18,7 @@ from asr_lm.lm.checkpoint import CHECKPOINT_FILE
 from asr_lm.lm.corpus import TokenCorpus, read_sentences, text_identity
 from asr_lm.lm.distributed import ALONE, Processes, shared
 from asr_lm.lm.families import FAMILIES
-from asr_lm.lm.folder import CONFIG_FILE, SENTENCES_FILE
+from asr_lm.lm.folder import SENTENCES_FILE, check_unused
 from asr_lm.lm.initial import InitialModel
 from asr_lm.lm.neural import Network, NeuralModel
 from asr_lm.lm.options import TextOptions, TrainingOptions
@@ -46,7 +46,7 @@ def build_vocabulary(options: TextOptions, folder: Path) -> Vocabulary:
     Raises:
         InputError: ``folder`` holds a finished model.
     """
-    _check_unused(folder)
+    check_unused(folder)
     origin_file = folder / CORPUS_FOLDER / "vocabulary.json"
     origin = json.dumps([*map(str, _described(options))])
     has_vocabulary = any((folder / name).exists() for name in (WORDS_FILE, PIECES_FILE))
@@ -65,11 +65,6 @@ def build_vocabulary(options: TextOptions, folder: Path) -> Vocabulary:
     vocabulary.save(folder)
     write_text(origin_file, origin)
     return vocabulary
-
-
-def _check_unused(folder: Path) -> None:
-    if (folder / CONFIG_FILE).exists():
-        raise InputError("holds a trained model already; choose another folder or remove it", file=folder)
 
 
 def _described(options: TextOptions) -> list[object]:
@@ -147,7 +142,7 @@ def train_model(
         raise InputError("a neural model needs a validation text", field="valid")
     if next(read_sentences([text.valid], text.normalizer), None) is None:
         raise InputError("no sentence in the validation text", file=text.valid)
-    _check_unused(folder)
+    check_unused(folder)
     if initial is not None:
         initial.check(family, sizes, text)
     with processes.first_goes_ahead():

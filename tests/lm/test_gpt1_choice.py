@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from processes import in_processes
 from torch import nn
 
 from asr_lm.errors import InputError
 from asr_lm.evaluation.perplexity import measure
 from asr_lm.lm import gpt1, load
+from asr_lm.lm.distributed import join
 from asr_lm.lm.gpt1 import Gpt1Model, Gpt1Network
 from asr_lm.lm.gpt1_choice import Gpt1ChoiceModel, Gpt1ChoiceNetwork, choice_loss
 from asr_lm.lm.list_batches import EncodedList, ListBatches
@@ -204,6 +208,14 @@ def lists(tmp_path: Path) -> tuple[Path, Path]:
 OPTIONS = TrainingOptions(epochs=10, batch_tokens=500, learning_rate=5e-3, validations=3, patience=0)
 
 
+def shared_fine_tuning(
+    rank: int, initial: Path, lists: tuple[Path, Path], options: TrainingOptions, folder: Path
+) -> float:
+    """The best validation loss of this process's training."""
+    choice = ChoiceOptions(str(initial), (lists[0],), (lists[1],), dropout=0.0)
+    return fine_tune_on_lists(choice, options, folder, processes=join())[1].best_loss
+
+
 class TestFineTuning:
     @pytest.mark.parametrize("target", ["errors", "oracle"])
     def test_a_separable_list_is_learned(
@@ -220,6 +232,15 @@ class TestFineTuning:
         assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
             "config.json", "model.safetensors", "sentences.hashes", "training.jsonl", "words.txt",
         ]  # fmt: skip
+
+    def test_two_processes_train_what_one_trains_with_twice_the_batch(
+        self, initial: Path, lists: tuple[Path, Path], tmp_path: Path
+    ) -> None:
+        options = replace(OPTIONS, epochs=2, validations=2)
+        losses = in_processes(shared_fine_tuning, initial, lists, options, tmp_path / "two")
+        alone = shared_fine_tuning(0, initial, lists, replace(options, accumulate=2), tmp_path / "one")
+        assert losses == [pytest.approx(alone, abs=1e-4)] * 2
+        assert sorted(os.listdir(tmp_path / "two")) == sorted(os.listdir(tmp_path / "one"))
 
     def test_it_begins_with_the_weights_it_was_given(self, initial: Path) -> None:
         from asr_lm.lm.list_fine_tuning import _begin

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from processes import in_processes
 
 from asr_lm.errors import InputError
 from asr_lm.hypotheses.reading import read_nbest
@@ -17,6 +19,7 @@ from asr_lm.hypotheses.utterance import Hypothesis, Utterance
 from asr_lm.hypotheses.writing import write_nbest
 from asr_lm.lm import load
 from asr_lm.lm.birnn_attention import BirnnAttentionModel
+from asr_lm.lm.distributed import join
 from asr_lm.lm.folder import SENTENCES_FILE, fold_folder
 from asr_lm.lm.options import TrainingOptions
 from asr_lm.lm.pair_recipe import ListOptions, train_on_lists
@@ -87,6 +90,27 @@ def test_a_killed_training_comes_to_the_same_weights(
         for point in curve:
             del point["seconds"]
     assert curves[0] == curves[1]
+
+
+def shared_training(rank: int, lists: ListOptions, options: TrainingOptions, folder: Path) -> str:
+    sizes = replace(SIZES, dropout=0.0)
+    model, _ = train_on_lists(sizes, lists, options, folder, pretraining_epochs=1, processes=join())
+    return model.fingerprint()
+
+
+def test_two_processes_train_what_one_trains_with_twice_the_batch(lists: ListOptions, tmp_path: Path) -> None:
+    options = replace(OPTIONS, validations=2)
+    fingerprints = in_processes(shared_training, lists, options, tmp_path / "two")
+    assert fingerprints == [load(tmp_path / "two").fingerprint()] * 2
+    shared_training(0, lists, replace(options, accumulate=2), tmp_path / "one")
+    assert curve(tmp_path / "two") == pytest.approx(curve(tmp_path / "one"), abs=1e-4)
+    assert sorted(os.listdir(tmp_path / "two")) == sorted(os.listdir(tmp_path / "one"))
+
+
+def curve(folder: Path) -> list[float]:
+    """Validation losses of both runs."""
+    files = [folder / name for name in ("pretraining.jsonl", "training.jsonl")]
+    return [json.loads(line)["valid_loss"] for file in files for line in file.read_text().splitlines()]
 
 
 def test_the_folder_is_whole_and_holds_nothing_else(trained: Path) -> None:
