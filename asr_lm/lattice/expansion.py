@@ -6,13 +6,14 @@ their last words may be taken for one (recombination), and what has no hope is l
 expanded in the order of the best total they promise, which is the score of getting there and, from there on, the best
 of the original lattice, as in Xu, Chen, Gao, Wang, Li, Goel, Carmiel, Povey, Khudanpur: A pruned RNNLM
 lattice-rescoring algorithm for automatic speech recognition (ICASSP 2018). The model's states of a frontier are
-computed together.
+computed together, and those of several lattices: the frontier of one is a handful of states, for which a network takes
+as long as for a hundred.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,11 +22,11 @@ from asr_lm.errors import InputError
 from asr_lm.lattice.forward_backward import backward, best_path
 from asr_lm.lattice.lattice import EPSILON, Floats, Lattice
 from asr_lm.lm.growing_tree import ROOT, GrowingTree, grow
-from asr_lm.lm.protocol import LanguageModel, Tokens
+from asr_lm.lm.protocol import LanguageModel, LogProbs, Tokens
 from asr_lm.text.normalizer import get_normalizer
 
-COUNTS = ("words", "characters")
-"""Scores that are no logarithms of probabilities."""
+COUNTS = ("words", "characters", "unknown")
+"""Scores that are no logarithms of probabilities; those of one model are called ``unknown:NAME``."""
 
 
 @dataclass(frozen=True)
@@ -57,17 +58,23 @@ class Search:
 
 @dataclass(frozen=True)
 class Expanded:
-    """A lattice with a model's scores.
+    """Lattices with a model's scores.
 
     Attributes:
-        lattice: paths of the original, each arc scored after its history; the new score has the model's name.
+        lattices: paths of the originals, each arc scored after its history; the new score has the model's name.
         states: composed states that were expanded.
         evaluations: distributions the model was asked for.
     """
 
-    lattice: Lattice
+    lattices: tuple[Lattice, ...]
     states: int
     evaluations: int
+
+    @property
+    def lattice(self) -> Lattice:
+        """The lattice, where there is one."""
+        (lattice,) = self.lattices
+        return lattice
 
 
 def expand(
@@ -85,7 +92,52 @@ def expand(
     Raises:
         InputError: the model is not causal; a scale for a score that is not there.
     """
-    return _Expansion(lattice, model, name, scales, search or Search()).run()
+    return expand_together([lattice], model, name, scales, search)
+
+
+def expand_together(
+    lattices: Sequence[Lattice],
+    model: LanguageModel,
+    name: str,
+    scales: Mapping[str, float],
+    search: Search | None = None,
+) -> Expanded:
+    """Expand several lattices side by side: what they ask of the model at a time is one batch.
+
+    The model's states of all of them are in memory until the last one is done. For arguments and errors see
+    :func:`expand`.
+    """
+    tree = grow(model)
+    expansions = [_Expansion(lattice, model, tree, name, scales, search or Search()) for lattice in lattices]
+    done = _side_by_side([expansion.run() for expansion in expansions], tree)
+    return Expanded(tuple(done), sum(expansion.expanded for expansion in expansions), tree.evaluations)
+
+
+_Question = tuple[list[int], list[Tokens]]
+"""Texts to be read after nodes of the tree; see :meth:`GrowingTree.extend`."""
+
+_Answer = tuple[list[int], LogProbs]
+
+
+def _side_by_side(expansions: Sequence[Generator[_Question, _Answer, Lattice]], tree: GrowingTree) -> list[Lattice]:
+    """Run expansions that ask the tree, all that wait at a time."""
+    questions = {number: next(expansion) for number, expansion in enumerate(expansions)}
+    lattices: dict[int, Lattice] = {}
+    while questions:
+        asked = list(questions.items())
+        nodes = [node for _, question in asked for node in question[0]]
+        texts = [text for _, question in asked for text in question[1]]
+        reached, log_probs = tree.extend(nodes, texts)
+        begin = 0
+        for number, question in asked:
+            end = begin + len(question[0])
+            try:
+                questions[number] = expansions[number].send((reached[begin:end], log_probs[begin:end]))
+            except StopIteration as finished:
+                lattices[number] = finished.value
+                del questions[number]
+            begin = end
+    return [lattices[number] for number in range(len(expansions))]
 
 
 @dataclass
@@ -118,16 +170,28 @@ class _Arcs:
 
 
 class _Expansion:
+    """The expansion of one lattice, which asks for log-probabilities by yielding questions.
+
+    Attributes:
+        expanded: composed states whose arcs were followed.
+    """
+
     def __init__(
-        self, lattice: Lattice, model: LanguageModel, name: str, scales: Mapping[str, float], search: Search
+        self,
+        lattice: Lattice,
+        model: LanguageModel,
+        tree: GrowingTree,
+        name: str,
+        scales: Mapping[str, float],
+        search: Search,
     ) -> None:
         if name in lattice.scores:
             raise InputError(f"the lattice has a score {name!r} already", utterance=lattice.id)
         self.lattice, self.name, self.search = lattice, name, search
         self.scale = scales.get(name, 0.0)
-        self.unit = max(abs(scale) for score, scale in scales.items() if score not in COUNTS)
+        self.unit = max(abs(scale) for score, scale in scales.items() if score.partition(":")[0] not in COUNTS)
         self.old = lattice.weights({score: scale for score, scale in scales.items() if score != name})
-        self.tree: GrowingTree = grow(model)
+        self.tree = tree
         self.tokens = _tokens(lattice, model)
         self.eos = np.array([model.vocabulary.eos_id], dtype=np.int32)
         self.last = lattice.nodes - 1
@@ -139,25 +203,25 @@ class _Expansion:
         self.waiting: list[tuple[float, int]] = []
         self.best = -np.inf
         self.ahead: Floats = np.zeros(0)
+        self.expanded = 0
 
-    def run(self) -> Expanded:
+    def run(self) -> Generator[_Question, _Answer, Lattice]:
         self._state(0, ROOT, (), 0.0)
-        self._look_ahead()
+        yield from self._look_ahead()
         self._push(0)
-        expanded = 0
-        while frontier := self._next(self.search.most_states - expanded):
-            self._expand(frontier)
-            expanded += len(frontier)
-        return Expanded(self._lattice(), expanded, self.tree.evaluations)
+        while frontier := self._next(self.search.most_states - self.expanded):
+            yield from self._expand(frontier)
+            self.expanded += len(frontier)
+        return self._lattice()
 
-    def _look_ahead(self) -> None:
+    def _look_ahead(self) -> Generator[_Question, _Answer, None]:
         """Follow the original's best path: a first total, and what a word costs more with the new model than before."""
         path = best_path(self.lattice, self.old)
         at, words = 0, 0
         for arc in path.tolist():
-            at = self._follow([(at, arc)])[0]
+            (at,) = yield from self._follow([(at, arc)])
             words += self.lattice.word[arc] != EPSILON
-        self._finish([at])
+        yield from self._finish([at])
         change = (self.best - float(self.old[path].sum())) / (words + 1)
         said = (self.lattice.word != EPSILON).astype(np.float64)
         self.ahead = backward(self.lattice, self.old + change * said, "tropical") + change
@@ -179,7 +243,7 @@ class _Expansion:
     def _threshold(self) -> float:
         return -np.inf if self.search.beam is None else self.best - self.search.beam * self.unit
 
-    def _expand(self, frontier: list[int]) -> None:
+    def _expand(self, frontier: list[int]) -> Generator[_Question, _Answer, None]:
         """Follow the arcs of some states, or end there."""
         wanted: list[tuple[int, int]] = []
         offsets, threshold = self.lattice.out_offsets, self._threshold()
@@ -194,17 +258,19 @@ class _Expansion:
                 promise = state.score + self.old[arc] + self.ahead[self.lattice.target[arc]]
                 if self.scale < 0 or promise >= threshold:
                     wanted.append((number, arc))
-        self._finish([number for number in frontier if self.states[number].node == self.last])
-        reached.update(self._follow(wanted))
+        yield from self._finish([number for number in frontier if self.states[number].node == self.last])
+        reached.update((yield from self._follow(wanted)))
         for number in sorted(reached):
             self._push(number)
 
-    def _follow(self, wanted: list[tuple[int, int]]) -> list[int]:
+    def _follow(self, wanted: list[tuple[int, int]]) -> Generator[_Question, _Answer, list[int]]:
         """Go along arcs from composed states; returns the states they lead to."""
+        if not wanted:
+            return []
         lattice = self.lattice
         prefixes = [self.states[number].prefix for number, _ in wanted]
         texts = [self.tokens[int(lattice.word[arc])] for _, arc in wanted]
-        reached, log_probs = self.tree.extend(prefixes, texts)
+        reached, log_probs = yield prefixes, texts
         targets = []
         for (number, arc), prefix, log_prob in zip(wanted, reached, log_probs.tolist(), strict=True):
             state, word = self.states[number], int(lattice.word[arc])
@@ -241,10 +307,11 @@ class _Expansion:
         if not state.is_expanded:
             heapq.heappush(self.waiting, (-(state.score + float(self.ahead[state.node])), number))
 
-    def _finish(self, numbers: list[int]) -> None:
+    def _finish(self, numbers: list[int]) -> Generator[_Question, _Answer, None]:
         """End the sentence in states at the last node."""
-        prefixes = [self.states[number].prefix for number in numbers]
-        _, values = self.tree.extend(prefixes, [self.eos] * len(numbers))
+        if not numbers:
+            return
+        _, values = yield [self.states[number].prefix for number in numbers], [self.eos] * len(numbers)
         for number, value in zip(numbers, values.tolist(), strict=True):
             self.finals[number] = value
             self.best = max(self.best, self.states[number].score + self.scale * value)
