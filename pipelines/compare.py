@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -34,6 +34,9 @@ class Arguments(lists.Common):
     combine: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
     """Names of models with + between them, as A+B: a row of their own, besides each alone and all together. May be
     given several times."""
+    baseline: str | None = None
+    """Row that the others are tested against, by its name; by default the re-tuned first pass. All rows are tested
+    against the first pass and the row above, too."""
     mbr: bool = True
     """Add a row for the last system choosing by minimum Bayes risk."""
     save_weights: Path | None = None
@@ -62,11 +65,12 @@ def main() -> None:
     if not shared_scoring.take_part(arguments, models, arguments.dev, arguments.test):
         return
     systems = systems_for_comparison(models, arguments.combine, arguments.subtract)
+    baseline = None if arguments.baseline is None else _row(arguments.baseline, systems)
     development = lists.develop(arguments, arguments.dev, models, systems, least_risk=arguments.mbr)
     output = console(stderr=False)
     for line in lists.describe_development(development, arguments.dev):
         output.print(line, markup=False, soft_wrap=True)
-    results = [_second_pass(arguments, path, models, development) for path in arguments.test]
+    results = [_second_pass(arguments, path, models, development, baseline) for path in arguments.test]
     found = reporting.contents(arguments, models, results, development, arguments.dev)
     records = {
         result.path: _told(arguments, found, place, result, development, output) for place, result in enumerate(results)
@@ -85,8 +89,25 @@ def main() -> None:
         output.print(line, markup=False, soft_wrap=True)
 
 
+def _row(asked: str, systems: Iterable[str]) -> str:
+    """The system that a row is called by.
+
+    Raises:
+        InputError: there is no such row.
+    """
+    from asr_lm.errors import InputError
+    from asr_lm.evaluation.comparison import FIRST_PASS
+    from asr_lm.evaluation.table import title
+
+    rows = {title(name): name for name in (FIRST_PASS, *systems)}
+    wanted = " + ".join(part.strip() for part in asked.split("+"))
+    if wanted not in rows:
+        raise InputError(f"no row is called {asked!r}; there are {', '.join(rows)}", field="--baseline")
+    return rows[wanted]
+
+
 def _second_pass(
-    arguments: Arguments, path: str, models: list[RescoringModel], development: Development
+    arguments: Arguments, path: str, models: list[RescoringModel], development: Development, baseline: str | None
 ) -> reporting.Reported:
     from asr_lm.rescoring.second_pass import SecondPass
 
@@ -94,7 +115,7 @@ def _second_pass(
         second_pass = SecondPass(
             models,
             development.weights,
-            measuring=lists.measuring(arguments),
+            measuring=replace(lists.measuring(arguments), baseline=baseline),
             report=report,
             warn=lists.warn,
             keep=True,

@@ -62,11 +62,14 @@ class Measuring:
         unit: words or characters.
         normalizer: name of the normaliser both sides go through before they are compared.
         resample: what the intervals are drawn over.
+        baseline: name of the system that the others are tested against; None: the re-tuned first pass, or else the
+            first pass.
     """
 
     unit: Unit = "word"
     normalizer: str = "as-is"
     resample: Resampled = "utterance"
+    baseline: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -450,6 +453,7 @@ class SecondPass:
         return compare(
             of(outcome.references),
             {name: [texts[number] for number in kept] for name, texts in outcome.chosen.items()},
+            baseline=self._measuring.baseline,
             recordings=of(outcome.recordings),
             unit=self._measuring.unit,
             resample=self._measuring.resample,

@@ -34,6 +34,19 @@ def test_every_model_is_a_row_and_a_record(command: Command, toy: Toy, ngram: Pa
     assert record["tuned_on"] == str(toy.dev)
 
 
+def test_the_row_to_test_against_may_be_chosen(command: Command, toy: Toy, ngram: Path, lstm: Path) -> None:
+    arguments = ("--dev", toy.dev, "--test", toy.test, "--lm", ngram, "--lm", f"net={lstm}", "--no-mbr")
+    for asked, name in (("ngram", "ngram"), ("ngram+net", "ngram + net"), ("first pass", "first_pass")):
+        finished = command("compare", *arguments, "--baseline", asked, "--json", "c.json")
+        assert finished.code == 0, finished.err
+        record = json.loads(Path("c.json").read_text())
+        assert record["baseline"] == name
+        assert {row["difference"]["against"] for row in record["systems"].values() if "difference" in row} == {name}
+    finished = command("compare", *arguments, "--baseline", "nobody")
+    assert finished.code == 2
+    assert "no row is called 'nobody'; there are first pass, re-tuned first pass, ngram, net, ngram +" in finished.err
+
+
 def test_one_model_compares_to_what_rescore_gives(command: Command, toy: Toy, ngram: Path) -> None:
     command("compare", "--dev", toy.dev, "--test", toy.test, "--lm", ngram, "--json", "c.json")
     command("rescore", "--dev", toy.dev, "--nbest", toy.test, "--lm", ngram, "--json", "r.json")
