@@ -1,0 +1,90 @@
+"""Unpacking what is wanted of a big archive, and nothing half.
+
+What an archive holds goes to a hidden folder first; a wanted file or folder gets its name when everything is there and
+the archive has been read to its end, where its own checksum stands. Nothing is written outside of the folder.
+"""
+
+from __future__ import annotations
+
+import gzip
+import posixpath
+import shutil
+import tarfile
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, cast
+
+from asr_lm.corpora.download import Report, no_report
+from asr_lm.errors import InputError
+from asr_lm.files import make_folder
+
+_PACKED = (".tar.gz", ".tgz")
+_BLOCK = 1 << 20
+_DAMAGE = (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile)
+
+
+def unpack(archive: Path, folder: Path, wanted: Sequence[str], report: Report = no_report) -> None:
+    """Unpack files and folders of a gzipped tar archive; what lies there of an earlier time is replaced.
+
+    Archives within the archive are unpacked where they lie (AISHELL-1 has one for each speaker).
+
+    Args:
+        wanted: paths in the archive.
+
+    Raises:
+        InputError: the archive is damaged or truncated, lacks something wanted, or would write elsewhere; the disk is
+            full.
+    """
+    if not hasattr(tarfile, "data_filter"):
+        raise InputError("unpacking it safely needs Python 3.11.4 or later", file=archive)
+    hidden = folder / f".{archive.name}.unpacking"
+    shutil.rmtree(hidden, ignore_errors=True)
+    make_folder(hidden)
+    try:
+        _unpack(archive, hidden, wanted, report)
+        for path in wanted:
+            if not (hidden / path).exists():
+                raise InputError(f"holds no {path}", file=archive)
+        for path in wanted:
+            _replace(hidden / path, folder / path)
+    except tarfile.FilterError as error:
+        raise InputError(f"is not safe to unpack ({error})", file=archive) from None
+    except _DAMAGE as error:
+        raise InputError(f"damaged or truncated archive ({error})", file=archive) from None
+    except OSError as error:
+        raise InputError(f"cannot be unpacked ({error.strerror or error})", file=archive) from error
+    finally:
+        shutil.rmtree(hidden, ignore_errors=True)
+
+
+def _unpack(archive: Path, hidden: Path, wanted: Sequence[str], report: Report) -> None:
+    size = archive.stat().st_size
+    with open(archive, "rb") as raw, gzip.GzipFile(fileobj=raw) as packed:
+        for tar, member, inside in _members(cast(IO[bytes], packed), ""):
+            name = posixpath.normpath(posixpath.join(inside, member.name))
+            if any(name == path or name.startswith(f"{path}/") for path in wanted):
+                tar.extract(member, hidden / inside, filter="data")
+            report(raw.tell(), size)
+
+
+def _members(packed: IO[bytes], inside: str) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo, str]]:
+    """Archive, entry, and the folder in which that archive lies, of every entry."""
+    with tarfile.open(fileobj=packed, mode="r|") as tar:
+        for member in tar:
+            if member.isfile() and member.name.endswith(_PACKED):
+                content = cast(IO[bytes], tar.extractfile(member))
+                place = posixpath.join(inside, posixpath.dirname(member.name))
+                with gzip.GzipFile(fileobj=content) as unpacked:
+                    yield from _members(cast(IO[bytes], unpacked), posixpath.normpath(place))
+            else:
+                yield tar, member, inside
+    while packed.read(_BLOCK):  # The checksum of a gzip stream stands at its end.
+        pass
+
+
+def _replace(source: Path, target: Path) -> None:
+    make_folder(target.parent)
+    if target.is_dir():
+        shutil.rmtree(target)
+    source.replace(target)

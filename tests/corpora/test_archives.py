@@ -1,0 +1,126 @@
+"""Of an archive the wanted part is unpacked, or nothing."""
+
+import gzip
+import io
+import tarfile
+
+import pytest
+
+from asr_lm.corpora.archive import unpack
+from asr_lm.errors import InputError
+
+FILES = {
+    "C/dev/a.txt": b"a",
+    "C/dev/deep/b.txt": b"b" * 4_000,
+    "C/test/c.txt": b"c",
+    "C/README": b"read",
+    "D/dev/d": b"",
+}
+
+
+def packed(files, links=()):
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+        for name, target in links:
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.linkname = tarfile.SYMTYPE, target
+            tar.addfile(entry)
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def archive(tmp_path):
+    path = tmp_path / "corpus.tgz"
+    path.write_bytes(packed(FILES))
+    return path
+
+
+def there(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_only_what_is_wanted_is_unpacked(archive, tmp_path):
+    told = []
+    unpack(archive, tmp_path / "out", ["C/dev", "C/README"], lambda *progress: told.append(progress))
+    assert there(tmp_path / "out") == {name: FILES[name] for name in ("C/dev/a.txt", "C/dev/deep/b.txt", "C/README")}
+    assert told == sorted(told)
+    assert told[-1] == (archive.stat().st_size,) * 2
+
+
+def test_what_was_there_is_replaced(archive, tmp_path):
+    (tmp_path / "out" / "C" / "dev").mkdir(parents=True)
+    (tmp_path / "out" / "C" / "dev" / "old.txt").write_text("old")
+    unpack(archive, tmp_path / "out", ["C/dev"])
+    assert set(there(tmp_path / "out")) == {"C/dev/a.txt", "C/dev/deep/b.txt"}
+
+
+def test_archives_within_are_unpacked_where_they_lie(tmp_path):
+    inner = {f"S{n}": packed({f"./train/S{n}/x.wav": b"x", f"dev/S{n}/y.wav": b"y"}) for n in (1, 2)}
+    outer = {f"c/wav/{name}.tar.gz": content for name, content in inner.items()} | {"c/transcript/t.txt": b"t"}
+    (tmp_path / "c.tgz").write_bytes(packed(outer))
+    unpack(tmp_path / "c.tgz", tmp_path / "out", ["c/wav/train", "c/transcript/t.txt"])
+    expected = {"c/wav/train/S1/x.wav": b"x", "c/wav/train/S2/x.wav": b"x", "c/transcript/t.txt": b"t"}
+    assert there(tmp_path / "out") == expected
+
+
+def test_a_truncated_archive_leaves_nothing_wherever_it_ends(archive, tmp_path):
+    whole = archive.read_bytes()
+    for length in (0, 5, 30, len(whole) // 2, len(whole) - 9, len(whole) - 8, len(whole) - 1):
+        archive.write_bytes(whole[:length])
+        with pytest.raises(InputError, match=r"corpus.tgz: damaged or truncated archive"):
+            unpack(archive, tmp_path / "out", ["C/dev"])
+        assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_truncated_archive_within_an_archive_is_refused(tmp_path):
+    inner = packed({"train/S1/x.wav": b"x" * 3_000})
+    (tmp_path / "c.tgz").write_bytes(packed({"c/wav/S1.tar.gz": inner[:-4]}))
+    with pytest.raises(InputError, match="damaged or truncated"):
+        unpack(tmp_path / "c.tgz", tmp_path / "out", ["c/wav/train"])
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_flipped_bit_is_found_by_the_checksum(tmp_path):
+    plain = bytearray(gzip.decompress(packed({"C/dev/a.txt": b"a" * 100})))
+    content = bytearray(gzip.compress(bytes(plain), compresslevel=0))
+    content[content.index(b"aaaa")] ^= 1
+    (tmp_path / "c.tgz").write_bytes(content)
+    with pytest.raises(InputError, match="CRC check failed"):
+        unpack(tmp_path / "c.tgz", tmp_path / "out", ["C/dev"])
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize("target", ["/etc", "../../../elsewhere"])
+def test_links_out_of_the_folder_are_refused(tmp_path, target):
+    (tmp_path / "c.tgz").write_bytes(packed({}, [("C/dev/link", target)]))
+    with pytest.raises(InputError, match="is not safe to unpack"):
+        unpack(tmp_path / "c.tgz", tmp_path / "out", ["C/dev"])
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["../evil", "C/dev/../../../evil", "/tmp/evil"])
+def test_nothing_is_written_outside(tmp_path, name):
+    inner = packed({name: b"x", "C/dev/fine": b"f"})
+    (tmp_path / "c.tgz").write_bytes(packed({name: b"x", "C/dev/fine": b"f", "../inner.tgz": inner}))
+    unpack(tmp_path / "c.tgz", tmp_path / "out" / "deep", ["C/dev"])
+    assert there(tmp_path / "out") == {"deep/C/dev/fine": b"f"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["c.tgz", "out"]
+
+
+def test_something_that_is_lacking_is_named(archive, tmp_path):
+    with pytest.raises(InputError, match=r"corpus.tgz: holds no C/train"):
+        unpack(archive, tmp_path / "out", ["C/dev", "C/train"])
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_an_interrupted_unpacking_leaves_nothing(archive, tmp_path):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        unpack(archive, tmp_path / "out", ["C/dev"], interrupt)
+    assert list((tmp_path / "out").iterdir()) == []
