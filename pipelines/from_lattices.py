@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +11,12 @@ from pipelines import lists
 from pipelines.command import blaming, check_outputs, console
 
 if TYPE_CHECKING:
+    from asr_lm.hypotheses.utterance import Utterance
     from asr_lm.lattice.lattice import Lattice
-    from asr_lm.rescoring.lattices import Listing
+    from asr_lm.rescoring.lattices import Listing, Searched
     from asr_lm.rescoring.models import RescoringModel
     from asr_lm.rescoring.second_pass import Development
+    from asr_lm.rescoring.weights import Weights
 
 
 @dataclass(kw_only=True)
@@ -44,10 +46,28 @@ class LatticeOptions:
     """States of a lattice that are expanded at most."""
     lattice_out: Path | None = None
     """Write the rescored lattices here, too (HTK): lm is then the weighted sum of all that is not acoustic."""
+    mbr_out: Path | None = None
+    """Write the words with the fewest expected errors of every rescored lattice here (minimum Bayes risk; .json,
+    .jsonl, .trn)."""
     trust: bool = False
     """Read a k2 file even where torch cannot read it without running what is in it."""
     strict: bool = False
     """Stop at a lattice that cannot be read, instead of naming it and going on."""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """What lattices gave besides lists.
+
+    Attributes:
+        unreadable: lattices that could not be read.
+        decided: what the lattices say with the fewest expected errors: by rule, then by utterance.
+        scales: of the posteriors for that, by rule.
+    """
+
+    unreadable: int = 0
+    decided: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    scales: Mapping[str, float] = field(default_factory=dict)
 
 
 def check(arguments: Any) -> None:
@@ -59,7 +79,7 @@ def check(arguments: Any) -> None:
     from asr_lm.errors import InputError
 
     if arguments.lattice is None:
-        for name in ("dev_lattice", "references", "lattice_out", "words"):
+        for name in ("dev_lattice", "references", "lattice_out", "words", "mbr_out"):
             if getattr(arguments, name) is not None:
                 raise InputError("is for lattices; give --lattice, too", field="--" + name.replace("_", "-"))
         return
@@ -79,54 +99,83 @@ def check(arguments: Any) -> None:
         raise InputError("is a file, a folder was expected", file=arguments.lattice_out, field="--lattice-out")
 
 
-def list_hypotheses(arguments: Any, models: Sequence[RescoringModel]) -> int:
-    """Make the lists, write them, and let ``--nbest`` and ``--dev`` name them.
-
-    Returns:
-        Lattices that could not be read.
-    """
+def list_hypotheses(arguments: Any, models: Sequence[RescoringModel]) -> Listed:
+    """Make the lists, write them, and let ``--nbest`` and ``--dev`` name them."""
     from asr_lm.hypotheses.writing import write_nbest
-    from asr_lm.rescoring.lattices import Work, guided_list
+    from asr_lm.rescoring.lattices import Work, search
 
     listing = _listing(arguments)
-    folder = Path(arguments.out) if arguments.out and Path(arguments.out).is_dir() else Path()
-    places = {
-        name: folder / f"{_stem(path)}.{name}.jsonl"
-        for name, path in (("nbest", arguments.lattice), ("dev", arguments.dev_lattice))
-        if path is not None
-    }
-    check_outputs(places.values())
-    values, bad = _values(arguments, models, listing, places)
-    lattices, more = _read(arguments, arguments.lattice)
+    places = _places(arguments)
+    check_outputs([*places.values(), arguments.mbr_out])
+    tuned = _tuned(arguments, models, listing, places)
+    lattices, unreadable = _read(arguments, arguments.lattice)
     work = Work()
+    passed_on = _PassedOn(arguments, tuned)
     with blaming(str(arguments.lattice)):
-        write_nbest(places["nbest"], (guided_list(lattice, models, values, listing, work) for lattice in lattices))
+        found = search(lattices, models, tuned.values, listing, work)
+        write_nbest(places["nbest"], passed_on.utterances(found))
     _say(
         f"{len(lattices):,} lattices: {work.hypotheses:,} hypotheses, {work.states:,} states expanded, "
         f"{work.evaluations:,} model evaluations; the list is {places['nbest']}"
     )
-    if arguments.lattice_out is not None:
-        _write(arguments, models, values, lattices, listing)
+    passed_on.write()
     arguments.nbest = (str(places["nbest"]),)
     if arguments.out is None:
         arguments.out = f"{_stem(arguments.lattice)}.rescored.json"
-    return bad + more
+    return Listed(tuned.unreadable + unreadable, passed_on.decided, tuned.scales)
 
 
-def _values(
-    arguments: Any, models: Sequence[RescoringModel], listing: Listing, places: Mapping[str, Path]
-) -> tuple[Mapping[str, float], int]:
-    """The weights to search with: given, or found on development lattices."""
+def _places(arguments: Any) -> dict[str, Path]:
+    """Where lists go."""
+    folder = Path(arguments.out) if arguments.out and Path(arguments.out).is_dir() else Path()
+    return {
+        name: folder / f"{_stem(path)}.{name}.jsonl"
+        for name, path in (("nbest", arguments.lattice), ("dev", arguments.dev_lattice))
+        if path is not None
+    }
+
+
+@dataclass(frozen=True)
+class _Tuned:
+    """Weights to search with, and scales of posteriors by rule, given or found on development lattices."""
+
+    values: Mapping[str, float]
+    scales: Mapping[str, float]
+    unreadable: int = 0
+
+
+def _tuned(arguments: Any, models: Sequence[RescoringModel], listing: Listing, places: Mapping[str, Path]) -> _Tuned:
+    from asr_lm.errors import InputError
     from asr_lm.hypotheses.writing import write_nbest
-    from asr_lm.rescoring import second_pass
+    from asr_lm.rescoring.lattice_decision import RULES
     from asr_lm.rescoring.lattices import develop_lattices
+    from asr_lm.rescoring.second_pass import deciding
     from asr_lm.rescoring.weights import Weights
 
     if arguments.weights:
-        return Weights.load(arguments.weights).values, 0
-    lattices, bad = _read(arguments, arguments.dev_lattice)
+        weights = Weights.load(arguments.weights)
+        if _decides(arguments) and not all(rule in weights.lattice_scales for rule in RULES):
+            message = "no scale of lattices' posteriors; tune it with --dev-lattice, --mbr and --save-weights"
+            raise InputError(message, file=arguments.weights, field="lattice_scales")
+        return _Tuned(weights.values, weights.lattice_scales)
+    lattices, unreadable = _read(arguments, arguments.dev_lattice)
 
-    def develop(utterances: Any) -> Development:
+    def report(number: int, hypotheses: int, new: int) -> None:
+        _say(f"round {number}: {hypotheses:,} development hypotheses, {new:,} new")
+
+    with blaming(str(arguments.dev_lattice)):
+        utterances, development = develop_lattices(lattices, models, _develop(arguments, models), listing, report)
+        write_nbest(places["dev"], utterances)
+        arguments.dev = (str(places["dev"]),)
+        weights = development.weights[deciding(development.weights)]
+        scales = _scales(arguments, models, lattices, weights, listing) if _decides(arguments) else {}
+    return _Tuned(weights.values, scales, unreadable)
+
+
+def _develop(arguments: Any, models: Sequence[RescoringModel]) -> Callable[[Sequence[Utterance]], Development]:
+    from asr_lm.rescoring import second_pass
+
+    def develop(utterances: Sequence[Utterance]) -> Development:
         return second_pass.develop(
             utterances,
             models,
@@ -136,14 +185,82 @@ def _values(
             warn=lists.warn,
         )
 
-    def report(number: int, hypotheses: int, new: int) -> None:
-        _say(f"round {number}: {hypotheses:,} development hypotheses, {new:,} new")
+    return develop
 
-    with blaming(str(arguments.dev_lattice)):
-        utterances, development = develop_lattices(lattices, models, develop, listing, report)
-    write_nbest(places["dev"], utterances)
-    arguments.dev = (str(places["dev"]),)
-    return list(development.weights.values())[-1].values, bad
+
+def _scales(
+    arguments: Any,
+    models: Sequence[RescoringModel],
+    lattices: Sequence[Lattice],
+    weights: Weights,
+    listing: Listing,
+) -> dict[str, float]:
+    """Scales of the posteriors of development lattices, searched as the others will be."""
+    from asr_lm.rescoring.lattice_decision import tune_scales
+    from asr_lm.rescoring.lattices import Work, search
+
+    known = [lattice for lattice in lattices if lattice.reference is not None]
+    found = (searched.lattice for searched in search(known, models, weights.values, listing, Work()))
+    scales = tune_scales(found, weights.values, weights.scale, lists.measuring(arguments))
+    _say("scale of posteriors: " + ", ".join(f"{rule} {scale:.4g}" for rule, scale in scales.items()))
+    return scales
+
+
+def _decides(arguments: Any) -> bool:
+    """Whether lattices are to say what has the fewest expected errors."""
+    return bool(arguments.mbr or arguments.mbr_out)
+
+
+class _PassedOn:
+    """What is taken from searched lattices on their way.
+
+    Attributes:
+        decided: see :class:`Listed`.
+    """
+
+    def __init__(self, arguments: Any, tuned: _Tuned) -> None:
+        self._arguments, self._tuned = arguments, tuned
+        self._rescored: list[Lattice] = []
+        self._references: dict[str, str | None] = {}
+        self.decided: dict[str, dict[str, str]] = {}
+
+    def utterances(self, found: Iterator[Searched]) -> Iterator[Utterance]:
+        """The lists."""
+        from asr_lm.rescoring.lattice_decision import decide
+
+        for searched in found:
+            lattice = searched.lattice
+            if self._arguments.lattice_out is not None:
+                self._rescored.append(_as_weighed(lattice, self._tuned.values))
+            if _decides(self._arguments):
+                self._references[lattice.id] = lattice.reference
+                for rule, scale in self._tuned.scales.items():
+                    words = decide(rule, lattice, self._tuned.values, scale)
+                    self.decided.setdefault(rule, {})[lattice.id] = words
+            yield searched.utterance
+
+    def write(self) -> None:
+        """Write the files that were asked for."""
+        from asr_lm.hypotheses.utterance import Hypothesis, Utterance
+        from asr_lm.hypotheses.writing import write_nbest
+        from asr_lm.lattice.writing import write_lattices
+        from asr_lm.rescoring.lattice_decision import LATTICE_RISK
+
+        if (folder := self._arguments.lattice_out) is not None:
+            write_lattices(self._rescored, folder, "slf")
+            _say(f"rescored lattices are in {folder}")
+        if (path := self._arguments.mbr_out) is not None:
+            texts = self.decided[LATTICE_RISK].items()
+            write_nbest(path, (Utterance(id, (Hypothesis(text, {}),), self._references[id]) for id, text in texts))
+            _say(f"words with the fewest expected errors are in {path}")
+
+
+def _as_weighed(lattice: Lattice, values: Mapping[str, float]) -> Lattice:
+    """The recogniser's acoustic score with its weight as scale, and all else weighed as lm."""
+    kept = {name: column for name, column in lattice.scores.items() if name == "acoustic"}
+    rest = lattice.weights({name: values.get(name, 0.0) for name in lattice.scores if name not in kept})
+    bare = lattice.without_scores(*lattice.scores).with_scores({**kept, "lm": rest})
+    return replace(bare, scales={name: values.get(name, 0.0) for name in kept})
 
 
 def _listing(arguments: Any) -> Listing:
@@ -180,28 +297,6 @@ def _read(arguments: Any, path: Path) -> tuple[list[Lattice], int]:
         return lattices, bad
     rows = [line.split(maxsplit=1) for _, line in iterate_text(arguments.references) if line.strip()]
     return with_references(lattices, {row[0]: row[1] if len(row) > 1 else "" for row in rows}), bad
-
-
-def _write(
-    arguments: Any,
-    models: Sequence[RescoringModel],
-    values: Mapping[str, float],
-    lattices: Sequence[Lattice],
-    listing: Listing,
-) -> None:
-    """Rescored lattices: the recogniser's acoustic score with its weight as scale, and all else weighed as lm."""
-    from asr_lm.lattice.writing import write_lattices
-    from asr_lm.rescoring.lattices import Work, rescored
-
-    written = []
-    for lattice in lattices:
-        scored = rescored(lattice, models, values, listing.search, Work())
-        kept = {name: column for name, column in scored.scores.items() if name == "acoustic"}
-        weighed = scored.weights({name: values.get(name, 0.0) for name in scored.scores if name not in kept})
-        scored = scored.without_scores(*scored.scores).with_scores({**kept, "lm": weighed})
-        written.append(replace(scored, scales={name: values.get(name, 0.0) for name in kept}))
-    write_lattices(written, arguments.lattice_out, "slf")
-    _say(f"rescored lattices are in {arguments.lattice_out}")
 
 
 def _stem(path: Path) -> str:

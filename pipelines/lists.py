@@ -217,8 +217,9 @@ def fingerprints(development: Development, models: Sequence[RescoringModel]) -> 
 
 def describe_development(development: Development, paths: Sequence[str]) -> list[str]:
     """What a reader must know of the tuning."""
-    last = list(development.weights.values())[-1]
-    dev = last.dev
+    from asr_lm.rescoring.second_pass import deciding
+
+    dev = development.weights[deciding(development.weights)].dev
     lines = [
         f"tuned on {', '.join(paths)}: {dev['utterances']:,.0f} utterances, WER there "
         f"{dev['first_pass_wer']:.2f} first pass, {dev['wer']:.2f} tuned, {dev['oracle_wer']:.2f} oracle"

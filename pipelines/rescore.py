@@ -45,6 +45,9 @@ class Arguments(lists.Common, from_lattices.LatticeOptions):
     """Where the rescored list goes (.json, .jsonl, .trn, .ctm; .gz, .zst), or the folder it goes to as
     NAME.rescored.json (several lists need one); by default the current folder, or standard output for a list from
     standard input."""
+    mbr: bool = False
+    """Add a row for choosing by minimum Bayes risk, and with --lattice rows for what the rescored lattices say so, by
+    minimum Bayes risk and by their confusion networks."""
     features: Path | None = None
     """Write the feature table of the list into this folder, too: Parquet, one row a hypothesis with its scores and
     errors."""
@@ -81,19 +84,19 @@ def main() -> None:
     shared_scoring.meet(arguments, [*arguments.dev, *arguments.nbest])
     models = lists.models(arguments, specifications)
     _check_models(arguments, models)
-    unreadable = from_lattices.list_hypotheses(arguments, models) if arguments.lattice else 0
+    listed = from_lattices.list_hypotheses(arguments, models) if arguments.lattice else from_lattices.Listed()
     if arguments.lattice:
         _check(arguments)
     if not shared_scoring.take_part(arguments, models, arguments.dev, arguments.nbest):
         return
-    development, weights = _weights(arguments, models)
+    development, weights = _weights(arguments, models, listed)
     records = {}
     for path in arguments.nbest:
-        records[path] = _rescore(arguments, path, models, weights, development)
+        records[path] = _rescore(arguments, path, models, weights, development, listed)
     if arguments.json:
         record: Any = records[arguments.nbest[0]] if len(records) == 1 else {"lists": records}
         write_text(arguments.json, json.dumps(record, indent=2) + "\n")
-    if unreadable:
+    if listed.unreadable:
         sys.exit(1)
 
 
@@ -134,8 +137,9 @@ def _check_tuning(arguments: Arguments) -> None:
 
     if arguments.dev and arguments.weights:
         raise InputError("give either --dev (tune here) or --weights (tuned before), not both")
-    if arguments.decision == "mbr" and not (arguments.dev or arguments.weights):
-        raise InputError("mbr needs posteriors, whose scale is tuned: give --dev or --weights", field="--decision")
+    if (arguments.decision == "mbr" or arguments.mbr) and not (arguments.dev or arguments.weights):
+        option = "--mbr" if arguments.mbr else "--decision"
+        raise InputError("mbr needs posteriors, whose scale is tuned: give --dev or --weights", field=option)
     if arguments.score_kind and (arguments.dev or arguments.weights):
         raise InputError("is for the default weights; leave it out with --dev or --weights", field="--score-kind")
     if arguments.save_weights and not arguments.dev:
@@ -166,11 +170,11 @@ def _correction(arguments: Arguments) -> Correction | None:
 
 
 def _weights(
-    arguments: Arguments, models: list[RescoringModel]
+    arguments: Arguments, models: list[RescoringModel], listed: from_lattices.Listed
 ) -> tuple[Development | None, dict[str, Weights] | None]:
     from asr_lm.errors import InputError
     from asr_lm.evaluation.comparison import CORRECTED, RESCORED
-    from asr_lm.rescoring.second_pass import systems_for_rescore
+    from asr_lm.rescoring.second_pass import LEAST_RISK, deciding, systems_for_rescore
     from asr_lm.rescoring.weights import Weights
 
     if arguments.weights:
@@ -180,14 +184,24 @@ def _weights(
             tuned = "with" if CORRECTED in weights.values else "without"
             raise InputError(f"these weights were tuned {tuned} --correct", file=arguments.weights, field="--weights")
         name = CORRECTED if arguments.correct else RESCORED
-        return None, {name: weights.replaced(decision=arguments.decision or weights.decision)}
+        systems = {name: weights.replaced(decision=arguments.decision or weights.decision)}
+        if arguments.mbr and systems[name].decision == "best":
+            systems[f"{name}, {LEAST_RISK}"] = weights.replaced(decision="mbr")
+        return None, systems
     if not arguments.dev:
         return None, None
-    systems = systems_for_rescore(models, arguments.correct)
-    development = lists.develop(arguments, arguments.dev, models, systems, correction=_correction(arguments))
+    development = lists.develop(
+        arguments,
+        arguments.dev,
+        models,
+        systems_for_rescore(models, arguments.correct),
+        least_risk=arguments.mbr,
+        correction=_correction(arguments),
+    )
     if arguments.save_weights:
         fingerprints = lists.fingerprints(development, models)
-        development.weights[list(systems)[-1]].replaced(fingerprints=fingerprints).save(arguments.save_weights)
+        found = development.weights[deciding(development.weights)]
+        found.replaced(fingerprints=fingerprints, lattice_scales=dict(listed.scales)).save(arguments.save_weights)
     return development, development.weights
 
 
@@ -203,6 +217,7 @@ def _rescore(
     models: list[RescoringModel],
     weights: dict[str, Weights] | None,
     development: Development | None,
+    listed: from_lattices.Listed,
 ) -> dict[str, Any]:
     from asr_lm.hypotheses.writing import write_nbest
     from asr_lm.rescoring.second_pass import SecondPass
@@ -221,6 +236,7 @@ def _rescore(
             keep=reporting.is_wanted(arguments),
             context=arguments.context,
             correction=_correction(arguments),
+            others=listed.decided if arguments.mbr else None,
         )
         rescored: Any = _checked(second_pass, arguments, path, development)
         # Standard output cannot be taken back: nothing goes there before all is well.
@@ -267,6 +283,8 @@ def _out(arguments: Arguments, path: str) -> str:
 
 def _about(arguments: Arguments, path: str, second_pass: SecondPass, development: Development | None) -> list[str]:
     """What a reader must know before the figures."""
+    from asr_lm.rescoring.second_pass import deciding
+
     assert second_pass.weights is not None
     lines = ["", path] if len(arguments.nbest) > 1 else []
     if development is not None:
@@ -276,7 +294,7 @@ def _about(arguments: Arguments, path: str, second_pass: SecondPass, development
     else:
         why = "given" if arguments.score_kind else "recognised"
         lines.append(f"no --dev or --weights given: packaged default weights for {second_pass.kind!r} scores ({why})")
-    values = list(second_pass.weights.values())[-1].values
+    values = second_pass.weights[deciding(second_pass.weights)].values
     lines.append("weights: " + ", ".join(f"{name} {value:.4g}" for name, value in values.items()))
     return lines
 
@@ -284,8 +302,10 @@ def _about(arguments: Arguments, path: str, second_pass: SecondPass, development
 def _report(
     output: Any, path: str, second_pass: SecondPass, arguments: Arguments, development: Development | None
 ) -> dict[str, Any]:
+    from asr_lm.rescoring.second_pass import deciding
+
     assert second_pass.weights is not None
-    weights = list(second_pass.weights.values())[-1].values
+    weights = second_pass.weights[deciding(second_pass.weights)].values
     tuned_on = ", ".join(arguments.dev) or str(arguments.weights or f"default weights ({second_pass.kind})")
     if not second_pass.references:
         if reporting.is_wanted(arguments):

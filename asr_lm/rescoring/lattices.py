@@ -11,23 +11,27 @@ again with every new set of weights until no hypothesis is new (Och 2003, sectio
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
 from asr_lm.lattice.arc_covering import score_arcs
-from asr_lm.lattice.expansion import Search, expand
-from asr_lm.lattice.lattice import EPSILON, Lattice
+from asr_lm.lattice.expansion import Search, expand_together
+from asr_lm.lattice.lattice import EPSILON, Floats, Lattice
 from asr_lm.lattice.nbest import Path, nbest
 from asr_lm.lm.causal import CausalModel
-from asr_lm.rescoring.features import CHARACTERS, WORDS
+from asr_lm.rescoring.features import CHARACTERS, UNKNOWN, WORDS
 from asr_lm.rescoring.models import RescoringModel
 from asr_lm.rescoring.second_pass import Development
+from asr_lm.text.normalizer import get_normalizer
 
 ROUNDS = 4
 """How often lists are made anew with better weights, at most."""
+
+_TOGETHER = 20_000
+"""Arcs of lattices that are searched side by side: enough for full batches, and a network's states fit in memory."""
 
 
 @dataclass(frozen=True)
@@ -63,53 +67,98 @@ def first_list(lattice: Lattice, count: int) -> Utterance:
     return _utterance(lattice, _hypotheses(lattice, nbest(lattice, lattice.weights(), count), tuple(lattice.scores)))
 
 
-def rescored(
-    lattice: Lattice, models: Sequence[RescoringModel], values: Mapping[str, float], search: Search, work: Work
-) -> Lattice:
-    """The lattice with the scores of models, and with words and characters counted on its arcs.
+@dataclass(frozen=True)
+class Searched:
+    """A lattice that models have searched.
 
-    Args:
-        lattice: any lattice.
-        models: those without a weight are left out.
-        values: weights by name of the feature.
-        search: how far causal models search.
-        work: is added to.
+    Attributes:
+        lattice: with the scores of the models, and with words, characters and unknown words counted on its arcs.
+        utterance: the best word sequences under the weights of all features, and the recogniser's own best.
     """
-    lattice = with_counts(lattice)
-    for model in models:
-        if not values.get(model.name):
-            continue
-        scales = {name: values.get(name, 0.0) for name in lattice.scores}
-        if isinstance(model.model, CausalModel):
-            expanded = expand(lattice, model.model, model.name, {**scales, model.name: values[model.name]}, search)
-            work.evaluations += expanded.evaluations
-            work.states += expanded.states
-            lattice = expanded.lattice
-        else:
-            lattice = score_arcs(lattice, model.model, model.name, lattice.weights(scales))
-    return lattice
+
+    lattice: Lattice
+    utterance: Utterance
 
 
-def with_counts(lattice: Lattice) -> Lattice:
-    """The lattice with the number of words and characters of every arc as scores."""
-    texts = [lattice.symbols[word] for word in lattice.word.tolist()]
-    said = (lattice.word != EPSILON).astype(np.float64)
-    characters = np.array([sum(map(len, text.split())) for text in texts], dtype=np.float64)
-    return lattice.with_scores({WORDS: said, CHARACTERS: characters})
-
-
-def guided_list(
-    lattice: Lattice, models: Sequence[RescoringModel], values: Mapping[str, float], listing: Listing, work: Work
-) -> Utterance:
-    """The best word sequences of a lattice under the weights of all features.
+def search(
+    lattices: Sequence[Lattice],
+    models: Sequence[RescoringModel],
+    values: Mapping[str, float],
+    listing: Listing,
+    work: Work,
+) -> Iterator[Searched]:
+    """Lattices rescored, and the best word sequences of each, one after another.
 
     The hypotheses keep the recogniser's scores; those of the models are computed again with the list, exactly.
+
+    Args:
+        lattices: any lattices.
+        models: those without a weight are left out.
+        values: weights by name of the feature.
+        listing: how lists are made.
+        work: is added to.
     """
-    scored = rescored(lattice, models, values, listing.search, work)
-    weights = scored.weights({name: values.get(name, 0.0) for name in scored.scores})
-    found = _hypotheses(scored, nbest(scored, weights, listing.count), tuple(lattice.scores))
-    work.hypotheses += len(found)
-    return merged(lattice, first_list(lattice, 1), _utterance(lattice, found))
+    for group in _groups(lattices):
+        for lattice, scored in zip(group, _rescored(group, models, values, listing.search, work), strict=True):
+            found = nbest(scored, weighed(scored, values), listing.count)
+            work.hypotheses += len(found)
+            guided = _utterance(lattice, _hypotheses(scored, found, tuple(lattice.scores)))
+            yield Searched(scored, merged(lattice, first_list(lattice, 1), guided))
+
+
+def weighed(lattice: Lattice, values: Mapping[str, float]) -> Floats:
+    """Totals of the arcs of a rescored lattice under the weights of features by name ``[arcs]``."""
+    return lattice.weights({name: values.get(name, 0.0) for name in lattice.scores})
+
+
+def _groups(lattices: Sequence[Lattice]) -> Iterator[list[Lattice]]:
+    """Lattices that are searched side by side; they have the same scores."""
+    group: list[Lattice] = []
+    for lattice in lattices:
+        differs = group and list(group[0].scores) != list(lattice.scores)
+        if differs or (group and sum(map(len, group)) + len(lattice) > _TOGETHER):
+            yield group
+            group = []
+        group.append(lattice)
+    if group:
+        yield group
+
+
+def _rescored(
+    lattices: Sequence[Lattice],
+    models: Sequence[RescoringModel],
+    values: Mapping[str, float],
+    search: Search,
+    work: Work,
+) -> Sequence[Lattice]:
+    """Lattices with the scores of models, one model after another."""
+    weighted = [model for model in models if values.get(model.name)]
+    lattices = [with_counts(lattice, weighted) for lattice in lattices]
+    for model in weighted:
+        if isinstance(model.model, CausalModel):
+            scales = {name: values.get(name, 0.0) for name in (*lattices[0].scores, model.name)}
+            expanded = expand_together(lattices, model.model, model.name, scales, search)
+            work.evaluations += expanded.evaluations
+            work.states += expanded.states
+            lattices = expanded.lattices
+        else:
+            lattices = [score_arcs(lattice, model.model, model.name, weighed(lattice, values)) for lattice in lattices]
+    return lattices
+
+
+def with_counts(lattice: Lattice, models: Sequence[RescoringModel] = ()) -> Lattice:
+    """The lattice with the number of words and characters of every arc as scores, and of words unknown to models."""
+    counts = {
+        WORDS: [float(word != EPSILON) for word in range(len(lattice.symbols))],
+        CHARACTERS: [float(sum(map(len, text.split()))) for text in lattice.symbols],
+    }
+    for model in models:
+        vocabulary, normalize = model.model.vocabulary, get_normalizer(model.model.normalizer)
+        if not vocabulary.is_open:
+            counts[UNKNOWN + model.name] = [
+                float(vocabulary.unknown_words(normalize(text))) for text in lattice.symbols
+            ]
+    return lattice.with_scores({name: np.array(column)[lattice.word] for name, column in counts.items()})
 
 
 def _utterance(lattice: Lattice, hypotheses: tuple[Hypothesis, ...]) -> Utterance:
@@ -160,8 +209,8 @@ def develop_lattices(
     development = develop(utterances)
     for number in range(1, ROUNDS + 1):
         values = _values(development)
-        lists = (guided_list(lattice, models, values, listing, Work()) for lattice in lattices)
-        longer = [merged(*each) for each in zip(lattices, utterances, lists, strict=True)]
+        found = (searched.utterance for searched in search(lattices, models, values, listing, Work()))
+        longer = [merged(*each) for each in zip(lattices, utterances, found, strict=True)]
         new = sum(len(b.hypotheses) - len(a.hypotheses) for a, b in zip(utterances, longer, strict=True))
         report(number, sum(len(utterance.hypotheses) for utterance in longer), new)
         if not new:

@@ -7,7 +7,7 @@ remembers what the evaluation needs.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -288,8 +288,9 @@ class SecondPass:
 
     Args:
         models: their columns.
-        weights: weights by name of the system, in the order of the result table; the last one decides the output.
-            None takes the packaged default weights for one system, ``rescored``.
+        weights: weights by name of the system, in the order of the result table; the last one that does not take
+            minimum Bayes risk beside another decides the output. None takes the packaged default weights for one
+            system, ``rescored``.
         kind: of the first-pass scores, for the default weights; None recognises it.
         measuring: how errors are counted.
         report, warn: see :func:`asr_lm.rescoring.models.feature_table`.
@@ -297,6 +298,7 @@ class SecondPass:
         keep: remember the feature table, too, for :attr:`decided`.
         context: utterances of the recording that models read before each one, as the first pass heard them.
         correction: let models correct each list first.
+        others: texts that systems chose which do not choose from the list: by system, then by utterance.
 
     Attributes:
         models: as above.
@@ -317,9 +319,11 @@ class SecondPass:
         keep: bool = False,
         context: int = 0,
         correction: Correction | None = None,
+        others: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
         self.models = models
         self.weights = weights
+        self._others = others or {}
         self.kind = kind
         self._measuring = measuring or Measuring()
         self._report = report
@@ -346,7 +350,7 @@ class SecondPass:
             assert self.weights is not None
             decisions = {name: apply(weights, table) for name, weights in self.weights.items()}
             self._remember(shard, table, decisions)
-            yield from _rewritten(shard, table, list(decisions.values())[-1])
+            yield from _rewritten(shard, table, decisions[deciding(self.weights)])
 
     def _take_default_weights(self, shard: Sequence[Utterance]) -> None:
         self.kind = self.kind or score_kind(shard)
@@ -450,15 +454,24 @@ class SecondPass:
         def of(values: Sequence[str | None]) -> list[str | None]:
             return [values[number] for number in kept]
 
+        systems = {name: [texts[number] for number in kept] for name, texts in outcome.chosen.items()}
+        best_possible = systems.pop(ORACLE)
+        for name, said in self._others.items():
+            systems[name] = [said[outcome.ids[number]] for number in kept]
         return compare(
             of(outcome.references),
-            {name: [texts[number] for number in kept] for name, texts in outcome.chosen.items()},
+            {**systems, ORACLE: best_possible},
             baseline=self._measuring.baseline,
             recordings=of(outcome.recordings),
             unit=self._measuring.unit,
             resample=self._measuring.resample,
             normalizer=self._measuring.normalizer,
         )
+
+
+def deciding(weights: Mapping[str, Weights]) -> str:
+    """The system that decides: the last one that does not take minimum Bayes risk beside another."""
+    return [name for name in weights if not name.endswith(f", {LEAST_RISK}")][-1]
 
 
 def _rewritten(shard: Sequence[Utterance], table: FeatureTable, decisions: Decisions) -> Iterator[Utterance]:

@@ -30,6 +30,7 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True):
         decision: how one hypothesis is chosen.
         mass: with ``mbr``, only the most probable hypotheses with this much posterior together are considered.
         fingerprints: of the models behind the features and of the development list, by name.
+        lattice_scales: scale of the posteriors of a lattice's paths, by the rule that decides there.
         dev: figures on the development list, by name; word error rates in percent.
         format: what the file is.
         version: of the file's form.
@@ -40,6 +41,7 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True):
     decision: DecisionRule = "best"
     mass: float = 1.0
     fingerprints: dict[str, str] = {}
+    lattice_scales: dict[str, float] = {}
     dev: dict[str, float] = {}
     format: Literal["asr_lm weights"] = "asr_lm weights"
     version: int = VERSION
@@ -113,6 +115,9 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True):
             raise InputError("no weights, at least one was expected", file=file, field="values")
         if not (math.isfinite(self.scale) and self.scale > 0):
             raise InputError(f"{self.scale}, a positive number was expected", file=file, field="scale")
+        for rule, scale in self.lattice_scales.items():
+            if not (math.isfinite(scale) and scale > 0):
+                raise InputError(f"{scale}, a positive number was expected", file=file, field=f"lattice_scales.{rule}")
         if not 0 < self.mass <= 1:
             raise InputError(f"{self.mass}, a number above 0 and up to 1 was expected", file=file, field="mass")
 

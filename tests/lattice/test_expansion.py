@@ -12,7 +12,7 @@ import torch
 from toy_lattices import SYMBOLS, paths, random_lattice
 
 from asr_lm.errors import InputError
-from asr_lm.lattice.expansion import Search, expand
+from asr_lm.lattice.expansion import Search, expand, expand_together
 from asr_lm.lattice.forward_backward import best_path
 from asr_lm.lattice.lattice import Lattice
 from asr_lm.lm.lstm import LstmNetwork
@@ -95,6 +95,25 @@ class TestExact:
 
         totals = [by_path(result.lattice) for result in results]
         assert totals[0] == totals[1] == totals[2]
+
+
+@pytest.mark.parametrize("family", ["ngram", "lstm", "nnlm"])
+class TestTogether:
+    def test_lattices_side_by_side_are_what_each_is_alone(self, models: dict[str, LanguageModel], family: str) -> None:
+        lattices = [random_lattice(seed, nodes=5 + seed, arcs=8 + 3 * seed, epsilon=0.2) for seed in range(6)]
+        search = Search(history=2, beam=5.0, frontier=4)
+        together = expand_together(lattices, models[family], "new", SCALES, search)
+        alone = [expand(lattice, models[family], "new", SCALES, search) for lattice in lattices]
+        assert together.states == sum(one.states for one in alone)
+        assert together.evaluations <= sum(one.evaluations for one in alone)
+        for found, expected in zip(together.lattices, alone, strict=True):
+            assert found.id == expected.lattice.id
+            for column in ("source", "target", "word"):
+                np.testing.assert_array_equal(getattr(found, column), getattr(expected.lattice, column))
+            np.testing.assert_allclose(found.scores["new"], expected.lattice.scores["new"], atol=1e-5)
+
+    def test_none_at_all(self, models: dict[str, LanguageModel], family: str) -> None:
+        assert expand_together([], models[family], "new", SCALES).lattices == ()
 
 
 def best_text(lattice: Lattice) -> tuple[str, float]:

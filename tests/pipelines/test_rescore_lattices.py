@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from toy_language import WORDS, Command, Finished, Toy
 
+from asr_lm.evaluation.word_errors import count_errors
 from asr_lm.hypotheses.reading import read_nbest
+from asr_lm.lattice.expansion import expand_together
 from asr_lm.lattice.forward_backward import best_path
 from asr_lm.lattice.lattice import Lattice
 from asr_lm.lattice.reading import read_lattices
 from asr_lm.lattice.writing import write_lattices
+from asr_lm.rescoring.lattice_decision import LATTICE_NETWORK, LATTICE_RISK
+from asr_lm.rescoring.lattices import with_counts
+from asr_lm.rescoring.second_pass import LEAST_RISK
 
 
 def heard(name: str, sentence: str, chance: random.Random) -> Lattice:
@@ -95,6 +103,63 @@ class TestRescore:
             path = best_path(lattice, lattice.weights())
             assert lattice.text(path) == utterance.hypotheses[0].text
             assert lattice.weights()[path].sum() == pytest.approx(utterance.hypotheses[0].total, abs=1e-3)
+
+    def test_a_bad_vocabulary_counts_in_the_lattice_too(self) -> None:
+        """What a list charges for unknown words, the lattice charges where they are said."""
+        lattice = heard("u", " ".join(WORDS[:4]), random.Random(1))
+        vocabulary = SimpleNamespace(
+            is_open=False, unknown_words=lambda text: sum(word != WORDS[0] for word in text.split())
+        )
+        model: Any = SimpleNamespace(name="m", model=SimpleNamespace(vocabulary=vocabulary, normalizer="as-is"))
+        counted = with_counts(lattice, [model]).scores["unknown:m"]
+        assert counted.tolist() == [float(lattice.symbols[word] != WORDS[0]) for word in lattice.word.tolist()]
+        assert {0.0, 1.0} == set(counted.tolist())
+
+    def test_minimum_bayes_risk_stands_beside_it(self, command: Command, lattices: Path, ngram: Path) -> None:
+        asked = ("--mbr", "--mbr-out", "mbr.jsonl", "--json", "r.json", "--report", "r.html")
+        finished = rescore(command, lattices, "--lm", ngram, *asked, "--save-weights", "w.json")
+        assert finished.code == 0, finished.err
+        record = json.loads(Path("r.json").read_text())
+        assert list(record["systems"]) == [f"rescored, {LEAST_RISK}", LATTICE_RISK, LATTICE_NETWORK]
+        for system in record["systems"].values():
+            assert system["wer"] < 0.8 * record["first_pass"]["wer"]
+        said = {utterance.id: utterance for utterance in read_nbest("mbr.jsonl")}
+        counts = count_errors([u.reference or "" for u in said.values()], [u.hypotheses[0].text for u in said.values()])
+        rate = 100 * counts[:, :3].sum() / counts[:, 3].sum()
+        assert rate == pytest.approx(record["systems"][LATTICE_RISK]["wer"])
+        # The list's own order is that of the best totals all the same.
+        plain = rescore(command, lattices, "--lm", ngram, "--out", "plain.json")
+        assert plain.code == 0, plain.err
+        assert Path("plain.json").read_bytes() == Path("test.rescored.json").read_bytes()
+        later = ("--lattice", lattices / "test", "--references", lattices / "references", "--weights", "w.json")
+        finished = command("rescore", *later, "--lm", ngram, "--mbr", "--json", "later.json", "--out", "later.jsonl")
+        assert finished.code == 0, finished.err
+        again = json.loads(Path("later.json").read_text())["systems"]
+        for name in (LATTICE_RISK, LATTICE_NETWORK):
+            assert again[name]["wer"] == record["systems"][name]["wer"]
+
+    def test_weights_without_a_scale_of_posteriors(self, command: Command, lattices: Path, ngram: Path) -> None:
+        assert rescore(command, lattices, "--lm", ngram, "--save-weights", "w.json").code == 0
+        places = ("--lattice", lattices / "test", "--weights", "w.json", "--out", "x.json")
+        complaint = command("rescore", *places, "--lm", ngram, "--mbr").complaint
+        for fragment in ("w.json", "lattice_scales", "--dev-lattice", "--mbr"):
+            assert fragment in complaint
+
+    def test_each_lattice_is_searched_once(
+        self, command: Command, lattices: Path, ngram: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert rescore(command, lattices, "--lm", ngram, "--mbr", "--save-weights", "w.json").code == 0
+        searched: list[str] = []
+
+        def counted(group: Sequence[Lattice], *how: Any) -> Any:
+            searched.extend(lattice.id for lattice in group)
+            return expand_together(group, *how)
+
+        monkeypatch.setattr("asr_lm.rescoring.lattices.expand_together", counted)
+        outputs = ("--lattice-out", "out", "--mbr", "--mbr-out", "mbr.jsonl", "--out", "o.json")
+        finished = command("rescore", "--lattice", lattices / "test", "--weights", "w.json", "--lm", ngram, *outputs)
+        assert finished.code == 0, finished.err
+        assert len(searched) == len(set(searched)) == len(list((lattices / "test").iterdir()))
 
     def test_a_bad_lattice_is_named_and_the_rest_goes_on(
         self, command: Command, lattices: Path, ngram: Path, tmp_path: Path
