@@ -32,11 +32,12 @@ def escaped(text: str) -> str:
 def _list_part(contents: Contents, reported: ReportedList) -> str:
     rows = [_cells(row) for row in contents.rows(reported)]
     rate = "WER" if contents.measuring.unit == "word" else "CER"
+    baseline = escaped(title(reported.comparison.baseline))
     headings = (
-        f"{escaped(reported.name)} | {rate} % | 95 % | sub/del/ins | utt. % | gap closed | p, row above"
-        " | p, first pass | ppl | parameters | hyp/s"
+        f"{escaped(reported.name)} | {rate} % | 95 % | sub/del/ins | utt. % | gap closed | against {baseline}"
+        f" | p, {baseline} | p, row above | p, first pass | ppl | parameters | hyp/s"
     )
-    lines = [f"| {headings} |", "|---" + "|--:" * 10 + "|", *(f"| {' | '.join(cells)} |" for cells in rows)]
+    lines = [f"| {headings} |", "|---" + "|--:" * 12 + "|", *(f"| {' | '.join(cells)} |" for cells in rows)]
     return "\n".join(lines) + "\n\n" + _circumstances(reported.comparison)
 
 
@@ -51,6 +52,8 @@ def _cells(row: Row) -> list[str]:
         f"{counts.substitutions}/{counts.deletions}/{counts.insertions}",
         number(counts.sentence_error_rate, 1),
         _NOTHING if closed is None else f"{100 * closed:.0f} %",
+        difference_text(result.against_baseline),
+        _p(result.against_baseline),
         _p(result.against_above),
         _p(result.against_first_pass),
         number(row.perplexity, 1),
@@ -64,6 +67,15 @@ def speed_text(row: Row) -> str:
     if not row.members:
         return _NOTHING
     return "cached" if row.speed is None else f"{row.speed:,.0f}"
+
+
+def difference_text(difference: Difference | None) -> str:
+    """A difference with its interval, in percentage points; a dash where there is none."""
+    if difference is None or difference.rate.value is None:
+        return _NOTHING
+    interval = difference.rate.interval
+    between = f" ({interval.low:+.2f} to {interval.high:+.2f})" if interval else ""
+    return f"{difference.rate.value:+.2f}{between}"
 
 
 def _p(difference: Difference | None) -> str:

@@ -50,7 +50,7 @@ def test_markdown_is_a_table_with_all_figures_of_every_system(report: Contents):
     text = markdown(report)
     lines = text.splitlines()
     table = [line for line in lines if line.startswith("|")]
-    assert {line.replace("\\|", "").count("|") for line in table[:8]} == {12}
+    assert {line.replace("\\|", "").count("|") for line in table[:8]} == {14}
     rate = report.lists[0].comparison["harbour"].counts.rate
     assert any(line.startswith(f"| harbour | {rate:.2f} | ") for line in lines)
     assert "sea \\<b\\>" in text
