@@ -32,15 +32,15 @@ _HELP = re.compile(r"python -m [\w.]+( \w+)? --help")
 _SUGGESTED = re.compile(r"Perhaps you meant:\s*(--[\w-]+)")
 
 
-def parse(arguments: type[Arguments], prog: str, description: str) -> Arguments:
-    """The command line as a dataclass.
+def parse(arguments: type[Arguments], prog: str, description: str, package: str = "pipelines") -> Arguments:
+    """The command line as a dataclass, of the command ``prog`` of a package.
 
     Raises:
         InputError: a wrong command line.
     """
     import tyro
 
-    prog = f"python -m pipelines.{prog}"
+    prog = f"python -m {package}.{prog}"
     return _in_one_line(lambda: tyro.cli(arguments, prog=prog, description=description))
 
 

@@ -45,14 +45,40 @@ def decoding_progress(sources: int) -> Iterator[Callable[[int], None]]:
         yield lambda done: show(done, sources, "")
 
 
+@contextlib.contextmanager
+def byte_progress(title: str) -> Iterator[Callable[[int, int], None]]:
+    """A function that is told how many bytes of how many are done, and shows megabytes, how fast and time left."""
+    begin: list[float] = []
+    with _line(title) as show:
+
+        def report(done: int, total: int) -> None:
+            # What was there before is no merit of this connection.
+            begin[:] = begin or [time.monotonic(), done]
+            rate = (done - begin[1]) / max(time.monotonic() - begin[0], 1e-9)
+            left = f", {_clock((total - done) / rate)} left" if rate > 0 else ""
+            show(done // 10**6, total // 10**6, f"MB, {rate / 1e6:,.1f} MB/s{left}")
+
+        yield report
+
+
+@contextlib.contextmanager
+def item_progress(title: str, unit: str) -> Iterator[Callable[[int, int], None]]:
+    """A function that is told how many of how many are done (0 if nobody knows), and shows it."""
+    with _line(title) as show:
+        yield lambda done, total: show(done, total or None, unit)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60:02}:{minutes % 60:02}:{rest:02}"
+
+
 def _training_text(progress: Progress) -> str:
     valid = "" if progress.valid_loss is None else f", valid {math.exp(min(progress.valid_loss, 50)):,.1f}"
-    minutes, seconds = divmod(round(progress.seconds_left), 60)
-    left = f"{minutes // 60:02}:{minutes % 60:02}:{seconds:02}"
     name = "pseudo-ppl" if progress.pseudo else "ppl"
     return (
         f"{name} {math.exp(min(progress.train_loss, 50)):,.1f}{valid}, "
-        f"{progress.tokens_per_second:,.0f} tokens/s, {left} left"
+        f"{progress.tokens_per_second:,.0f} tokens/s, {_clock(progress.seconds_left)} left"
     )
 
 
