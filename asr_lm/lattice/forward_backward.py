@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from typing import Literal
 
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr_lm.lattice.lattice import Floats, Integers, Lattice
+from asr_lm.lattice.levels import Levels
 
 Semiring = Literal["log", "tropical"]
 
@@ -29,13 +29,12 @@ def forward(lattice: Lattice, weights: Floats, semiring: Semiring = "log") -> Fl
         weights: of its arcs ``[arcs]``.
         semiring: ``log`` sums over paths, ``tropical`` takes the best.
     """
-    return _sweep(lattice.source, lattice.target, weights, lattice.levels, semiring, start=0)
+    return _sweep(lattice.source, weights, lattice.arriving, lattice.nodes, semiring, start=0)
 
 
 def backward(lattice: Lattice, weights: Floats, semiring: Semiring = "log") -> Floats:
     """``β`` of every node ``[nodes]``; that of the last is 0; arguments as in :func:`forward`."""
-    height = lattice.levels.max(initial=0) - lattice.levels
-    return _sweep(lattice.target, lattice.source, weights, height, semiring, start=lattice.nodes - 1)
+    return _sweep(lattice.target, weights, lattice.leaving, lattice.nodes, semiring, start=lattice.nodes - 1)
 
 
 def total(lattice: Lattice, weights: Floats, semiring: Semiring = "log") -> float:
@@ -91,25 +90,12 @@ def _first_arcs(node: Integers, chosen: NDArray[np.bool_], nodes: int) -> NDArra
     return first
 
 
-def _sweep(
-    source: Integers,
-    target: Integers,
-    weights: Floats,
-    level: Integers,
-    semiring: Semiring,
-    start: int,
-) -> Floats:
-    """Sum or maximum over the paths from ``start`` along the arcs; ``level`` rises along every arc."""
+def _sweep(source: Integers, weights: Floats, levels: Levels, nodes: int, semiring: Semiring, start: int) -> Floats:
+    """Sum or maximum over the paths from ``start`` along the arcs."""
     plus = _PLUS[semiring]
-    order = np.lexsort((target, level[target]))
-    source, target, weights = source[order], target[order], weights[order]
-    begins = np.flatnonzero(np.diff(target, prepend=-1))  # of the arcs into one node
-    edges = np.flatnonzero(np.diff(level[target[begins]], prepend=-1))  # of the nodes of one level
-    values = np.full(len(level), -np.inf)
+    source, weights = source[levels.order], weights[levels.order]
+    values = np.full(nodes, -np.inf)
     values[start] = 0.0
-    for first, last in itertools.pairwise([*edges.tolist(), len(begins)]):
-        begin = begins[first]
-        arcs = slice(begin, begins[last] if last < len(begins) else len(target))
-        nodes = target[begins[first:last]]
-        values[nodes] = plus(values[source[arcs]] + weights[arcs], begins[first:last] - begin)
+    for level in levels.levels:
+        values[level.nodes] = plus(values[source[level.arcs]] + weights[level.arcs], level.begins)
     return values

@@ -14,10 +14,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from asr_lm.errors import InputError
+from asr_lm.lattice.levels import Levels
 from asr_lm.lattice.topology import acyclic_order, connected, merge_silent_cycles
 
 EPSILON = 0
 """Word of an arc that says nothing."""
+
+_SHAPE = ("out_offsets", "levels", "arriving", "leaving")
+"""What is known of a lattice's arcs whatever they score."""
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.integer]
@@ -124,6 +128,16 @@ class Lattice:
         """Longest distance of every node from the first, in arcs ``[nodes]``; it rises with the number of the node."""
         return acyclic_order(self.source, self.target, self.nodes)
 
+    @cached_property
+    def arriving(self) -> Levels:
+        """The arcs into the nodes of every level, from the first node on."""
+        return Levels.arriving(self.target, self.levels)
+
+    @cached_property
+    def leaving(self) -> Levels:
+        """The arcs out of the nodes of every level, levels counted from the last node back."""
+        return Levels.arriving(self.source, self.levels.max(initial=0) - self.levels)
+
     def weights(self, scales: Mapping[str, float] | None = None) -> Floats:
         """Scores of the arcs added up ``[arcs]``.
 
@@ -144,7 +158,9 @@ class Lattice:
 
     def with_scores(self, scores: Mapping[str, Floats]) -> Lattice:
         """The lattice with scores ``[arcs]`` added or replaced."""
-        return replace(self, scores={**self.scores, **scores})
+        changed = replace(self, scores={**self.scores, **scores})
+        changed.__dict__.update({name: self.__dict__[name] for name in _SHAPE if name in self.__dict__})
+        return changed
 
     def without_scores(self, *names: str) -> Lattice:
         """The lattice without the named scores: for example without the old language model's."""

@@ -10,7 +10,6 @@ likeliest words are the next hypothesis, until nothing changes.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -101,7 +100,6 @@ class _Recursion:
     """Forward and backward recursion over nodes and positions of a hypothesis ``r``.
 
     Attributes:
-        levels: arcs into the nodes of one level, sorted by node, level by level.
         share: of every arc among the arcs into its node ``[arcs]``.
     """
 
@@ -111,9 +109,6 @@ class _Recursion:
         with np.errstate(invalid="ignore"):
             share = np.exp(alpha[lattice.source] + weights - alpha[lattice.target])
         self.share = np.nan_to_num(share)
-        order = np.lexsort((lattice.target, lattice.levels[lattice.target]))
-        edges = np.flatnonzero(np.diff(lattice.levels[lattice.target[order]], prepend=-1))
-        self.levels = [order[begin:end] for begin, end in itertools.pairwise([*edges.tolist(), len(order)])]
 
     def errors(self, r: Integers) -> float:
         """Expected edit distance."""
@@ -127,11 +122,11 @@ class _Recursion:
         """
         skipped = _skipped(r)
         values = np.tile(skipped, (self.lattice.nodes, 1))
-        for arcs in self.levels:
-            target = self.lattice.target[arcs]
-            begins = np.flatnonzero(np.diff(target, prepend=-1))
+        levels = self.lattice.arriving
+        for level in levels.levels:
+            arcs = levels.order[level.arcs]
             arriving = self.arc_distances(r, skipped, values, arcs) * self.share[arcs][:, None]
-            values[target[begins]] = np.add.reduceat(arriving, begins, axis=0)
+            values[level.nodes] = np.add.reduceat(arriving, level.begins, axis=0)
         return values
 
     def arc_distances(self, r: Integers, skipped: Floats, values: Floats, arcs: Integers) -> Floats:
@@ -158,8 +153,9 @@ class _Recursion:
         mass = np.zeros_like(values)  # β'
         mass[-1, -1] = 1.0
         gamma = np.zeros((len(r), len(self.lattice.symbols)))
-        for arcs in reversed(self.levels):
-            self.step_back(r, skipped, values, mass, gamma, arcs)
+        levels = self.lattice.arriving
+        for level in reversed(levels.levels):
+            self.step_back(r, skipped, values, mass, gamma, levels.order[level.arcs])
         # What is left at the first node stands before all words.
         gamma[:, EPSILON] += np.cumsum(mass[0, :0:-1])[::-1]
         positions = [{int(word): float(row[word]) for word in np.flatnonzero(row > 0)} for row in gamma]

@@ -6,7 +6,6 @@ the first node to ``n`` against the first ``j`` reference words.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -53,16 +52,11 @@ def _costs(lattice: Lattice, words: NDArray[np.int64]) -> Costs:
     """``cost`` as above ``[nodes, words + 1]``."""
     position = np.arange(len(words) + 1, dtype=np.int32)
     cost = np.tile(position, (lattice.nodes, 1))
-    order = np.lexsort((lattice.target, lattice.levels[lattice.target]))
-    target = lattice.target[order]
-    begins = np.flatnonzero(np.diff(target, prepend=-1))
-    edges = np.flatnonzero(np.diff(lattice.levels[target[begins]], prepend=-1))
-    for first, last in itertools.pairwise([*edges.tolist(), len(begins)]):
-        begin = int(begins[first])
-        arcs = order[begin : begins[last] if last < len(begins) else len(order)]
-        arriving = np.minimum.reduceat(_extended(lattice, words, cost, arcs), begins[first:last] - begin, axis=0)
+    for level in lattice.arriving.levels:
+        arcs = lattice.arriving.order[level.arcs]
+        arriving = np.minimum.reduceat(_extended(lattice, words, cost, arcs), level.begins, axis=0)
         # A deletion costs one a reference word, so the best is the least cost ahead of a slope of one.
-        cost[target[begins[first:last]]] = np.minimum.accumulate(arriving - position, axis=1) + position
+        cost[level.nodes] = np.minimum.accumulate(arriving - position, axis=1) + position
     return cost
 
 
