@@ -20,6 +20,7 @@ class Web:
         resumes: whether parts are sent when they are asked for.
         shift: how many bytes too late a part begins.
         extra: sent after the end, with no length announced.
+        moved: addresses to which a path is redirected.
     """
 
     address: str = ""
@@ -29,6 +30,7 @@ class Web:
     resumes: bool = True
     shift: int = 0
     extra: bytes = b""
+    moved: dict[str, str] = field(default_factory=dict)
 
 
 @contextlib.contextmanager
@@ -40,6 +42,11 @@ def serving() -> Iterator[Web]:
         def do_GET(self) -> None:
             wanted = self.headers.get("Range")
             web.requests.append((self.path, wanted))
+            if self.path in web.moved:
+                self.send_response(302)
+                self.send_header("Location", web.moved[self.path])
+                self.end_headers()
+                return
             content = web.files.get(self.path)
             if content is None:
                 self.send_error(404)

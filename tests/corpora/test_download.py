@@ -125,6 +125,13 @@ def test_the_next_mirror_goes_on_where_the_last_one_failed(web, tmp_path):
     assert [asked for _, asked in poor.requests + web.requests] == [None, "bytes=4000-", "bytes=4000-"]
 
 
+def test_a_file_that_moved_is_followed_with_what_is_still_missing(web, tmp_path):
+    with serving() as old:
+        old.moved["/7/speech.tar.gz"] = f"{web.address}/7/speech.tar.gz"
+        assert download(REMOTE, part(tmp_path, CONTENT[:123]), [old.address]).read_bytes() == CONTENT
+    assert web.requests == [("/7/speech.tar.gz", "bytes=123-")]
+
+
 def test_where_no_mirror_answers_each_is_named(web, tmp_path):
     web.files = {}
     with pytest.raises(InputError) as refusal:

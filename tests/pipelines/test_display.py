@@ -49,6 +49,28 @@ def test_training_shows_what_is_done_how_well_how_fast_and_how_long(file: io.Str
     ]
 
 
+def test_bytes_are_shown_in_megabytes_with_what_this_connection_does(
+    file: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 100.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    with display.byte_progress("downloading a.tgz") as report:
+        for now, done in ((100.0, 4_000_000_000), (102.0, 4_010_000_000), (110.0, 4_100_000_000)):
+            report(done, 10_000_000_000)
+    assert file.getvalue().splitlines() == [
+        "downloading a.tgz: 4,000/10,000 MB, 0.0 MB/s",
+        "downloading a.tgz: 4,010/10,000 MB, 5.0 MB/s, 00:19:58 left",
+        "downloading a.tgz: 4,100/10,000 MB, 10.0 MB/s, 00:09:50 left",
+    ]
+
+
+def test_items_are_shown_with_and_without_a_total(file: io.StringIO) -> None:
+    with display.item_progress("reading [dev]", "utterances") as report:
+        report(7, 2_703)
+        report(100_000, 0)
+    assert file.getvalue().splitlines() == ["reading [dev]: 7/2,703 utterances", "reading [dev]: 100,000 utterances"]
+
+
 def test_scoring_counts_by_model(file: io.StringIO) -> None:
     with display.scoring_progress() as report:
         report("[/x]", 100)
