@@ -52,10 +52,11 @@ def test_training_shows_what_is_done_how_well_how_fast_and_how_long(file: io.Str
 def test_bytes_are_shown_in_megabytes_with_what_this_connection_does(
     file: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    now = 100.0
-    monkeypatch.setattr("time.monotonic", lambda: now)
+    clock = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[-1])
     with display.byte_progress("downloading a.tgz") as report:
-        for now, done in ((100.0, 4_000_000_000), (102.0, 4_010_000_000), (110.0, 4_100_000_000)):
+        for seconds, done in ((100.0, 4_000_000_000), (102.0, 4_010_000_000), (110.0, 4_100_000_000)):
+            clock.append(seconds)
             report(done, 10_000_000_000)
     assert file.getvalue().splitlines() == [
         "downloading a.tgz: 4,000/10,000 MB, 0.0 MB/s",
