@@ -49,7 +49,8 @@ class Arguments:
     """The recogniser: a folder, or a name of torchaudio.pipelines (WAV2VEC2_ASR_*, HUBERT_ASR_*, VOXPOPULI_ASR_*,
     EMFORMER_RNNT_*), whose weights are downloaded once; by default WAV2VEC2_ASR_BASE_960H."""
     tokens: Path | None = None
-    """The tokens that saved emissions are of, one a line; by default tokens.txt beside them."""
+    """The tokens that saved emissions are of, one a line, written as tokens in config.json beside them says; by default
+    tokens.txt beside the emissions."""
     nbest: int = 100
     """Hypotheses in a list, at most."""
     out: Path
@@ -237,7 +238,8 @@ def _heard(arguments: Arguments, speech: Speech, sample_rate: int, listen: Calla
 
 
 def _first_pass(arguments: Arguments, tokens: Tokens, words: Path | None) -> FirstPass:
-    from asr_lm.acoustic.first_pass import FirstPass, Search
+    from asr_lm.acoustic.beam_search import Search
+    from asr_lm.acoustic.first_pass import FirstPass
     from asr_lm.acoustic.lexicon import Lexicon
 
     path = None if arguments.free else arguments.lexicon or words
@@ -300,7 +302,7 @@ def _write_lattice(
     graph = word_graph(
         piece.id,
         piece.content,
-        [(one.text.lower() if arguments.lower else one.text, one.spelt) for one in found],
+        [(tuple(map(str.lower, one.words)) if arguments.lower else one.words, one.spelt) for one in found],
         first_pass.tokens,
         frame_seconds,
         # A model of tokens says nothing of words.
@@ -389,10 +391,12 @@ def _write(arguments: Arguments, journal: Journal, order: Sequence[str]) -> bool
 
 def _ctm_lines(recognised: Iterable[Recognised]) -> Iterator[str]:
     """``recording 1 start duration word``, sorted as sclite wants it."""
+    from asr_lm.hypotheses.utterance import timed_words
+
     rows: list[tuple[str, float, str]] = []
     for one in recognised:
         best, name = one.utterance.hypotheses[0], one.utterance.recording or one.utterance.id
-        for word, (start, end) in zip(best.text.split(), best.times or (), strict=True):
+        for word, (start, end) in zip(timed_words(best), best.times or (), strict=True):
             begin = one.offset + start
             rows.append((name, begin, f"{name} 1 {begin:.3f} {end - start:.3f} {word}\n"))
     return (line for _, _, line in sorted(rows))

@@ -1,6 +1,7 @@
 """What a CTC network says of a token sequence: its probability, and when each word was spoken.
 
-Graves et al. 2006. A text's tokens are those of its words, a word end after each and none before the first.
+Graves et al. 2006. A text's tokens are those of its words; where the recogniser has a word end, one stands after each
+and none before the first.
 """
 
 from __future__ import annotations
@@ -65,13 +66,13 @@ def alignment(emissions: Tensor, sequence: Sequence[int], blank: int) -> NDArray
 def word_times(
     emissions: Tensor, spelt: Spelt, tokens: Tokens, frame_seconds: float
 ) -> tuple[tuple[float, float], ...]:
-    """Start and end of every word in seconds: from its first letter's first frame to the end of its last one's last."""
+    """Start and end of every word in seconds: from its first token's first frame to the end of its last one's last."""
     places = alignment(emissions, tokens.sequence(spelt), tokens.blank_number)
     frames = np.flatnonzero(places >= 0)
-    times, letter = [], 0
+    times, place = [], 0
     for word in spelt:
-        first = frames[np.searchsorted(places[frames], letter)]
-        last = frames[np.searchsorted(places[frames], letter + len(word) - 1, side="right") - 1]
+        first = frames[np.searchsorted(places[frames], place)]
+        last = frames[np.searchsorted(places[frames], place + len(word) - 1, side="right") - 1]
         times.append((round(float(first) * frame_seconds, 3), round(float(last + 1) * frame_seconds, 3)))
-        letter += len(word) + 1
+        place += len(tokens.marked(word))
     return tuple(times)

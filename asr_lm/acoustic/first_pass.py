@@ -1,16 +1,20 @@
-"""N-best lists from CTC emissions: torchaudio's beam search, every text of it scored exactly."""
+"""N-best lists from CTC emissions: a beam search, every text that it found scored exactly.
+
+Token sequences that join to the same text are one hypothesis, and their probabilities add up.
+"""
 
 from __future__ import annotations
 
 import math
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
+from asr_lm.acoustic.beam_search import Reading, Search, cpu_search, cuda_search
 from asr_lm.acoustic.ctc import forward_scores, word_times
 from asr_lm.acoustic.lexicon import Lexicon
 from asr_lm.acoustic.tokens import Spelt, Tokens
@@ -21,39 +25,20 @@ DECIMALS = 3
 ACOUSTIC, LM = "acoustic", "lm"
 
 
-@dataclass(frozen=True)
-class Search:
-    """How the beam search goes.
-
-    Attributes:
-        beam: hypotheses kept from frame to frame.
-        threshold: how much worse than the best a hypothesis may be to be kept, natural logarithm.
-        lm_weight: of the language model's score.
-        word_score: added for each word.
-        merging: whether alignments of the same hypothesis add up, or the best one counts.
-        order: of a list: by its exact scores, or as the search, which prunes alignments, found it.
-    """
-
-    beam: int = 400
-    threshold: float = 30.0
-    lm_weight: float = 1.0
-    word_score: float = 0.0
-    merging: Literal["sum", "max"] = "sum"
-    order: Literal["exact", "search"] = "exact"
-
-
 class Found(NamedTuple):
     """A text the search found.
 
     Attributes:
-        text: its words.
-        spelt: its likeliest spelling.
+        text: its words joined.
+        words: its words; where a text without spaces was cut in several ways, the likeliest one's.
+        spelt: the likeliest spelling of these words.
         acoustic: natural-log CTC probability, all alignments of all spellings found summed.
         lm: natural-log probability under the language model; None without one.
         total: what the list is ordered by.
     """
 
     text: str
+    words: tuple[str, ...]
     spelt: Spelt
     acoustic: float
     lm: float | None
@@ -69,92 +54,78 @@ class FirstPass:
         lexicon: None lets the search spell what it likes; the language model is then one of tokens.
         lm: a file that KenLM reads.
         search: how it goes.
+        gpu: where to search with ``cuda_ctc_decoder``, which takes neither lexicon nor language model.
+
+    Raises:
+        InputError: the language model cannot be read, or the search on a GPU cannot do what is asked.
     """
 
     tokens: Tokens
     lexicon: Lexicon | None = None
     lm: Path | None = None
     search: Search = field(default_factory=Search)
+    gpu: torch.device | None = None
 
     def __post_init__(self) -> None:
         from asr_lm.lm.kenlm_file import read_with_kenlm
 
+        if self.gpu is not None and (self.lexicon is not None or self.lm is not None):
+            raise InputError("the search on a GPU takes neither a lexicon nor a language model")
         self.ngram = read_with_kenlm(self.lm) if self.lm else None
-        self._decoder = self._built()
-
-    def _built(self) -> Any:
-        from torchaudio.models.decoder import ctc_decoder
-
-        with tempfile.TemporaryDirectory(prefix="asr_lm.") as folder:
-            lexicon = None
-            if self.lexicon is not None:
-                lexicon = Path(folder, "lexicon.txt")
-                lexicon.write_text(self.lexicon.lines(self.tokens), encoding="utf-8")
-            return ctc_decoder(
-                lexicon=str(lexicon) if lexicon else None,
-                tokens=list(self.tokens.texts),
-                lm=str(self.lm) if self.lm else None,
-                nbest=self.search.beam,
-                beam_size=self.search.beam,
-                beam_threshold=self.search.threshold,
-                lm_weight=self.search.lm_weight if self.lm else 0.0,
-                word_score=self.search.word_score,
-                log_add=self.search.merging == "sum",
-                blank_token=self.tokens.blank,
-                sil_token=self.tokens.word_end,
-            )
+        if self.gpu is not None:
+            self._run = cuda_search(self.tokens, self.search, self.gpu)
+        else:
+            self._run = cpu_search(self.tokens, self.lexicon, self.lm, self.search)
 
     def texts(self, emissions: Tensor) -> list[Found]:
         """All distinct texts of the beam, best first; emissions ``[frames, tokens]`` float32.
 
         Where nothing else fits into the frames, there is the empty text.
         """
-        spellings: dict[tuple[str, Spelt], None] = {}
-        for words, numbers in self._paths(emissions):
-            spelt = self.tokens.spelt(numbers)
-            if self.lexicon is None:
-                spellings[self.tokens.text(spelt), spelt] = None
-            else:
-                spellings[" ".join(words), spelt[: len(words)]] = None
-        if not (found := self._scored(emissions, list(spellings))):
-            found = self._scored(emissions, [("", ())])
-        return (
-            found
-            if self.search.order == "search"
-            else sorted(found, key=lambda one: (one.total, one.text), reverse=True)
-        )
+        readings = dict.fromkeys(self._run(emissions))
+        found = self.scored(emissions, readings) or self.scored(emissions, [((), ())])
+        if self.search.order == "search":
+            return found
+        return sorted(found, key=lambda one: (one.total, one.text), reverse=True)
 
-    def _paths(self, emissions: Tensor) -> Iterable[tuple[list[str], list[int]]]:
-        contiguous = emissions.float().contiguous()
-        return ((path.words, path.tokens.tolist()) for path in self._decoder(contiguous[None])[0])
+    def scored(self, emissions: Tensor, readings: Iterable[Reading]) -> list[Found]:
+        """Readings as texts with their scores, in their order; those that need more frames than there are left out."""
+        readings = list(readings)
+        sequences = dict.fromkeys(tuple(self.tokens.sequence(spelt)) for _, spelt in readings)
+        scores = dict(zip(sequences, forward_scores(emissions, list(sequences), self.tokens.blank_number), strict=True))
+        of_text: dict[str, list[tuple[float, Reading]]] = {}
+        for reading in readings:
+            score = scores[tuple(self.tokens.sequence(reading[1]))]
+            if math.isfinite(score):
+                of_text.setdefault(self.tokens.text(reading[0]), []).append((score, reading))
+        return [self._found(text, each) for text, each in of_text.items()]
 
-    def _scored(self, emissions: Tensor, spellings: list[tuple[str, Spelt]]) -> list[Found]:
-        sequences = [self.tokens.sequence(spelt) for _, spelt in spellings]
-        scores = forward_scores(emissions, sequences, self.tokens.blank_number)
-        of_text: dict[str, list[tuple[float, Spelt]]] = {}
-        for (text, spelt), score in zip(spellings, scores, strict=True):
-            if math.isfinite(score):  # else it needs more frames than there are, its last word end counted
-                of_text.setdefault(text, []).append((score, spelt))
-        return [self._found(text, sorted(each, reverse=True)) for text, each in of_text.items()]
+    def _found(self, text: str, readings: list[tuple[float, Reading]]) -> Found:
+        # Words of a text without spaces may be cut in several ways and be one token sequence all the same.
+        by_tokens = {tuple(self.tokens.sequence(spelt)): score for score, (_, spelt) in readings}
+        top = max(by_tokens.values())
+        acoustic = top + math.log(math.fsum(math.exp(score - top) for score in by_tokens.values()))
+        words, spelt = max(readings, key=lambda one: (one[0] + self._extra(*one[1]), one[1]))[1]
+        total = acoustic + self._extra(words, spelt)
+        return Found(text, words, spelt, acoustic, self._lm(words, spelt), total)
 
-    def _found(self, text: str, spellings: list[tuple[float, Spelt]]) -> Found:
-        best, spelt = spellings[0]
-        acoustic = best + math.log(math.fsum(math.exp(score - best) for score, _ in spellings))
-        lm = None
-        if self.ngram is not None:
-            words = text if self.lexicon is not None else " ".join(map(self._token, self.tokens.sequence(spelt)))
-            lm = self.ngram.score(words) * math.log(10)
-        total = acoustic + self.search.lm_weight * (lm or 0.0) + self.search.word_score * len(spelt)
-        return Found(text, spelt, acoustic, lm, total)
+    def _extra(self, words: tuple[str, ...], spelt: Spelt) -> float:
+        """What the language model and the number of words add to the acoustic score."""
+        return self.search.lm_weight * (self._lm(words, spelt) or 0.0) + self.search.word_score * len(words)
 
-    def _token(self, number: int) -> str:
-        return self.tokens.texts[number]
+    def _lm(self, words: tuple[str, ...], spelt: Spelt) -> float | None:
+        if self.ngram is None:
+            return None
+        read = words if self.lexicon is not None else [self.tokens.texts[one] for one in self.tokens.sequence(spelt)]
+        return float(self.ngram.score(" ".join(read)) * math.log(10))
 
 
 def hypotheses(
     found: Iterable[Found], emissions: Tensor, tokens: Tokens, frame_seconds: float | None
 ) -> tuple[Hypothesis, ...]:
     """Texts as hypotheses: scores rounded to three decimals, word times where the length of a frame is given.
+
+    Texts without spaces have the times of their characters.
 
     Raises:
         InputError: a score is not finite.
@@ -166,6 +137,7 @@ def hypotheses(
             scores[LM] = round(one.lm, DECIMALS)
         if not all(map(math.isfinite, scores.values())):
             raise InputError(f"{one.text!r} has scores {scores}")
-        times = None if frame_seconds is None else word_times(emissions, one.spelt, tokens, frame_seconds)
+        timed = tokens.units(one.spelt)
+        times = None if frame_seconds is None else word_times(emissions, timed, tokens, frame_seconds)
         listed.append(Hypothesis(one.text, scores, times=times))
     return tuple(listed)

@@ -19,7 +19,7 @@ class Lexicon:
 
     @classmethod
     def read(cls, path: Path, tokens: Tokens) -> Lexicon:
-        """A file with a word on every line, alone (it is spelt by its letters) or with its tokens after it.
+        """A file with a word on every line, alone (the fewest tokens spell it) or with its tokens after it.
 
         Raises:
             InputError: the file cannot be read, a spelling has what is no token, or no word can be spelt.
@@ -30,15 +30,13 @@ class Lexicon:
             word, *given = line.split() or [""]
             if not word:
                 continue
-            spelling = (
-                tokens.spelling(word) if not given else tuple(given[:-1] if given[-1] == tokens.word_end else given)
-            )
+            if given and tokens.has_word_ends and given[-1] == tokens.word_end:
+                given.pop()
+            spelling = tuple(given) if given else tokens.spelling(word)
             if spelling is None:
                 unspelt.append(word)
                 continue
-            strange = [
-                text for text in spelling if text not in tokens.numbers or text in (tokens.blank, tokens.word_end)
-            ]
+            strange = [text for text in spelling if text not in tokens.numbers or text in tokens.silent]
             if strange or not spelling:
                 raise InputError(f"word {word!r} is spelt with {strange}", file=display_name(path), line=number)
             if spelling not in spellings.setdefault(word, []):
@@ -47,10 +45,9 @@ class Lexicon:
             raise InputError("no word that the recogniser's tokens can spell", file=display_name(path))
         return cls(spellings, tuple(unspelt))
 
-    def lines(self, tokens: Tokens) -> str:
-        """The lexicon as torchaudio's ``ctc_decoder`` reads it: a word, its tokens, the word end."""
-        return "".join(
-            f"{word} {' '.join(spelling)} {tokens.word_end}\n"
+    def numbered(self, tokens: Tokens) -> dict[str, list[tuple[int, ...]]]:
+        """The spellings as token numbers."""
+        return {
+            word: [tuple(tokens.numbers[text] for text in spelling) for spelling in spellings]
             for word, spellings in self.spellings.items()
-            for spelling in spellings
-        )
+        }

@@ -1,6 +1,7 @@
 """A recogniser as a folder, which needs no code of ours to be understood.
 
-* ``tokens.txt``: one token a line, among them the blank ``-`` and the word end ``|``;
+* ``tokens.txt``: one token a line, among them the blank ``-`` and the word end ``|``; where they are others, or
+  SentencePiece pieces or Chinese characters, ``config.json`` has ``tokens``, which :mod:`asr_lm.acoustic.tokens` tells;
 * ``model.safetensors``: the weights;
 * ``config.json``: with ``encoder``, a torchaudio encoder over log-mel frames (:class:`MelEncoder`); with
   ``wav2vec2_model``, the arguments of ``torchaudio.models.wav2vec2_model`` (wav 2 vec 2.0, HuBERT, VoxPopuli:
@@ -23,13 +24,11 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from asr_lm.acoustic.recogniser import CtcNetwork, CtcRecogniser
-from asr_lm.acoustic.tokens import Tokens
+from asr_lm.acoustic.tokens import CONFIG_FILE, TOKENS_FILE, Tokens
 from asr_lm.errors import InputError
 from asr_lm.files import atomic_write, make_folder, write_text
 
-CONFIG_FILE = "config.json"
 MODEL_FILE = "model.safetensors"
-TOKENS_FILE = "tokens.txt"
 WORDS_FILES = ("words.txt.gz", "words.txt", "lexicon.txt.gz", "lexicon.txt")
 """Names under which a folder may bring the words of the search, in this order."""
 
@@ -122,8 +121,10 @@ def save_wave_encoder(
         "normalize_waveform": network.normalize_waveform,
         "wav2vec2_model": dict(arguments),
     }
-    write_text(folder / CONFIG_FILE, json.dumps(config, indent=2) + "\n")
-    write_text(folder / TOKENS_FILE, "".join(f"{text}\n" for text in tokens.texts))
+    if described := tokens.description():
+        config["tokens"] = described
+    write_text(folder / CONFIG_FILE, json.dumps(config, indent=2, ensure_ascii=False) + "\n")
+    tokens.write(folder)
     with atomic_write(folder / MODEL_FILE) as stream:
         stream.write(save({name: value.contiguous() for name, value in network.model.state_dict().items()}))
 

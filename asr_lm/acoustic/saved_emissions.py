@@ -2,7 +2,8 @@
 
 What safetensors has no place for is JSON in the file's metadata: ``utterances`` (their source, offset, reference and
 recording), ``frame_seconds`` and ``recogniser``. Files without it, of somebody else, are read as well. A folder holds
-any number of such files, and ``tokens.txt``.
+any number of such files, ``tokens.txt`` and, where the tokens are not letters with a word end, ``config.json`` that
+says what they are (:mod:`asr_lm.acoustic.tokens`).
 """
 
 from __future__ import annotations
@@ -19,9 +20,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from asr_lm.acoustic.model_folder import TOKENS_FILE
 from asr_lm.acoustic.pieces import Piece, Source
-from asr_lm.acoustic.tokens import Tokens
+from asr_lm.acoustic.tokens import CONFIG_FILE, Tokens
 from asr_lm.errors import InputError
 from asr_lm.files import atomic_write, make_folder, write_text
 
@@ -55,7 +55,9 @@ class Shards:
             if (other := _metadata(path).get("recogniser")) != self.recogniser:
                 raise InputError(f"holds emissions of {other}, not of {self.recogniser}", file=path)
         self.saved = {source.id: source for source in _sources(paths, len(self.tokens))} if paths else {}
-        write_text(self.folder / TOKENS_FILE, "".join(f"{text}\n" for text in self.tokens.texts))
+        self.tokens.write(self.folder)
+        if described := self.tokens.description():
+            write_text(self.folder / CONFIG_FILE, json.dumps({"tokens": described}, ensure_ascii=False) + "\n")
 
     def keep(self, source: str, pieces: Iterable[Piece]) -> list[Piece]:
         """Keep the emissions of a source, and give them as they will be read."""

@@ -1,11 +1,11 @@
 """A word lattice from CTC emissions and the texts that a beam search found in them, without k2.
 
-Every text is aligned to the frames; a word's share of its path begins where the word end before it stops and stops
-with its own. As a word end never equals the letter after it, such a share depends on nothing but the word and its two
-frames: words of different texts join where their frames agree (and, with a language model, its states), and any path
-through the result is an alignment of its words. A path's ``acoustic`` score is therefore that of one alignment: for a
-text that was given it is the best one's (Viterbi), for others at most that; never the sum over alignments, which is
-the score in a list. ``lm`` is exact.
+Every text is aligned to the frames; a word's share of its path begins where the last token of the word before it (its
+word end, where there is one) stops and stops with its own. Which tokens may come next depends on nothing but that
+token: words of different texts join where their frames and last tokens agree (and, with a language model, its states),
+and any path through the result is an alignment of its words. A path's ``acoustic`` score is therefore that of one
+alignment: for a text that was given it is the best one's (Viterbi), for others at most that; never the sum over
+alignments, which is the score in a list. ``lm`` is exact.
 """
 
 from __future__ import annotations
@@ -18,13 +18,15 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from asr_lm.acoustic.beam_search import Reading
 from asr_lm.acoustic.ctc import alignment
 from asr_lm.acoustic.first_pass import ACOUSTIC, LM
 from asr_lm.acoustic.tokens import Spelt, Tokens
 from asr_lm.lattice.lattice import Lattice
 from asr_lm.lattice.symbols import Symbols
 
-_Node = tuple[int, Hashable]
+_Node = tuple[int, int, Hashable]
+"""Frame, last token, state of the language model."""
 
 
 @dataclass
@@ -46,7 +48,7 @@ class _Arcs:
 def word_graph(
     id: str,
     emissions: Tensor,
-    texts: Iterable[tuple[str, Spelt]],
+    texts: Iterable[Reading],
     tokens: Tokens,
     frame_seconds: float,
     *,
@@ -58,20 +60,20 @@ def word_graph(
     Args:
         id: of the utterance.
         emissions: log-probabilities ``[frames, tokens]``.
-        texts: texts with their spellings, a word each; at least one, and each fits into the frames.
+        texts: words with their spellings; at least one text, and each fits into the frames.
         tokens: of the recogniser.
         frame_seconds: seconds from one frame to the next.
         ngram: a ``kenlm.Model`` of words, None for a lattice without ``lm``.
         lm_weight: its weight, kept as the lattice's scale.
     """
     graph = _Arcs()
-    start: _Node = (0, _first_state(ngram))
+    start: _Node = (0, tokens.blank_number, _first_state(ngram))
     graph.node(start)
     finals: dict[int, dict[str, float]] = {}
-    for text, spelt in texts:
-        last, ending = _add_path(graph, start, text.split(), spelt, emissions, tokens, ngram)
+    for words, spelt in texts:
+        last, ending = _add_path(graph, start, words, spelt, emissions, tokens, ngram)
         finals[graph.node(last)] = {LM: ending} if ngram is not None else {}
-    frames = {number: frame for (frame, _), number in graph.number.items()}
+    frames = {number: frame for (frame, _, _), number in graph.number.items()}
     keys = list(graph.scores)
     scores = {ACOUSTIC: [graph.scores[key][0] for key in keys]}
     if ngram is not None:
@@ -98,20 +100,21 @@ def _add_path(
     places = alignment(emissions, sequence, tokens.blank_number)
     labels = np.where(places < 0, tokens.blank_number, np.array([*sequence, tokens.blank_number])[places])
     sums = np.append(0.0, np.cumsum(emissions.double().numpy()[np.arange(len(labels)), labels]))
-    node, letter = start, 0
+    node, place = start, 0
     for number, (word, letters) in enumerate(zip(words, spelt, strict=True), 1):
-        letter += len(letters) + 1
+        place += len(tokens.marked(letters))
         # The silence after the last word belongs to it.
-        end = len(places) if number == len(words) else int(np.flatnonzero(places == letter - 1)[-1]) + 1
-        state, lm = _next_state(ngram, node[1], word)
-        target: _Node = (end, state)
+        end = len(places) if number == len(words) else int(np.flatnonzero(places == place - 1)[-1]) + 1
+        state, lm = _next_state(ngram, node[2], word)
+        last = tokens.blank_number if number == len(words) else sequence[place - 1]
+        target: _Node = (end, last, state)
         graph.add(node, target, graph.symbols.number(word), float(sums[end] - sums[node[0]]), lm)
         node = target
     if not words:
-        silent: _Node = (len(places), start[1])
+        silent: _Node = (len(places), start[1], start[2])
         graph.add(start, silent, 0, float(sums[-1]), 0.0)
         node = silent
-    return node, _next_state(ngram, node[1], "</s>")[1]
+    return node, _next_state(ngram, node[2], "</s>")[1]
 
 
 def _first_state(ngram: Any) -> Hashable:

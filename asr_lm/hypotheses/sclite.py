@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from asr_lm.errors import InputError
-from asr_lm.hypotheses.utterance import Utterance
+from asr_lm.hypotheses.utterance import Utterance, timed_words
 
 _PLAIN_ID = re.compile(r"[^\s()]+")
 _COMMENT = ";;"
@@ -60,7 +60,7 @@ def _ctm_lines(utterance: Utterance) -> Iterator[str]:
     if identity.startswith(_COMMENT):
         raise InputError("sclite would take the lines for comments", utterance=identity, field="id")
     best = utterance.hypotheses[0]
-    words = best.text.split()
+    words = timed_words(best)
     if best.times is None and words:
         raise InputError("no word times, CTM needs them", utterance=utterance.id, field="hypotheses[0].times")
     for word, (start, end) in zip(words, best.times or (), strict=True):

@@ -18,8 +18,8 @@ class Hypothesis(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         text: the transcript as the recogniser wrote it; may be empty.
         scores: natural-log scores by name, larger is better; empty where only the rank is known.
         total: combined score of a rescored list, if any.
-        times: ``(start, end)`` of each word of ``text`` in seconds from the utterance's start, where the
-            recogniser gave them.
+        times: ``(start, end)`` of each word of ``text``, or of each of its characters, in seconds from the
+            utterance's start, where the recogniser gave them.
         corrected: a corrector wrote the text and the recogniser did not, so that it has none of the recogniser's
             scores.
     """
@@ -45,3 +45,11 @@ class Utterance(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     hypotheses: tuple[Hypothesis, ...]
     reference: str | None = None
     recording: str | None = None
+
+
+def timed_words(hypothesis: Hypothesis) -> list[str]:
+    """What ``times`` are of: the words, or, where that is their number, the characters (a script without spaces)."""
+    words = hypothesis.text.split()
+    characters = "".join(words)
+    known = hypothesis.times is not None and len(hypothesis.times) != len(words)
+    return list(characters) if known and len(hypothesis.times or ()) == len(characters) else words

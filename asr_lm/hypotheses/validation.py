@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Set
 from typing import NamedTuple
 
 from asr_lm.errors import InputError
-from asr_lm.hypotheses.utterance import Hypothesis, Utterance
+from asr_lm.hypotheses.utterance import Hypothesis, Utterance, timed_words
 
 _DECIMAL = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 
@@ -120,7 +120,7 @@ def _check_finite(hypothesis: Hypothesis, rank: int, utterance: str, place: Plac
 
 
 def _check_times(hypothesis: Hypothesis, rank: int, utterance: str, place: Place) -> None:
-    times, words = hypothesis.times or (), hypothesis.text.split()
+    times, words = hypothesis.times or (), timed_words(hypothesis)
     field = f"hypotheses[{rank}].times"
     if len(times) != len(words):
         raise place.error(f"{len(times)} intervals for {len(words)} words, expected one a word", utterance, field)

@@ -68,4 +68,4 @@ def test_spelling_follows_the_case_of_the_tokens():
     assert upper.spelling("a'É") == ("A", "'", "é")
     assert upper.spelling("ab") is None
     assert upper.spelling("a-a") is None
-    assert upper.text(upper.spelt([1, 2, 2, 1, 0, 1, 3, 1])) == "AA '"
+    assert upper.written(upper.spelt([1, 2, 2, 1, 0, 1, 3, 1])) == "AA '"

@@ -7,8 +7,9 @@ import kenlm
 import pytest
 import torch
 
+from asr_lm.acoustic.beam_search import Search
 from asr_lm.acoustic.ctc import forward_scores
-from asr_lm.acoustic.first_pass import FirstPass, Search, hypotheses
+from asr_lm.acoustic.first_pass import FirstPass, hypotheses
 from asr_lm.acoustic.lexicon import Lexicon
 from asr_lm.acoustic.tokens import Tokens
 from asr_lm.errors import InputError

@@ -67,7 +67,7 @@ def test_the_packaged_recogniser_hears_words():
     assert abs(len(found) * recogniser.frame_seconds - len(signal) / 16_000) < 0.1
     assert torch.allclose(found.exp().sum(-1), torch.ones(len(found)), atol=1e-5)
     best = torch.unique_consecutive(found.argmax(-1)).tolist()
-    assert "fish at the back near the ice" in recogniser.tokens.text(recogniser.tokens.spelt(best))
+    assert "fish at the back near the ice" in recogniser.tokens.written(recogniser.tokens.spelt(best))
     louder = recogniser.emissions(signal * 2)
     assert (louder - found).abs().max() < 0.5
     assert folder_words(SAMPLE / "model") == SAMPLE / "model" / "words.txt.gz"

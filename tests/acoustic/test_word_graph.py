@@ -8,8 +8,9 @@ import pytest
 import torch
 from test_first_pass import ARPA, TOKENS, emissions, lexicon
 
+from asr_lm.acoustic.beam_search import Search
 from asr_lm.acoustic.ctc import alignment, forward_scores
-from asr_lm.acoustic.first_pass import FirstPass, Search
+from asr_lm.acoustic.first_pass import FirstPass
 from asr_lm.acoustic.word_graph import word_graph
 from asr_lm.lattice.nbest import nbest
 
@@ -33,16 +34,17 @@ def paths(lattice):
 def test_given_texts_have_their_best_alignment_and_others_no_better_one(tmp_path, seed):
     said = emissions(16, seed)
     first_pass = FirstPass(TOKENS, lexicon(tmp_path), search=Search(beam=25))
-    texts = [(one.text, one.spelt) for one in first_pass.texts(said)]
+    texts = [(one.words, one.spelt) for one in first_pass.texts(said)]
     lattice = word_graph("u", said, texts, TOKENS, 0.02)
     found = paths(lattice)
-    assert {text for text, _ in texts} <= set(found)
+    given = {" ".join(words): spelt for words, spelt in texts}
+    assert set(given) <= set(found)
     for text, scores in found.items():
         best = viterbi(said, text)
         assert scores["acoustic"] <= best + 1e-4
-        if text in dict(texts):
+        if text in given:
             assert scores["acoustic"] == pytest.approx(best, abs=1e-4)
-            assert best <= first_pass._scored(said, [(text, dict(texts)[text])])[0].acoustic + 1e-4
+            assert best <= first_pass.scored(said, [(tuple(text.split()), given[text])])[0].acoustic + 1e-4
     assert lattice.end.max() == pytest.approx(16 * 0.02)
 
 
@@ -54,7 +56,8 @@ def test_some_path_is_new():
             said[frame, TOKENS.numbers[letter]] = 0.0
     said = said.log_softmax(-1)
     texts = [
-        (text, TOKENS.spelt(TOKENS.numbers[letter] for letter in text.replace(" ", "|"))) for text in ("a c b", "b c c")
+        (tuple(text.split()), TOKENS.spelt(TOKENS.numbers[letter] for letter in text.replace(" ", "|")))
+        for text in ("a c b", "b c c")
     ]
     found = paths(word_graph("u", said, texts, TOKENS, 0.02))
     assert set(found) == {"a c b", "b c c", "a c c", "b c b"}
@@ -66,7 +69,7 @@ def test_language_model_scores_are_exact_on_every_path(tmp_path):
     path.write_text(ARPA)
     said = emissions(16, 2)
     first_pass = FirstPass(TOKENS, lexicon(tmp_path), path, Search(beam=25))
-    texts = [(one.text, one.spelt) for one in first_pass.texts(said)]
+    texts = [(one.words, one.spelt) for one in first_pass.texts(said)]
     lattice = word_graph("u", said, texts, TOKENS, 0.02, ngram=first_pass.ngram, lm_weight=0.7)
     model = kenlm.Model(str(path))
     found = paths(lattice)
@@ -78,10 +81,10 @@ def test_language_model_scores_are_exact_on_every_path(tmp_path):
 
 def test_silence_is_a_lattice_too():
     said = emissions(4, 1)
-    lattice = word_graph("u", said, [("", ())], TOKENS, 0.02)
+    lattice = word_graph("u", said, [((), ())], TOKENS, 0.02)
     ((text, scores),) = paths(lattice).items()
     assert text == ""
     assert scores["acoustic"] == pytest.approx(forward_scores(said, [()], 0)[0], abs=1e-4)
-    both = word_graph("u", said, [("", ()), ("a", ((2,),))], TOKENS, 0.02)
+    both = word_graph("u", said, [((), ()), (("a",), ((2,),))], TOKENS, 0.02)
     assert set(paths(both)) == {"", "a"}
     assert list(itertools.chain(both.source, both.target)) == [0] * len(both) + [int(both.target.max())] * len(both)

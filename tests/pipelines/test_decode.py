@@ -189,3 +189,48 @@ def test_lattices_hold_the_lists(command, sounds):
         texts = [" ".join(lattice.symbols[word] for word in lattice.word[path.arcs] if word) for path in paths]
         assert {hypothesis.text for hypothesis in listed[name].hypotheses} <= set(texts)
         assert paths[0].score <= max(h.scores["acoustic"] for h in listed[name].hypotheses)
+
+
+@pytest.fixture
+def chinese():
+    """A recogniser of characters, with random weights, and the words it may find."""
+    import torch
+    from torchaudio.models import wav2vec2_model
+
+    from asr_lm.acoustic.model_folder import WaveEncoder, save_wave_encoder
+    from asr_lm.acoustic.tokens import Tokens
+
+    sizes = {
+        "extractor_mode": "layer_norm", "extractor_conv_layer_config": [(8, 400, 160), (8, 8, 4)],
+        "extractor_conv_bias": False, "encoder_embed_dim": 8, "encoder_projection_dropout": 0.0,
+        "encoder_pos_conv_kernel": 4, "encoder_pos_conv_groups": 2, "encoder_num_layers": 1, "encoder_num_heads": 2,
+        "encoder_attention_dropout": 0.0, "encoder_ff_interm_features": 8, "encoder_ff_interm_dropout": 0.0,
+        "encoder_dropout": 0.0, "encoder_layer_norm_first": True, "encoder_layer_drop": 0.0, "aux_num_out": 5,
+    }  # fmt: skip
+    torch.manual_seed(2)
+    tokens = Tokens(("<blk>", "<unk>", "我", "们", "好"), "<blk>", words="characters", unwritten=("<unk>",))
+    save_wave_encoder(Path("chinese"), WaveEncoder(wav2vec2_model(**sizes), True), sizes, tokens)
+    Path("chinese/words.txt").write_text("我们\n好\n我\n们\n")
+    return Path("chinese")
+
+
+@pytest.mark.parametrize("words", [("--free",), ()])
+def test_chinese_is_written_without_spaces_and_timed_by_characters(command, sounds, chinese, words):
+    options = ("--audio", sounds, "--model", chinese, "--beam", 10, "--nbest", 4, "--device", "cpu", *words)
+    also = ("--ctm", "a.ctm", "--lattice", "lattices", "--save-emissions", "kept")
+    finished = command("decode", *options, "--out", "a.jsonl", *also)
+    assert finished.code == 0, finished.err
+    found = read("a.jsonl")
+    assert set(found) == set(NAMES)
+    for utterance in found.values():
+        assert all(" " not in hypothesis.text for hypothesis in utterance.hypotheses)
+        assert all(len(hypothesis.times) == len(hypothesis.text) for hypothesis in utterance.hypotheses)
+        assert set(utterance.hypotheses[0].text) <= set("我们好")
+    lines = [line.split() for line in Path("a.ctm").read_text().splitlines()]
+    spoken = "".join(found[name].hypotheses[0].text for name in sorted(NAMES, key=lambda name: found[name].recording))
+    assert "".join(fields[4] for fields in lines) == spoken
+    again = ("--emissions", "kept", "--beam", 10, "--nbest", 4, "--out", "b.jsonl")
+    if not words:
+        again = (*again, "--lexicon", chinese / "words.txt")
+    assert command("decode", *again).code == 0
+    assert Path("a.jsonl").read_bytes() == Path("b.jsonl").read_bytes()

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from asr_lm.acoustic.first_pass import FirstPass, Search
+from asr_lm.acoustic.beam_search import Search
+from asr_lm.acoustic.first_pass import FirstPass
 from asr_lm.acoustic.lexicon import Lexicon
 from asr_lm.acoustic.saved_emissions import saved_sources
 from asr_lm.acoustic.tokens import Tokens

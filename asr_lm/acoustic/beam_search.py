@@ -1,0 +1,207 @@
+"""Beam searches over CTC emissions: torchaudio's on the processor and, without lexicon or model, that on a GPU."""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from asr_lm.acoustic.lexicon import Lexicon
+from asr_lm.acoustic.tokens import Spelt, Tokens
+from asr_lm.errors import InputError
+
+Spellings = dict[str, list[tuple[int, ...]]]
+"""Token numbers of each spelling of each word."""
+
+Reading = tuple[tuple[str, ...], Spelt]
+"""Words, and the tokens of each."""
+
+BeamSearch = Callable[[Tensor], Iterable[Reading]]
+"""What a beam holds at the end, best first; of emissions ``[frames, tokens]``."""
+
+CUDA_BEAM = 128
+"""Hypotheses that torchaudio's ``cuda_ctc_decoder`` keeps at most; nor more than there are tokens."""
+
+_TOKENS_A_FRAME = 100
+_NEVER = -1e4
+_TIE = 1e-4
+_NO_SILENCE = "<no-silence>"
+
+
+@dataclass(frozen=True)
+class Search:
+    """How the beam search goes.
+
+    Attributes:
+        beam: hypotheses kept from frame to frame.
+        threshold: how much worse than the best a hypothesis may be to be kept, natural logarithm.
+        lm_weight: of the language model's score.
+        word_score: added for each word.
+        merging: whether alignments of the same hypothesis add up, or the best one counts.
+        order: of a list: by its exact scores, or as the search, which prunes alignments, found it.
+    """
+
+    beam: int = 400
+    threshold: float = 30.0
+    lm_weight: float = 1.0
+    word_score: float = 0.0
+    merging: Literal["sum", "max"] = "sum"
+    order: Literal["exact", "search"] = "exact"
+
+
+def cpu_search(tokens: Tokens, lexicon: Lexicon | None, lm: Path | None, search: Search) -> BeamSearch:
+    """torchaudio's ``ctc_decoder`` (flashlight-text).
+
+    In each frame it looks at the 100 likeliest tokens. Where words are not separated and no language model tells how a
+    text is cut into them, words that others make up are left out: they add no text, and every way to cut one would
+    take a place in the beam.
+
+    Args:
+        tokens: of the emissions.
+        lexicon: words that may be found; None lets it spell what it likes.
+        lm: a file that KenLM reads: of words with a lexicon, else of tokens.
+        search: how it goes.
+    """
+    spellings = None if lexicon is None else lexicon.numbered(tokens)
+    if spellings is not None and lm is None and tokens.words == "characters":
+        spellings = _needed(spellings)
+    # Where there is no word end, a token that is never likely stands in for the silence that the search wants to know.
+    texts = [*tokens.texts] if tokens.has_word_ends else [*tokens.texts, _NO_SILENCE]
+    decoder = _cpu_decoder(tokens, spellings, lm, search, texts)
+    unwritten = [tokens.numbers[text] for text in tokens.unwritten]
+
+    def run(emissions: Tensor) -> Iterable[Reading]:
+        given = torch.full((len(emissions), len(texts)), _NEVER)
+        given[:, : len(tokens)] = emissions
+        given[:, unwritten] = _NEVER
+        for path in decoder(given[None])[0]:
+            numbers = [number for number in path.tokens.tolist() if number < len(tokens)]
+            if spellings is None:
+                yield _free(tokens, numbers)
+            else:
+                yield _of_words(tokens, path.words, numbers, spellings)
+
+    return run
+
+
+def _cpu_decoder(tokens: Tokens, spellings: Spellings | None, lm: Path | None, search: Search, texts: list[str]) -> Any:
+    from torchaudio.models.decoder import ctc_decoder
+
+    with tempfile.TemporaryDirectory(prefix="asr_lm.") as folder:
+        lexicon = None
+        if spellings is not None:
+            lexicon = Path(folder, "lexicon.txt")
+            lexicon.write_text("".join(_lexicon_lines(tokens, spellings)), encoding="utf-8")
+        return ctc_decoder(
+            lexicon=str(lexicon) if lexicon else None,
+            tokens=texts,
+            lm=str(lm) if lm else None,
+            nbest=search.beam,
+            beam_size=search.beam,
+            beam_size_token=min(len(texts), _TOKENS_A_FRAME),
+            beam_threshold=search.threshold,
+            lm_weight=search.lm_weight if lm else 0.0,
+            word_score=search.word_score + (0.0 if tokens.has_word_ends else _TIE),
+            log_add=search.merging == "sum",
+            blank_token=tokens.blank,
+            sil_token=tokens.word_end if tokens.has_word_ends else _NO_SILENCE,
+        )
+
+
+def _lexicon_lines(tokens: Tokens, spellings: Spellings) -> Iterable[str]:
+    """A lexicon as ``ctc_decoder`` reads it: a word and its tokens, and the word end where there is one.
+
+    After a word the search lets its last token last no longer than its frame, unless that is the word end. Without one
+    a second spelling, its last token doubled, stands for a last token of several frames. The search also lets a blank
+    stand between the two; then two tokens are as likely and rightly heard, and the least of word scores prefers them.
+    """
+    for word, each in spellings.items():
+        for spelling in each:
+            ways = [tokens.marked(spelling)] if tokens.has_word_ends else [spelling, (*spelling, spelling[-1])]
+            for way in ways:
+                yield f"{word} {' '.join(tokens.texts[number] for number in way)}\n"
+
+
+def _needed(spellings: Spellings) -> Spellings:
+    """The words that are not made up of others."""
+    known = {spelling for each in spellings.values() for spelling in each}
+
+    def parts(spelling: tuple[int, ...]) -> int:
+        """The most words that a spelling can be cut into."""
+        most = [0]
+        for end in range(1, len(spelling) + 1):
+            begins = [begin for begin in range(end) if most[begin] >= 0 and spelling[begin:end] in known]
+            most.append(max((most[begin] + 1 for begin in begins), default=-1))
+        return most[-1]
+
+    return {word: each for word, each in spellings.items() if any(parts(spelling) == 1 for spelling in each)}
+
+
+def _free(tokens: Tokens, numbers: Sequence[int]) -> Reading:
+    spelt = tokens.spelt(numbers)
+    return tuple(map(tokens.word, spelt)), spelt
+
+
+def _of_words(tokens: Tokens, words: Sequence[str], numbers: Sequence[int], spellings: Spellings) -> Reading:
+    """The tokens of each word of a path; a word begun at its end is left out."""
+    if tokens.has_word_ends:
+        return tuple(words), tokens.spelt(numbers)[: len(words)]
+    # The search does not always ask for a blank between equal tokens, so that these are told apart by the words alone.
+    heard = _collapsed(numbers)
+    # Where each way to read the first words ends, and their tokens.
+    ways: dict[int, Spelt] = {0: ()}
+    for word in words:
+        extended: dict[int, Spelt] = {}
+        for place, spelt in ways.items():
+            for spelling in spellings[word]:
+                short = _collapsed(spelling)
+                begin = place - 1 if place and heard[place - 1] == short[0] else place
+                if heard[begin : begin + len(short)] == short:
+                    extended.setdefault(begin + len(short), (*spelt, spelling))
+        ways = extended
+    return tuple(words), ways.get(len(heard)) or ways[max(ways)]
+
+
+def _collapsed(numbers: Iterable[int]) -> list[int]:
+    return [number for number, _ in itertools.groupby(numbers)]
+
+
+def cuda_search(tokens: Tokens, search: Search, device: torch.device) -> BeamSearch:
+    """torchaudio's ``cuda_ctc_decoder``: any spelling, no language model; emissions are brought to the GPU.
+
+    Its beam has at most 128 hypotheses and no more than there are tokens; frames that are almost certainly blank are
+    left out, and there is no threshold.
+
+    Raises:
+        InputError: the blank is not token 0, which the decoder takes it for.
+    """
+    from torchaudio.models.decoder import cuda_ctc_decoder
+
+    if tokens.blank_number != 0:
+        raise InputError(
+            f"the search on a GPU (cuda_ctc_decoder) takes token 0 for the blank, and here the blank {tokens.blank!r} "
+            f"is token {tokens.blank_number}; use --search cpu"
+        )
+    beam = cuda_beam(tokens, search.beam)
+    decoder = cuda_ctc_decoder(list(tokens.texts), nbest=beam, beam_size=beam)
+    unwritten = [tokens.numbers[text] for text in tokens.unwritten]
+
+    def run(emissions: Tensor) -> Iterable[Reading]:
+        given = emissions.to(device, torch.float32, copy=True)
+        given[:, unwritten] = _NEVER
+        lengths = torch.tensor([len(given)], dtype=torch.int32, device=device)
+        for path in decoder(given[None].contiguous(), lengths)[0]:
+            yield _free(tokens, [int(number) for number in path.tokens])
+
+    return run
+
+
+def cuda_beam(tokens: Tokens, beam: int) -> int:
+    """The hypotheses that the search on a GPU keeps of those wanted."""
+    return min(beam, CUDA_BEAM, len(tokens))
