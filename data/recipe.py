@@ -173,6 +173,11 @@ def write(
             options.out, part, utterances, incomplete=incomplete, strict=options.strict, report=report
         )
     contents.left_out += lost
+    _tell(options, part, contents)
+    return contents
+
+
+def _tell(options: Options, part: str, contents: Contents) -> None:
     hours, manifest = contents.seconds / 3600, options.out / f"{part}.jsonl"
     _say(f"{part}: {contents.utterances:,} utterances, {hours:,.2f} hours, {contents.words:,} words in {manifest}")
     if contents.shortened:
@@ -181,7 +186,6 @@ def write(
         lists.warn(f"left out: {reason}")
     if len(contents.left_out) > _EXAMPLES:
         lists.warn(f"{part}: {len(contents.left_out):,} utterances are left out")
-    return contents
 
 
 def write_lm_text(options: Options, sentences: Iterable[str], parts: Mapping[str, Contents]) -> None:

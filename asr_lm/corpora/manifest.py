@@ -20,6 +20,9 @@ from asr_lm.corpora.download import Report, no_report
 from asr_lm.errors import InputError
 from asr_lm.files import atomic_write
 
+# Times are often written in hundredths of a second.
+_ROUNDING = 0.01
+
 
 @dataclass
 class Contents:
@@ -47,6 +50,7 @@ class Contents:
         """Add an utterance."""
         reference = speech.reference or ""
         self.utterances += 1
+        self.shortened += speech.duration is not None and duration < speech.duration - _ROUNDING
         self.words += len(reference.split())
         self.seconds += duration
         self.references.add(reference)
@@ -84,7 +88,6 @@ def write_part(
                     raise
                 contents.left_out.append(f"{speech.id}: {error}")
                 continue
-            contents.shortened += speech.duration is not None and duration < speech.duration - 1e-6
             contents.count(speech, duration)
             manifest.write(_line(speech, duration, folder))
             if speech.id not in incomplete:

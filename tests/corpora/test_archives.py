@@ -54,6 +54,9 @@ def test_only_what_is_wanted_is_unpacked(archive, tmp_path):
 def test_what_was_there_is_replaced(archive, tmp_path):
     (tmp_path / "out" / "C" / "dev").mkdir(parents=True)
     (tmp_path / "out" / "C" / "dev" / "old.txt").write_text("old")
+    # What a killed run left behind.
+    (tmp_path / "out" / ".corpus.tgz.unpacking" / "C" / "dev").mkdir(parents=True)
+    (tmp_path / "out" / ".corpus.tgz.unpacking" / "C" / "dev" / "half.txt").write_text("ha")
     unpack(archive, tmp_path / "out", ["C/dev"])
     assert set(there(tmp_path / "out")) == {"C/dev/a.txt", "C/dev/deep/b.txt"}
 

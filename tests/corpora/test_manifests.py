@@ -28,6 +28,7 @@ def test_decode_reads_what_was_written(talk, tmp_path):
         Speech("a", talk, reference="so it was", recording="r"),
         Speech("b", talk, 0.25, 0.5, "and <left out>"),
         Speech("c", talk, 0.5, 0.75, "it is", "r"),
+        Speech("d", talk, 0.5, 0.5049, "rounded", "r"),
     ]
     for folder in (tmp_path, tmp_path / "out"):  # Beside the sound, and elsewhere.
         folder.mkdir(exist_ok=True)
@@ -36,10 +37,11 @@ def test_decode_reads_what_was_written(talk, tmp_path):
             Speech("a", talk, 0.0, 1.0, "so it was", "r"),
             Speech("b", talk, 0.25, 0.5, "and <left out>", "b"),
             Speech("c", talk, 0.5, 0.5, "it is", "r"),
+            Speech("d", talk, 0.5, 0.5, "rounded", "r"),
         ]
-        assert lines(folder / "dev.txt") == ["so it was", "it is"]
-        assert (contents.utterances, contents.sentences, contents.words, contents.shortened) == (3, 2, 8, 1)
-        assert contents.seconds == pytest.approx(2.0)
+        assert lines(folder / "dev.txt") == ["so it was", "it is", "rounded"]
+        assert (contents.utterances, contents.sentences, contents.words, contents.shortened) == (4, 3, 9, 1)
+        assert contents.seconds == pytest.approx(2.5)
         assert contents.left_out == []
     assert '"audio":"in/talk.wav"' in lines(tmp_path / "dev.jsonl")[0]
 
