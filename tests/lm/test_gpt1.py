@@ -8,26 +8,32 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from causal_laws import (
+    BOS,
+    EOS,
+    VOCABULARY,
+    CausalLaws,
+    arrays,
+    assert_close,
+    check_learning_by_heart,
+    corpus_of,
+    random_sentences,
+    sentences_of_ids,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
 from asr_lm.errors import InputError
 from asr_lm.hypotheses.prefix_tree import PrefixTree
-from asr_lm.lm import gpt1, load
-from asr_lm.lm.batches import IGNORED, SentenceBatches, StreamBatches
-from asr_lm.lm.corpus import TokenCorpus
+from asr_lm.lm import gpt1
+from asr_lm.lm.batches import IGNORED, StreamBatches
 from asr_lm.lm.gpt1 import Gpt1Model, Gpt1Network
 from asr_lm.lm.options import TrainingOptions
 from asr_lm.lm.protocol import LogProbs, Tokens
 from asr_lm.lm.sizes import Gpt1Config
 from asr_lm.lm.text_windows import windows
-from asr_lm.lm.training import train_network
 from asr_lm.lm.tree_attention import Preorder
-from asr_lm.text.vocabulary import WordVocabulary
-
-VOCABULARY = WordVocabulary([f"w{number}" for number in range(12)])
-BOS, EOS = VOCABULARY.bos_id, VOCABULARY.eos_id
 
 CONFIGS = {
     "one layer": Gpt1Config(VOCABULARY.size, layers=1, width=8, heads=1, positions=40),
@@ -37,8 +43,6 @@ CONFIGS = {
     "no window": Gpt1Config(VOCABULARY.size, layers=1, width=4, heads=2, positions=1),
 }
 every_shape = pytest.mark.parametrize("name", CONFIGS)
-
-sentences_of_ids = st.lists(st.lists(st.sampled_from([0, 3, 4, 5]), max_size=14), min_size=1, max_size=20)
 
 
 @pytest.fixture(params=[(1024, 64), (7, 3)], ids=["large pieces", "small pieces"])
@@ -56,10 +60,6 @@ def model(name: str = "two layers", seed: int = 1) -> Gpt1Model:
         if parameter.requires_grad:
             nn.init.uniform_(parameter, -0.7, 0.7)
     return Gpt1Model("gpt1", network, VOCABULARY, "as-is")
-
-
-def arrays(sentences: list[list[int]]) -> list[Tokens]:
-    return [np.array(sentence, dtype=np.int32) for sentence in sentences]
 
 
 @torch.no_grad()
@@ -114,23 +114,6 @@ def one_by_one(scorer: Gpt1Model, sentences: list[Tokens]) -> list[LogProbs]:
     return results
 
 
-def assert_close(found: list[LogProbs], expected: list[LogProbs], tolerance: float = 1e-4) -> None:
-    assert [len(values) for values in found] == [len(values) for values in expected]
-    np.testing.assert_allclose(np.concatenate(found), np.concatenate(expected), atol=tolerance, rtol=0)
-
-
-def random_sentences(count: int, seed: int = 0) -> list[Tokens]:
-    """Sentences that share beginnings, as hypotheses do."""
-    random = np.random.default_rng(seed)
-    stems = [random.integers(3, 15, size=random.integers(0, 12)) for _ in range(max(count // 8, 1))]
-    return [
-        np.concatenate([stems[random.integers(len(stems))], random.integers(3, 15, size=random.integers(0, 5))]).astype(
-            np.int32
-        )
-        for _ in range(count)
-    ]
-
-
 class TestNetwork:
     @pytest.mark.parametrize("name", ["one layer", "two layers"])
     def test_it_computes_the_equations_of_the_paper(self, name: str) -> None:
@@ -176,20 +159,6 @@ class TestNetwork:
                 torch.testing.assert_close(found[:, :changed], hidden[:, :changed], atol=1e-5, rtol=0)
                 assert not torch.allclose(found[:, changed], hidden[:, changed], atol=1e-3)
 
-    @every_shape
-    def test_gradients_reach_every_parameter(self, name: str) -> None:
-        network = Gpt1Network(replace(CONFIGS[name], dropout=0.0)).train()
-        inputs = torch.randint(VOCABULARY.size, (4, max(9, CONFIGS[name].positions)))
-        hidden, _ = network(inputs)
-        network.output.nll(hidden.flatten(0, 1), inputs.roll(1, 1).flatten()).sum().backward()
-        for parameter_name, parameter in network.named_parameters():
-            if not parameter.requires_grad:
-                continue
-            assert parameter.grad is not None, parameter_name
-            assert parameter.grad.isfinite().all(), parameter_name
-            # With one key in the window the attention weight is 1 whatever queries and keys are.
-            assert parameter.grad.any(), parameter_name
-
     def test_dropout_acts_in_training_on_embeddings_attention_and_residual_branches(self) -> None:
         torch.manual_seed(1)
         network = Gpt1Network(replace(CONFIGS["one layer"], dropout=0.5)).train()
@@ -208,27 +177,6 @@ class TestNetwork:
         x = torch.randn(1, 40, 8)
         assert not torch.allclose(block(x), block(x))  # attention weights alone are dropped now
 
-    @every_shape
-    def test_padding_of_a_batch_and_its_id_change_nothing(self, name: str) -> None:
-        scorer, sentences = model(name), random_sentences(30)
-        offsets = np.cumsum([0, *map(len, sentences)], dtype=np.int64)
-        corpus = TokenCorpus(np.concatenate(sentences), offsets, 0, 0, "")
-        expected = {tuple(s.tolist()): v for s, v in zip(sentences, one_by_one(scorer, sentences), strict=True)}
-        network = scorer.network.eval()
-        padded = 0
-        for batch in SentenceBatches(corpus, VOCABULARY, 200, None).batches(0):
-            for pad in (EOS, 0, 14):
-                inputs = torch.where(batch.targets == IGNORED, pad, batch.inputs)
-                with torch.no_grad():
-                    hidden, _ = network(inputs)
-                    log_probs = -network.output.nll(hidden.flatten(0, 1), batch.targets.clamp(min=0).flatten())
-                for row, targets in zip(log_probs.view(batch.targets.shape), batch.targets, strict=True):
-                    kept = targets != IGNORED
-                    padded += int((~kept).sum())
-                    sentence = tuple(targets[kept][:-1].tolist())
-                    np.testing.assert_allclose(row[kept].double().numpy(), expected[sentence], atol=1e-4)
-        assert padded > 30
-
 
 class TestWindows:
     @given(length=st.integers(1, 200), width=st.integers(1, 40))
@@ -246,16 +194,21 @@ class TestWindows:
         assert list(windows(1100, 512)) == [(0, 0), (256, 512), (512, 768), (768, 1024)]
 
 
-class TestScores:
-    @every_shape
-    @pytest.mark.parametrize("context", [[], [3], [5, 5, 0, 14], [4, 7, 9] * 10])
-    def test_probabilities_sum_to_one_in_every_context(self, name: str, context: list[int]) -> None:
-        others = [token for token in range(VOCABULARY.size) if token != EOS]
-        scores = model(name).token_log_probs(arrays([[*context, token] for token in others] + [context]))
-        log_probs = [values[len(context)] for values in scores]
-        assert np.exp(log_probs).sum() == pytest.approx(1, abs=1e-5)
-        assert len({round(value, 6) for value in log_probs}) == VOCABULARY.size
+class TestLaws(CausalLaws):
+    shapes = CONFIGS
+    model = staticmethod(model)
+    one_by_one = staticmethod(one_by_one)
 
+    def test_a_small_text_is_learned_by_heart(self, tmp_path: Path) -> None:
+        torch.manual_seed(1)
+        network = Gpt1Network(Gpt1Config(VOCABULARY.size, layers=1, width=96, heads=2, positions=8, dropout=0.0))
+        options = TrainingOptions(
+            epochs=100, batch_tokens=280, learning_rate=5e-3, warmup=0.1, validations=2, patience=0, weight_decay=0.0
+        )
+        check_learning_by_heart(Gpt1Model("gpt1", network, VOCABULARY, "as-is"), options, tmp_path)
+
+
+class TestScores:
     @every_shape
     @settings(max_examples=10, deadline=None)
     @given(sentences=sentences_of_ids, nodes=st.integers(1, 30), block=st.integers(1, 9))
@@ -283,13 +236,6 @@ class TestScores:
         assert_close(found, one_by_one(scorer, long))
         assert all((values < 0).all() for values in found)
 
-    @every_shape
-    def test_the_budget_changes_nothing(self, name: str) -> None:
-        scorer, sentences = model(name), random_sentences(15)
-        expected = one_by_one(scorer, sentences)
-        for budget in (1, 20, 1000, None):
-            assert_close(scorer.token_log_probs(sentences, budget), expected)
-
     def test_every_distinct_prefix_is_read_once(self) -> None:
         scorer, sentences = model(), random_sentences(200)
         read: list[int] = []
@@ -305,26 +251,6 @@ class TestScores:
         prefixes = {tuple(sentence[:end].tolist()) for sentence in sentences for end in range(len(sentence) + 1)}
         assert sum(read) == len(prefixes)
         assert sum(len(sentence) + 1 for sentence in sentences) > 2 * len(prefixes)
-
-    def test_order_duplicates_and_company_change_nothing(self) -> None:
-        scorer, sentences = model(), random_sentences(40)
-        expected = scorer.token_log_probs(sentences)
-        shuffled = np.random.default_rng(1).permutation(len(sentences)).tolist()
-        assert_close(scorer.token_log_probs([sentences[i] for i in shuffled]), [expected[i] for i in shuffled], 1e-5)
-        assert_close(scorer.token_log_probs(sentences * 3), expected * 3, 1e-5)
-        assert_close([scorer.token_log_probs([sentence])[0] for sentence in sentences], expected, 1e-5)
-
-    def test_no_sentences_and_empty_ones(self) -> None:
-        scorer = model()
-        assert scorer.token_log_probs([]) == []
-        empty = np.zeros(0, dtype=np.int32)
-        assert_close(scorer.token_log_probs([empty, empty]), one_by_one(scorer, [empty]) * 2)
-
-    def test_dropout_is_for_training_only(self) -> None:
-        scorer, sentences = model(), random_sentences(10)
-        expected = scorer.token_log_probs(sentences)
-        scorer.network.train()
-        assert_close(scorer.token_log_probs(sentences), expected, 0)
 
 
 class TestPreorder:
@@ -375,8 +301,7 @@ class TestStream:
 
     def test_training_on_a_stream_reads_consecutive_windows(self) -> None:
         scorer, sentences = model(), random_sentences(30)
-        offsets = np.cumsum([0, *map(len, sentences)], dtype=np.int64)
-        corpus = TokenCorpus(np.concatenate(sentences), offsets, 0, 0, "")
+        corpus = corpus_of(sentences)
         total, count, state = 0.0, 0, None
         for batch in StreamBatches(corpus, VOCABULARY, 3, 16).batches(0):
             loss, state = scorer.network.eval().loss(batch, state)
@@ -397,37 +322,6 @@ class TestStream:
 
 
 class TestFolder:
-    @every_shape
-    def test_saving_and_loading_changes_nothing(self, name: str, tmp_path: Path) -> None:
-        scorer, sentences = model(name), random_sentences(20)
-        scorer.save(tmp_path / "model")
-        loaded = load(tmp_path / "model")
-        assert isinstance(loaded, Gpt1Model)
-        assert loaded.network.config == scorer.network.config
-        assert (loaded.family, loaded.normalizer, loaded.parameters) == ("gpt1", "as-is", scorer.parameters)
-        assert loaded.fingerprint() == scorer.fingerprint()
-        assert_close(loaded.token_log_probs(sentences), scorer.token_log_probs(sentences), 0)
-        assert loaded.network.output.weight is loaded.network.embedding.weight
-
     def test_heads_that_do_not_divide_the_width(self) -> None:
         with pytest.raises(InputError, match="field heads: 5 heads do not divide a width of 12"):
             Gpt1Config(9, width=12, heads=5)
-
-
-def test_a_small_text_is_learned_by_heart(tmp_path: Path) -> None:
-    random = np.random.default_rng(0)
-    sentences = [" ".join(f"w{word}" for word in random.integers(12, size=6)) for _ in range(200)]
-    corpus = TokenCorpus.from_sentences(sentences, VOCABULARY)
-    torch.manual_seed(1)
-    network = Gpt1Network(Gpt1Config(VOCABULARY.size, layers=1, width=96, heads=2, positions=8, dropout=0.0))
-    options = TrainingOptions(
-        epochs=100, batch_tokens=280, learning_rate=5e-3, warmup=0.1, validations=2, patience=0, weight_decay=0.0
-    )
-    valid = SentenceBatches(corpus, VOCABULARY, 2000, None)
-    result = train_network(network, SentenceBatches(corpus, VOCABULARY, 280, 1), valid, options, tmp_path, identity={})
-    # Without knowing the text 6 of 7 tokens cost log 12 nats; to name one of 200 sentences takes log 200.
-    ignorance, memory = 6 / 7 * np.log(12), np.log(200) / 7
-    assert memory < result.best_loss < memory + 0.1 * (ignorance - memory)
-    text = Gpt1Model("gpt1", network, VOCABULARY, "as-is")
-    scores = text.score(VOCABULARY.encode_batch(sentences))
-    assert -scores.sum() / (7 * 200) == pytest.approx(result.best_loss, abs=1e-4)

@@ -9,24 +9,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from causal_laws import (
+    BOS,
+    EOS,
+    VOCABULARY,
+    CausalLaws,
+    assert_close,
+    check_learning_by_heart,
+    corpus_of,
+    random_sentences,
+)
 from torch import nn
 
 from asr_lm.errors import InputError
 from asr_lm.hypotheses.prefix_tree import PrefixTree
 from asr_lm.lm import load
-from asr_lm.lm.batches import IGNORED, SentenceBatches, StreamBatches
-from asr_lm.lm.corpus import TokenCorpus
+from asr_lm.lm.batches import StreamBatches
 from asr_lm.lm.lstm import LstmConfig, LstmNetwork
 from asr_lm.lm.neural import NeuralLanguageModel
 from asr_lm.lm.options import TrainingOptions
 from asr_lm.lm.protocol import LogProbs, Tokens
-from asr_lm.lm.training import train_network
 from asr_lm.text.vocabulary import WordVocabulary
-
-VOCABULARY = WordVocabulary([f"w{number}" for number in range(12)])
-BOS, EOS = VOCABULARY.bos_id, VOCABULARY.eos_id
 
 CONFIGS = {
     "one layer, tied": LstmConfig(VOCABULARY.size, embedding=10, hidden=10),
@@ -36,8 +39,6 @@ CONFIGS = {
 }
 every_shape = pytest.mark.parametrize("name", CONFIGS)
 
-sentences_of_ids = st.lists(st.lists(st.sampled_from([0, 3, 4, 5]), max_size=8), min_size=1, max_size=20)
-
 
 def model(name: str = "two layers, tied", seed: int = 1) -> NeuralLanguageModel:
     """A model whose weights are large enough for contexts to matter."""
@@ -46,10 +47,6 @@ def model(name: str = "two layers, tied", seed: int = 1) -> NeuralLanguageModel:
     for parameter in network.parameters():
         nn.init.uniform_(parameter, -1.0, 1.0)
     return NeuralLanguageModel("lstm", network, VOCABULARY, "as-is")
-
-
-def arrays(sentences: list[list[int]]) -> list[Tokens]:
-    return [np.array(sentence, dtype=np.int32) for sentence in sentences]
 
 
 @torch.no_grad()
@@ -68,51 +65,19 @@ def one_by_one(scorer: NeuralLanguageModel, sentences: list[Tokens]) -> list[Log
     return results
 
 
-def assert_close(found: list[LogProbs], expected: list[LogProbs], tolerance: float = 1e-4) -> None:
-    assert [len(values) for values in found] == [len(values) for values in expected]
-    np.testing.assert_allclose(np.concatenate(found), np.concatenate(expected), atol=tolerance, rtol=0)
+class TestLaws(CausalLaws):
+    shapes = CONFIGS
+    model = staticmethod(model)
+    one_by_one = staticmethod(one_by_one)
 
-
-def random_sentences(count: int, seed: int = 0) -> list[Tokens]:
-    """Sentences that share beginnings, as hypotheses do."""
-    random = np.random.default_rng(seed)
-    stems = [random.integers(3, 15, size=random.integers(0, 12)) for _ in range(max(count // 8, 1))]
-    return [
-        np.concatenate([stems[random.integers(len(stems))], random.integers(3, 15, size=random.integers(0, 5))]).astype(
-            np.int32
-        )
-        for _ in range(count)
-    ]
+    def test_a_small_text_is_learned_by_heart(self, tmp_path: Path) -> None:
+        torch.manual_seed(1)
+        scorer = NeuralLanguageModel("lstm", LstmNetwork(LstmConfig(VOCABULARY.size, 96, 96)), VOCABULARY, "as-is")
+        options = TrainingOptions(epochs=60, batch_tokens=280, learning_rate=2e-2, validations=2, patience=0)
+        check_learning_by_heart(scorer, options, tmp_path)
 
 
 class TestScores:
-    @every_shape
-    @pytest.mark.parametrize("context", [[], [3], [5, 5, 0, 14], [4, 7, 9] * 10])
-    def test_probabilities_sum_to_one_in_every_context(self, name: str, context: list[int]) -> None:
-        others = [token for token in range(VOCABULARY.size) if token != EOS]
-        scores = model(name).token_log_probs(arrays([[*context, token] for token in others] + [context]))
-        log_probs = [values[len(context)] for values in scores]
-        assert np.exp(log_probs).sum() == pytest.approx(1, abs=1e-5)
-        assert len({round(value, 6) for value in log_probs}) == VOCABULARY.size
-
-    @every_shape
-    @settings(max_examples=15)
-    @given(sentences=sentences_of_ids)
-    def test_the_tree_gives_what_each_sentence_alone_gives(self, name: str, sentences: list[list[int]]) -> None:
-        scorer = model(name)
-        assert_close(scorer.token_log_probs(arrays(sentences)), one_by_one(scorer, arrays(sentences)))
-
-    def test_a_hundred_tokens_are_as_exact_as_one(self) -> None:
-        scorer, sentences = model(), [np.arange(200, dtype=np.int32) * 7 % 12 + 3]
-        assert_close(scorer.token_log_probs(sentences), one_by_one(scorer, sentences))
-
-    @every_shape
-    def test_the_budget_changes_nothing(self, name: str) -> None:
-        scorer, sentences = model(name), random_sentences(25)
-        expected = one_by_one(scorer, sentences)
-        for budget in (1, 3, 20, 60, 1000, None):
-            assert_close(scorer.token_log_probs(sentences, budget), expected)
-
     def test_a_batch_on_the_whole_list_shares_what_is_common(self) -> None:
         sizes: list[int] = []
         scorer, sentences = model(), random_sentences(200)
@@ -129,26 +94,6 @@ class TestScores:
         assert sizes == [len(prefixes)]
         assert sum(len(sentence) + 1 for sentence in sentences) > 2 * len(prefixes)
 
-    def test_order_duplicates_and_company_change_nothing(self) -> None:
-        scorer, sentences = model(), random_sentences(40)
-        expected = scorer.token_log_probs(sentences)
-        shuffled = np.random.default_rng(1).permutation(len(sentences)).tolist()
-        assert_close(scorer.token_log_probs([sentences[i] for i in shuffled]), [expected[i] for i in shuffled], 1e-5)
-        assert_close(scorer.token_log_probs(sentences * 3), expected * 3, 1e-5)
-        assert_close([scorer.token_log_probs([sentence])[0] for sentence in sentences], expected, 1e-5)
-
-    def test_sentence_scores_are_the_sums(self) -> None:
-        scorer, sentences = model(), random_sentences(20)
-        expected = [values.sum() for values in one_by_one(scorer, sentences)]
-        np.testing.assert_allclose(scorer.score(sentences), expected, atol=1e-3)
-
-    def test_no_sentences_and_empty_ones(self) -> None:
-        scorer = model()
-        assert scorer.token_log_probs([]) == []
-        assert scorer.score([]).shape == (0,)
-        empty = np.zeros(0, dtype=np.int32)
-        assert_close(scorer.token_log_probs([empty, empty]), one_by_one(scorer, [empty]) * 2)
-
     def test_dropout_is_for_training_only(self) -> None:
         scorer, sentences = model("three layers"), random_sentences(10)
         expected = scorer.token_log_probs(sentences)
@@ -160,46 +105,16 @@ class TestScores:
 
 
 class TestNetwork:
-    @every_shape
-    def test_gradients_reach_every_parameter(self, name: str) -> None:
-        network = LstmNetwork(CONFIGS[name]).train()
-        inputs = torch.randint(VOCABULARY.size, (4, 9))
-        hidden, _ = network(inputs)
-        network.output.nll(hidden.flatten(0, 1), torch.randint(VOCABULARY.size, (36,))).sum().backward()
-        for parameter_name, parameter in network.named_parameters():
-            assert parameter.grad is not None, parameter_name
-            assert parameter.grad.isfinite().all(), parameter_name
-            assert parameter.grad.any(), parameter_name
-
     def test_dropout_acts_in_training_on_embedding_and_output(self) -> None:
         network = LstmNetwork(replace(CONFIGS["one layer, tied"], dropout=0.5)).train()
         hidden, _ = network(torch.randint(VOCABULARY.size, (8, 9)))
         assert (hidden == 0).float().mean().item() == pytest.approx(0.5, abs=0.1)
 
-    def test_padding_of_a_batch_changes_nothing(self) -> None:
-        scorer, sentences = model("three layers"), random_sentences(30)
-        lengths = np.cumsum([0, *map(len, sentences)], dtype=np.int64)
-        corpus = TokenCorpus(np.concatenate(sentences), lengths, 0, 0, "")
-        expected = {tuple(s.tolist()): v for s, v in zip(sentences, one_by_one(scorer, sentences), strict=True)}
-        network = scorer.network.eval()
-        padded = 0
-        for batch in SentenceBatches(corpus, VOCABULARY, 200, None).batches(0):
-            with torch.no_grad():
-                hidden, _ = network(batch.inputs)
-                log_probs = -network.output.nll(hidden.flatten(0, 1), batch.targets.clamp(min=0).flatten())
-            for row, targets in zip(log_probs.view(batch.targets.shape), batch.targets, strict=True):
-                kept = targets != IGNORED
-                padded += int((~kept).sum())
-                sentence = tuple(targets[kept][:-1].tolist())
-                np.testing.assert_allclose(row[kept].double().numpy(), expected[sentence], atol=1e-4)
-        assert padded > 30
-
     @every_shape
     def test_a_stream_in_pieces_is_the_stream_in_one(self, name: str) -> None:
         scorer, sentences = model(name), random_sentences(25)
         network = scorer.network.eval()
-        offsets = np.cumsum([0, *map(len, sentences)], dtype=np.int64)
-        corpus = TokenCorpus(np.concatenate(sentences), offsets, 0, 0, "")
+        corpus = corpus_of(sentences)
         (whole,) = StreamBatches(corpus, VOCABULARY, 1, 10_000).batches(0)
         with torch.no_grad():
             expected, last = network(whole.inputs)
@@ -247,30 +162,6 @@ class TestNetwork:
 
 
 class TestFolder:
-    @every_shape
-    def test_saving_and_loading_changes_nothing(self, name: str, tmp_path: Path) -> None:
-        scorer, sentences = model(name), random_sentences(20)
-        scorer.save(tmp_path / "model")
-        loaded = load(tmp_path / "model")
-        assert isinstance(loaded, NeuralLanguageModel)
-        assert loaded.network.config == scorer.network.config
-        assert (loaded.family, loaded.normalizer, loaded.parameters) == ("lstm", "as-is", scorer.parameters)
-        assert loaded.fingerprint() == scorer.fingerprint()
-        assert_close(loaded.token_log_probs(sentences), scorer.token_log_probs(sentences), 0)
-        tied = loaded.network.output.weight is loaded.network.embedding.weight
-        assert tied == scorer.network.config.tied
-
-    def test_half_precision_is_half_the_size_and_close(self, tmp_path: Path) -> None:
-        scorer, sentences = model("three layers"), random_sentences(20)
-        scorer.save(tmp_path / "whole")
-        scorer.save(tmp_path / "half", half=True)
-        sizes = [(tmp_path / name / "model.safetensors").stat().st_size for name in ("whole", "half")]
-        assert sizes[1] < 0.6 * sizes[0]
-        loaded = load(tmp_path / "half")
-        assert all(parameter.dtype == torch.float32 for parameter in loaded.network.parameters())
-        assert_close(loaded.token_log_probs(sentences), scorer.token_log_probs(sentences), 2e-2)
-        assert loaded.fingerprint() != scorer.fingerprint()
-
     def test_the_fingerprint_tells_weights_vocabulary_and_normaliser_apart(self) -> None:
         scorer = model()
         words = WordVocabulary([f"v{number}" for number in range(12)])
@@ -287,23 +178,6 @@ class TestFolder:
         model("one layer").save(tmp_path)
         model("three layers").save(tmp_path)
         assert load(tmp_path).fingerprint() == model("three layers").fingerprint()
-
-
-def test_a_small_text_is_learned_by_heart(tmp_path: Path) -> None:
-    random = np.random.default_rng(0)
-    sentences = [" ".join(f"w{word}" for word in random.integers(12, size=6)) for _ in range(200)]
-    corpus = TokenCorpus.from_sentences(sentences, VOCABULARY)
-    torch.manual_seed(1)
-    network = LstmNetwork(LstmConfig(VOCABULARY.size, embedding=96, hidden=96))
-    options = TrainingOptions(epochs=60, batch_tokens=280, learning_rate=2e-2, validations=2, patience=0)
-    valid = SentenceBatches(corpus, VOCABULARY, 2000, None)
-    result = train_network(network, SentenceBatches(corpus, VOCABULARY, 280, 1), valid, options, tmp_path, identity={})
-    # Without knowing the text 6 of 7 tokens cost log 12 nats; to name one of 200 sentences takes log 200.
-    ignorance, memory = 6 / 7 * np.log(12), np.log(200) / 7
-    assert memory < result.best_loss < memory + 0.1 * (ignorance - memory)
-    text = NeuralLanguageModel("lstm", network, VOCABULARY, "as-is")
-    scores = text.score(VOCABULARY.encode_batch(sentences))
-    assert -scores.sum() / (7 * 200) == pytest.approx(result.best_loss, abs=1e-4)
 
 
 class SmallMemory(LstmNetwork):

@@ -9,27 +9,32 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from causal_laws import (
+    BOS,
+    EOS,
+    VOCABULARY,
+    CausalLaws,
+    arrays,
+    assert_close,
+    check_learning_by_heart,
+    corpus_of,
+    random_sentences,
+    sentences_of_ids,
+)
+from hypothesis import given
 from torch import nn
 
 from asr_lm.errors import InputError
 from asr_lm.evaluation.perplexity import measure
 from asr_lm.hypotheses.prefix_tree import PrefixTree
-from asr_lm.lm import load, nnlm
-from asr_lm.lm.batches import IGNORED, Batch, SentenceBatches, StreamBatches
-from asr_lm.lm.corpus import TokenCorpus
+from asr_lm.lm import nnlm
+from asr_lm.lm.batches import IGNORED, Batch, StreamBatches
 from asr_lm.lm.neural import NeuralLanguageModel
 from asr_lm.lm.nnlm import NnlmNetwork, distinct_contexts
 from asr_lm.lm.options import TextOptions, TrainingOptions
 from asr_lm.lm.protocol import LogProbs, Tokens
 from asr_lm.lm.recipe import train_model
 from asr_lm.lm.sizes import NnlmConfig
-from asr_lm.lm.training import train_network
-from asr_lm.text.vocabulary import WordVocabulary
-
-VOCABULARY = WordVocabulary([f"w{number}" for number in range(12)])
-BOS, EOS = VOCABULARY.bos_id, VOCABULARY.eos_id
 
 CONFIGS = {
     "paper": NnlmConfig(VOCABULARY.size, order=4, embedding=3, hidden=5, tied=False),
@@ -39,8 +44,6 @@ CONFIGS = {
     "tied, direct": NnlmConfig(VOCABULARY.size, order=3, embedding=5, hidden=4, direct=True, dropout=0.3),
 }
 every_shape = pytest.mark.parametrize("name", CONFIGS)
-
-sentences_of_ids = st.lists(st.lists(st.sampled_from([0, 3, 4, 5]), max_size=8), min_size=1, max_size=20)
 
 
 def model(name: str = "tied", seed: int = 1) -> NeuralLanguageModel:
@@ -55,10 +58,6 @@ def model(name: str = "tied", seed: int = 1) -> NeuralLanguageModel:
 def network_of(scorer: NeuralLanguageModel) -> NnlmNetwork:
     assert isinstance(scorer.network, NnlmNetwork)
     return scorer.network
-
-
-def arrays(sentences: list[list[int]]) -> list[Tokens]:
-    return [np.array(sentence, dtype=np.int32) for sentence in sentences]
 
 
 def equation(network: NnlmNetwork, words: list[int]) -> LogProbs:
@@ -85,28 +84,6 @@ def one_by_one(scorer: NeuralLanguageModel, sentences: list[Tokens]) -> list[Log
         values = [equation(network, tokens[at - length : at])[tokens[at]] for at in range(length, len(tokens))]
         results.append(np.array(values))
     return results
-
-
-def assert_close(found: list[LogProbs], expected: list[LogProbs], tolerance: float = 1e-4) -> None:
-    assert [len(values) for values in found] == [len(values) for values in expected]
-    np.testing.assert_allclose(np.concatenate(found), np.concatenate(expected), atol=tolerance, rtol=0)
-
-
-def random_sentences(count: int, seed: int = 0) -> list[Tokens]:
-    """Sentences that share beginnings, as hypotheses do."""
-    random = np.random.default_rng(seed)
-    stems = [random.integers(3, 15, size=random.integers(0, 12)) for _ in range(max(count // 8, 1))]
-    return [
-        np.concatenate([stems[random.integers(len(stems))], random.integers(3, 15, size=random.integers(0, 5))]).astype(
-            np.int32
-        )
-        for _ in range(count)
-    ]
-
-
-def corpus_of(sentences: list[Tokens]) -> TokenCorpus:
-    offsets = np.cumsum([0, *map(len, sentences)], dtype=np.int64)
-    return TokenCorpus(np.concatenate(sentences), offsets, 0, 0, "")
 
 
 class TestEquation:
@@ -158,59 +135,26 @@ class TestEquation:
             assert np.flatnonzero(differs).tolist() == list(range(changed, min(changed + order, len(words) + 1)))
 
 
+class TestLaws(CausalLaws):
+    shapes = CONFIGS
+    model = staticmethod(model)
+    one_by_one = staticmethod(one_by_one)
+
+    @pytest.mark.parametrize("direct", [False, True])
+    def test_a_small_text_is_learned_by_heart(self, direct: bool, tmp_path: Path) -> None:
+        torch.manual_seed(1)
+        network = NnlmNetwork(NnlmConfig(VOCABULARY.size, order=7, embedding=16, hidden=300, direct=direct, tied=False))
+        options = TrainingOptions(epochs=40, batch_tokens=280, learning_rate=3e-2, validations=1, patience=0)
+        check_learning_by_heart(NeuralLanguageModel("nnlm", network, VOCABULARY, "as-is"), options, tmp_path)
+
+
 class TestScores:
-    @every_shape
-    @pytest.mark.parametrize("context", [[], [3], [5, 5, 0, 14], [4, 7, 9] * 10])
-    def test_probabilities_sum_to_one_in_every_context(self, name: str, context: list[int]) -> None:
-        others = [token for token in range(VOCABULARY.size) if token != EOS]
-        scores = model(name).token_log_probs(arrays([[*context, token] for token in others] + [context]))
-        log_probs = [values[len(context)] for values in scores]
-        assert np.exp(log_probs).sum() == pytest.approx(1, abs=1e-5)
-        assert len({round(value, 6) for value in log_probs}) == VOCABULARY.size
-
-    @every_shape
-    @settings(max_examples=15)
-    @given(sentences=sentences_of_ids)
-    def test_the_tree_gives_what_each_sentence_alone_gives(self, name: str, sentences: list[list[int]]) -> None:
-        scorer = model(name)
-        assert_close(scorer.token_log_probs(arrays(sentences)), one_by_one(scorer, arrays(sentences)))
-
-    @every_shape
-    def test_the_budget_changes_nothing(self, name: str) -> None:
-        scorer, sentences = model(name), random_sentences(25)
-        expected = one_by_one(scorer, sentences)
-        for budget in (1, 3, 20, 60, 1000, None):
-            assert_close(scorer.token_log_probs(sentences, budget), expected)
-
     @pytest.mark.parametrize("block", [1, 2, 7, 50])
     def test_the_size_of_a_block_changes_nothing(self, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
         scorer, sentences = model(), random_sentences(25)
         expected = one_by_one(scorer, sentences)
         monkeypatch.setattr(nnlm, "_BLOCK_CONTEXTS", block)
         assert_close(scorer.token_log_probs(sentences), expected)
-
-    def test_order_duplicates_and_company_change_nothing(self) -> None:
-        scorer, sentences = model(), random_sentences(40)
-        expected = scorer.token_log_probs(sentences)
-        shuffled = np.random.default_rng(1).permutation(len(sentences)).tolist()
-        assert_close(scorer.token_log_probs([sentences[i] for i in shuffled]), [expected[i] for i in shuffled], 1e-5)
-        assert_close(scorer.token_log_probs(sentences * 3), expected * 3, 1e-5)
-        assert_close([scorer.token_log_probs([sentence])[0] for sentence in sentences], expected, 1e-5)
-
-    def test_no_sentences_and_empty_ones(self) -> None:
-        scorer = model()
-        assert scorer.token_log_probs([]) == []
-        empty = np.zeros(0, dtype=np.int32)
-        assert_close(scorer.token_log_probs([empty, empty]), one_by_one(scorer, [empty]) * 2)
-
-    def test_dropout_is_for_training_only(self) -> None:
-        scorer, sentences = model("tied, direct"), random_sentences(10)
-        expected = scorer.token_log_probs(sentences)
-        scorer.network.train()
-        assert_close(scorer.token_log_probs(sentences), expected, 0)
-        plain = NnlmNetwork(replace(CONFIGS["tied, direct"], dropout=0.0))
-        plain.load_state_dict(scorer.network.state_dict())
-        assert_close(NeuralLanguageModel("nnlm", plain, VOCABULARY, "as-is").token_log_probs(sentences), expected, 0)
 
     @pytest.mark.parametrize("output", ["class", "adaptive", "nce"])
     def test_other_outputs_give_a_distribution_too(self, output: str) -> None:
@@ -265,16 +209,6 @@ class TestContexts:
 
 class TestNetwork:
     @every_shape
-    def test_gradients_reach_every_parameter(self, name: str) -> None:
-        network = NnlmNetwork(CONFIGS[name]).train()
-        batch = Batch(torch.randint(VOCABULARY.size, (4, 9)), torch.randint(VOCABULARY.size, (4, 9)))
-        network.loss(batch)[0].backward()
-        for parameter_name, parameter in network.named_parameters():
-            assert parameter.grad is not None, parameter_name
-            assert parameter.grad.isfinite().all(), parameter_name
-            assert parameter.grad.any(), parameter_name
-
-    @every_shape
     def test_before_training_the_words_are_as_likely_as_in_the_text(self, name: str) -> None:
         network = NnlmNetwork(CONFIGS[name])
         counts = torch.arange(VOCABULARY.size) ** 3
@@ -285,18 +219,6 @@ class TestNetwork:
         expected = np.log(np.delete(counts.numpy(), EOS).clip(1) / counts.clamp(min=1).sum().item())
         np.testing.assert_allclose(found[:-1], expected, atol=0.3)
         assert found[:-1].min() < -7
-
-    @every_shape
-    def test_padding_of_a_batch_changes_nothing(self, name: str) -> None:
-        scorer, sentences = model(name), random_sentences(30)
-        expected = -sum(values.sum() for values in one_by_one(scorer, sentences))
-        network = network_of(scorer).eval()
-        batches = list(SentenceBatches(corpus_of(sentences), VOCABULARY, 200, None).batches(0))
-        assert sum(int((batch.targets == IGNORED).sum()) for batch in batches) > 30
-        losses = [network.loss(batch)[0].item() for batch in batches]
-        assert sum(losses) == pytest.approx(expected, rel=1e-5)
-        others = [replace(batch, inputs=_other_padding(batch)) for batch in batches]
-        assert [network.loss(batch)[0].item() for batch in others] == losses
 
     @pytest.mark.parametrize(
         ("sizes", "complaint"),
@@ -369,30 +291,3 @@ class TestStream:
         measured = [measure([trained], lines, carry_state=carry)[0].per_token for carry in (True, False)]
         assert np.log(measured[0]) == pytest.approx(result.best_loss, abs=1e-5)
         assert abs(np.log(measured[1]) - result.best_loss) > 1e-4
-
-
-@every_shape
-def test_saving_and_loading_changes_nothing(name: str, tmp_path: Path) -> None:
-    scorer, sentences = model(name), random_sentences(20)
-    scorer.save(tmp_path / "model")
-    loaded = load(tmp_path / "model")
-    assert isinstance(loaded, NeuralLanguageModel)
-    assert loaded.network.config == scorer.network.config
-    assert (loaded.family, loaded.parameters) == ("nnlm", scorer.parameters)
-    assert loaded.fingerprint() == scorer.fingerprint()
-    assert_close(loaded.token_log_probs(sentences), scorer.token_log_probs(sentences), 0)
-
-
-@pytest.mark.parametrize("direct", [False, True])
-def test_a_small_text_is_learned_by_heart(direct: bool, tmp_path: Path) -> None:
-    random = np.random.default_rng(0)
-    sentences = [" ".join(f"w{word}" for word in random.integers(12, size=6)) for _ in range(200)]
-    corpus = TokenCorpus.from_sentences(sentences, VOCABULARY)
-    torch.manual_seed(1)
-    network = NnlmNetwork(NnlmConfig(VOCABULARY.size, order=7, embedding=16, hidden=300, direct=direct, tied=False))
-    options = TrainingOptions(epochs=40, batch_tokens=280, learning_rate=3e-2, validations=1, patience=0)
-    valid = SentenceBatches(corpus, VOCABULARY, 2000, None)
-    result = train_network(network, SentenceBatches(corpus, VOCABULARY, 280, 1), valid, options, tmp_path, identity={})
-    # Without knowing the text 6 of 7 tokens cost log 12 nats; to name one of 200 sentences takes log 200.
-    ignorance, memory = 6 / 7 * np.log(12), np.log(200) / 7
-    assert memory < result.best_loss < memory + 0.1 * (ignorance - memory)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,8 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from causal_laws import (
+    BOS,
+    EOS,
+    VOCABULARY,
+    CausalLaws,
+    check_learning_by_heart,
+    corpus_of,
+    random_sentences,
+)
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -20,7 +26,6 @@ from asr_lm.errors import InputError
 from asr_lm.lm import load
 from asr_lm.lm.batches import SentenceBatches, StreamBatches
 from asr_lm.lm.class_output import ClassOutput
-from asr_lm.lm.corpus import TokenCorpus
 from asr_lm.lm.neural import WEIGHTS_FILE, NeuralLanguageModel
 from asr_lm.lm.options import TextOptions, TrainingOptions
 from asr_lm.lm.protocol import LogProbs, Tokens
@@ -28,13 +33,9 @@ from asr_lm.lm.recipe import train_model
 from asr_lm.lm.rnnlm import RnnlmNetwork, sigmoid_recurrence
 from asr_lm.lm.sizes import OutputKind, RnnlmConfig
 from asr_lm.lm.training import train_network
-from asr_lm.text.vocabulary import WordVocabulary
 
-VOCABULARY = WordVocabulary([f"w{number}" for number in range(12)])
-BOS, EOS = VOCABULARY.bos_id, VOCABULARY.eos_id
 CONFIG = RnnlmConfig(VOCABULARY.size, hidden=10, classes=4, noise_samples=6, dropout=0.3)
 every_output = pytest.mark.parametrize("output", ["class", "full", "adaptive", "nce"])
-sentences_of_ids = st.lists(st.lists(st.sampled_from([0, 3, 4, 5]), max_size=8), min_size=1, max_size=20)
 
 
 def model(output: OutputKind = "class", seed: int = 1) -> NeuralLanguageModel:
@@ -46,18 +47,6 @@ def model(output: OutputKind = "class", seed: int = 1) -> NeuralLanguageModel:
         if parameter.requires_grad:
             nn.init.uniform_(parameter, -2.0, 2.0)
     return NeuralLanguageModel("rnnlm", network, VOCABULARY, "as-is")
-
-
-def arrays(sentences: list[list[int]]) -> list[Tokens]:
-    return [np.array(sentence, dtype=np.int32) for sentence in sentences]
-
-
-def random_sentences(count: int, seed: int = 0) -> list[Tokens]:
-    """Sentences that share beginnings, as hypotheses do."""
-    random = np.random.default_rng(seed)
-    stems = [random.integers(3, 15, size=random.integers(0, 12)) for _ in range(max(count // 8, 1))]
-    ends = [random.integers(3, 15, size=random.integers(0, 5)) for _ in range(count)]
-    return [np.concatenate([stems[random.integers(len(stems))], end]).astype(np.int32) for end in ends]
 
 
 @torch.no_grad()
@@ -76,11 +65,6 @@ def by_hand(scorer: NeuralLanguageModel, sentences: list[Tokens]) -> list[LogPro
             values.append(-float(network.output.nll((2 * state - 1).float()[None], torch.tensor([target]))))
         results.append(np.array(values))
     return results
-
-
-def assert_close(found: list[LogProbs], expected: list[LogProbs], tolerance: float = 1e-4) -> None:
-    assert [len(values) for values in found] == [len(values) for values in expected]
-    np.testing.assert_allclose(np.concatenate(found), np.concatenate(expected), atol=tolerance, rtol=0)
 
 
 class TestRecurrence:
@@ -127,42 +111,19 @@ class TestRecurrence:
         torch.testing.assert_close(sigmoid_recurrence(gates, weight, first), (1 + states) / 2, atol=1e-12, rtol=0)
 
 
+class TestLaws(CausalLaws):
+    shapes = ("class", "full", "adaptive", "nce")
+    model = staticmethod(model)
+    one_by_one = staticmethod(by_hand)
+
+    def test_a_small_text_is_learned_by_heart(self, tmp_path: Path) -> None:
+        torch.manual_seed(1)
+        network = RnnlmNetwork(RnnlmConfig(VOCABULARY.size, hidden=128, classes=4))
+        options = TrainingOptions(epochs=150, batch_tokens=1000, learning_rate=3e-2, validations=1, patience=0)
+        check_learning_by_heart(NeuralLanguageModel("rnnlm", network, VOCABULARY, "as-is"), options, tmp_path, words=4)
+
+
 class TestScores:
-    @every_output
-    @pytest.mark.parametrize("context", [[], [3], [5, 5, 0, 14], [4, 7, 9] * 10])
-    def test_probabilities_sum_to_one_in_every_context(self, output: OutputKind, context: list[int]) -> None:
-        others = [token for token in range(VOCABULARY.size) if token != EOS]
-        scores = model(output).token_log_probs(arrays([[*context, token] for token in others] + [context]))
-        log_probs = [values[len(context)] for values in scores]
-        assert np.exp(log_probs).sum() == pytest.approx(1, abs=1e-5)
-        assert len({round(value, 6) for value in log_probs}) == VOCABULARY.size
-
-    @every_output
-    @settings(max_examples=15)
-    @given(sentences=sentences_of_ids)
-    def test_the_tree_gives_what_the_formula_gives(self, output: OutputKind, sentences: list[list[int]]) -> None:
-        scorer = model(output)
-        assert_close(scorer.token_log_probs(arrays(sentences)), by_hand(scorer, arrays(sentences)))
-
-    def test_a_hundred_tokens_are_as_exact_as_one(self) -> None:
-        scorer, sentences = model(), [np.arange(200, dtype=np.int32) * 7 % 12 + 3]
-        assert_close(scorer.token_log_probs(sentences), by_hand(scorer, sentences))
-
-    @every_output
-    def test_the_budget_changes_nothing(self, output: OutputKind) -> None:
-        scorer, sentences = model(output), random_sentences(25)
-        expected = by_hand(scorer, sentences)
-        for budget in (1, 3, 60, None):
-            assert_close(scorer.token_log_probs(sentences, budget), expected)
-
-    def test_order_duplicates_and_company_change_nothing(self) -> None:
-        scorer, sentences = model(), random_sentences(40)
-        expected = scorer.token_log_probs(sentences)
-        shuffled = np.random.default_rng(1).permutation(len(sentences)).tolist()
-        assert_close(scorer.token_log_probs([sentences[i] for i in shuffled]), [expected[i] for i in shuffled], 1e-5)
-        assert_close(scorer.token_log_probs(sentences * 3), expected * 3, 1e-5)
-        assert_close([scorer.token_log_probs([sentence])[0] for sentence in sentences], expected, 1e-5)
-
     @every_output
     def test_a_stream_in_pieces_is_the_stream_in_one(self, output: OutputKind) -> None:
         scorer, sentences = model(output), random_sentences(25)
@@ -184,34 +145,7 @@ class TestScores:
         np.testing.assert_allclose(found[0], scorer.token_log_probs(sentences[:1])[0], atol=1e-4)
 
 
-def corpus_of(sentences: list[Tokens]) -> TokenCorpus:
-    offsets = np.cumsum([0, *map(len, sentences)], dtype=np.int64)
-    return TokenCorpus(np.concatenate(sentences), offsets, 0, 0, "")
-
-
 class TestNetwork:
-    @every_output
-    def test_gradients_reach_every_parameter(self, output: OutputKind) -> None:
-        network = model(output).network.train()
-        (batch,) = StreamBatches(corpus_of(random_sentences(60)), VOCABULARY, 4, 10_000).batches(0)
-        network.loss(batch)[0].backward()
-        for name, parameter in network.named_parameters():
-            if parameter.requires_grad:
-                assert parameter.grad is not None, name
-                assert parameter.grad.isfinite().all(), name
-                assert parameter.grad.any(), name
-
-    @every_output
-    def test_padding_of_a_batch_changes_nothing(self, output: OutputKind) -> None:
-        scorer, sentences = model(output), random_sentences(30)
-        network, corpus = scorer.network.eval(), corpus_of(sentences)
-        losses, padded = 0.0, 0
-        for batch in SentenceBatches(corpus, VOCABULARY, 200, None).batches(0):
-            losses += float(network.loss(batch)[0].detach())
-            padded += batch.targets.numel() - batch.tokens
-        assert padded > 30
-        assert losses == pytest.approx(-sum(values.sum() for values in by_hand(scorer, sentences)), rel=1e-5)
-
     def test_dropout_is_for_training_only_and_leaves_units_in_the_middle(self) -> None:
         network = model().network
         inputs = torch.randint(VOCABULARY.size, (8, 30))
@@ -223,19 +157,6 @@ class TestNetwork:
 
 
 class TestFolder:
-    @every_output
-    @pytest.mark.parametrize("half", [False, True])
-    def test_saving_and_loading_changes_nothing(self, output: OutputKind, half: bool, tmp_path: Path) -> None:
-        scorer, sentences = model(output), random_sentences(20)
-        scorer.save(tmp_path, half=half)
-        loaded = load(tmp_path)
-        assert isinstance(loaded, NeuralLanguageModel)
-        assert loaded.network.config == scorer.network.config
-        assert loaded.parameters == scorer.parameters
-        assert (loaded.fingerprint() == scorer.fingerprint()) != half
-        tolerance = 2e-2 if half else 0
-        assert_close(loaded.token_log_probs(sentences), scorer.token_log_probs(sentences), tolerance)
-
     def test_ranks_and_classes_are_whole_in_half_precision_and_no_free_parameters(self, tmp_path: Path) -> None:
         scorer = model()
         network = scorer.network
@@ -332,17 +253,3 @@ class TestTraining:
             words = {word: int(rank[int(loaded.vocabulary.encode_batch([word])[0][0])]) for word in "abcd"}
             assert words["b"] == 0
             assert words["a"] < words["c"] < words["d"]
-
-    def test_a_small_text_is_learned_by_heart(self, tmp_path: Path) -> None:
-        random = np.random.default_rng(0)
-        sentences = [" ".join(f"w{word}" for word in random.integers(12, size=4)) for _ in range(200)]
-        corpus = TokenCorpus.from_sentences(sentences, VOCABULARY)
-        torch.manual_seed(1)
-        network = RnnlmNetwork(RnnlmConfig(VOCABULARY.size, hidden=128, classes=4))
-        network.prepare(torch.from_numpy(corpus.counts(VOCABULARY)))
-        options = TrainingOptions(epochs=150, batch_tokens=1000, learning_rate=3e-2, validations=1, patience=0)
-        batches = SentenceBatches(corpus, VOCABULARY, 1000, 1), SentenceBatches(corpus, VOCABULARY, 2000, None)
-        result = train_network(network, *batches, options, tmp_path, identity={})
-        # Without knowing the text 4 of 5 tokens cost log 12 nats; to name one of 200 sentences takes log 200.
-        ignorance, memory = 4 / 5 * math.log(12), math.log(200) / 5
-        assert memory < result.best_loss < memory + 0.15 * (ignorance - memory)
