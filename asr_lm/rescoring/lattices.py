@@ -33,6 +33,9 @@ ROUNDS = 4
 _TOGETHER = 20_000
 """Arcs of lattices that are searched side by side: enough for full batches, and a network's states fit in memory."""
 
+_ROUNDING = 1e-6
+"""Seconds that times may be off."""
+
 
 @dataclass(frozen=True)
 class Listing:
@@ -173,9 +176,15 @@ def _hypotheses(lattice: Lattice, paths: Sequence[Path], names: Sequence[str]) -
 def _hypothesis(lattice: Lattice, path: Path, names: Sequence[str]) -> Hypothesis:
     scores = {name: float(lattice.scores[name][path.arcs].sum()) for name in names}
     said = path.arcs[lattice.word[path.arcs] != EPSILON]
-    times = tuple(zip(lattice.begin[said].tolist(), lattice.end[said].tolist(), strict=True))
-    known = not (np.isnan(lattice.begin[said]).any() or np.isnan(lattice.end[said]).any())
-    return Hypothesis(lattice.text(path.arcs), scores, times=times if known else None)
+    return Hypothesis(lattice.text(path.arcs), scores, times=_times(lattice.begin[said], lattice.end[said]))
+
+
+def _times(begin: Floats, end: Floats) -> tuple[tuple[float, float], ...] | None:
+    """When words were said; None unless every one has a time, and none ends before it begins."""
+    if not (np.all(begin >= 0) and np.all(end >= begin - _ROUNDING)):
+        return None
+    # Sums of frames differ in their last digits by the path that was summed along.
+    return tuple(zip(begin.tolist(), np.maximum(begin, end).tolist(), strict=True))
 
 
 def merged(lattice: Lattice, first: Utterance, second: Utterance) -> Utterance:
