@@ -6,6 +6,9 @@ The two of Zaremba, Sutskever and Vinyals ("Recurrent neural network regularizat
 paper to the letter, but for one change of units. The paper's loss is summed over the T time steps of a batch and
 averaged over its rows; ours is averaged over all tokens, so our gradient is the paper's divided by T. The same steps
 are made with the paper's learning rate times T, and with gradients clipped at the paper's norm divided by T.
+
+That of Radford et al. (2018, section 4.1) has the paper's 2,000 steps of warm-up as a share of all steps, and 40,000
+merges as the size that OpenAI's vocabulary has with its characters.
 """
 
 from __future__ import annotations
@@ -85,6 +88,40 @@ PRESETS: dict[str, dict[str, Preset]] = {
                 "learning_rate": 20.0,
                 "clip": 0.25,
                 "warmup": 0.0,
+            },
+            _AS_IS,
+        ),
+    },
+    "gpt1": {
+        "openai": Preset(
+            "12 layers of 768, 40,000 BPE merges (Radford et al. 2018); for a GPU and a billion words",
+            {"layers": 12, "width": 768, "heads": 12, "positions": 512, "dropout": 0.1},
+            {
+                "context": "stream",
+                "batch_tokens": 64 * 512,
+                "bptt": 512,
+                "epochs": 100.0,
+                "validations": 100,
+                "patience": 0,
+                "learning_rate": 2.5e-4,
+                "warmup": 0.001,
+                "weight_decay": 0.01,
+            },
+            {"vocabulary": "bpe", "vocabulary_size": 40_478},
+        ),
+        "ptb-small": Preset(
+            "4 layers of 256 for a million words",
+            {"layers": 4, "width": 256, "heads": 4, "positions": 512, "dropout": 0.35},
+            {
+                "context": "stream",
+                "batch_tokens": 2048,
+                "bptt": 512,
+                "epochs": 40.0,
+                "validations": 40,
+                "patience": 0,
+                "learning_rate": 1.5e-3,
+                "warmup": 0.05,
+                "weight_decay": 0.1,
             },
             _AS_IS,
         ),
