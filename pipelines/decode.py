@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from asr_lm.errors import InputError
 from pipelines import lists
 from pipelines.command import check_outputs, console, parse, run
 from pipelines.display import decoding_progress
 
 if TYPE_CHECKING:
-    from asr_lm.acoustic.audio import Signal
     from asr_lm.acoustic.first_pass import FirstPass, Found
     from asr_lm.acoustic.journal import Journal, Recognised
+    from asr_lm.acoustic.listening import Failure
     from asr_lm.acoustic.pieces import Piece, Source
     from asr_lm.acoustic.recogniser import CtcRecogniser
     from asr_lm.acoustic.rnnt import RnntRecogniser
     from asr_lm.acoustic.saved_emissions import Shards
-    from asr_lm.acoustic.speech import Speech
     from asr_lm.acoustic.tokens import Tokens
     from asr_lm.hypotheses.utterance import Hypothesis
 
@@ -84,6 +84,14 @@ class Arguments:
     """Write hypotheses and references in lower case."""
     references: Path | None = None
     """What is said: an utterance's id and its words on every line."""
+    batch_seconds: float | None = None
+    """Seconds of sound that a CTC recogniser computes together, padding counted; the result is the same. By default 320
+    on a GPU, and 0, which is one utterance at a time, on a processor. Some recognisers, WAV2VEC2_ASR_BASE_* and
+    VOXPOPULI_ASR_* among them, only take utterances of one length together."""
+    search: Literal["auto", "cpu", "cuda"] = "auto"
+    """What searches: torchaudio's ctc_decoder on the processor, or its cuda_ctc_decoder on a GPU, which takes neither
+    lexicon nor --lm, wants the blank to be token 0, and finds at most 128 hypotheses and no more than there are tokens;
+    auto takes the latter where it can give --nbest hypotheses."""
     longest: float = 40.0
     """Seconds of sound recognised at a time; longer recordings are cut where they are quietest."""
     frame_seconds: float | None = None
@@ -106,22 +114,22 @@ def main() -> None:
 
 def _check(arguments: Arguments) -> None:
     """Refuse what cannot work before anything is read."""
-    from asr_lm.errors import InputError
     from asr_lm.hypotheses.writing import format_of
 
     if bool(arguments.audio) == bool(arguments.emissions):
         raise InputError("give either --audio or --emissions")
-    for name, wanted in (("model", False), ("save_emissions", False), ("tokens", True), ("frame_seconds", True)):
+    of_sound, of_emissions = ("model", "save_emissions", "batch_seconds"), ("tokens", "frame_seconds")
+    for name, wanted in [(name, False) for name in of_sound] + [(name, True) for name in of_emissions]:
         if getattr(arguments, name) is not None and bool(arguments.emissions) != wanted:
             other = "saved emissions" if wanted else "sound"
-            raise InputError(f"is for {other}", field="--" + name.replace("_", "-"))
-    for name, least in (("nbest", 1), ("beam", 1), ("longest", 1.0)):
+            raise InputError(f"is for {other}", field=_option(name))
+    for name, least in (("nbest", 1), ("beam", 1), ("longest", 1.0), ("batch_seconds", 0)):
         if getattr(arguments, name) is not None and getattr(arguments, name) < least:
-            raise InputError(f"expected {least:g} or more, not {getattr(arguments, name):g}", field=f"--{name}")
+            raise InputError(f"expected {least:g} or more, not {getattr(arguments, name):g}", field=_option(name))
     for name in ("frame_seconds", "threshold"):
         value = getattr(arguments, name)
         if value is not None and value <= 0:
-            raise InputError(f"expected more than 0, not {value:g}", field="--" + name.replace("_", "-"))
+            raise InputError(f"expected more than 0, not {value:g}", field=_option(name))
     if arguments.free and arguments.lexicon:
         raise InputError("give either --free or --lexicon")
     if arguments.ctm is not None and not arguments.times:
@@ -134,16 +142,21 @@ def _check(arguments: Arguments) -> None:
     check_outputs([arguments.out, arguments.ctm, _unfinished(arguments)], inputs)
 
 
+def _option(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
 def _unfinished(arguments: Arguments) -> Path:
     return arguments.out.with_name(arguments.out.name + _UNFINISHED)
 
 
 @dataclass(frozen=True)
 class _Work:
-    """What is to be decoded, how, and where emissions are kept."""
+    """What is to be decoded, how (first what is heard, then what may be said), and where emissions are kept."""
 
     sources: list[Source]
     hypotheses: Callable[[Piece], Sequence[Hypothesis]]
+    listen: Callable[[Iterable[Piece]], Iterable[Piece | Failure]] = iter
     shards: Shards | None = None
 
 
@@ -175,29 +188,39 @@ def _saved(arguments: Arguments) -> _Work:
 
 def _spoken(arguments: Arguments) -> _Work:
     """Decoding of sound."""
+    from asr_lm.acoustic.listening import listen
     from asr_lm.acoustic.model_folder import folder_words
+    from asr_lm.acoustic.pieces import Source, pieces
     from asr_lm.acoustic.rnnt import RnntRecogniser
     from asr_lm.acoustic.saved_emissions import Shards
     from asr_lm.acoustic.speech import find_speech
 
     speeches = find_speech(arguments.audio)
-    recogniser = _recogniser(arguments)
+    recogniser, device = _recogniser(arguments)
+    sources = [
+        Source(speech.id, partial(pieces, speech, recogniser.sample_rate, arguments.longest)) for speech in speeches
+    ]
     if isinstance(recogniser, RnntRecogniser):
         _check_rnnt(arguments)
-        signals = [_heard(arguments, speech, recogniser.sample_rate, lambda signal: signal) for speech in speeches]
         beam = arguments.beam or max(arguments.nbest, 10)
-        return _Work(signals, lambda piece: recogniser.hypotheses(piece.content, arguments.nbest, beam))
+        return _Work(sources, lambda piece: recogniser.hypotheses(piece.content, arguments.nbest, beam))
     shards = None
     if arguments.save_emissions is not None:
         shards = Shards(arguments.save_emissions, recogniser.name, recogniser.tokens, recogniser.frame_seconds)
-    saved = shards.saved if shards else {}
-    hear = partial(_heard, arguments, sample_rate=recogniser.sample_rate, listen=recogniser.emissions)
-    sources = [saved.get(speech.id) or hear(speech) for speech in speeches]
-    first_pass = _first_pass(arguments, recogniser.tokens, folder_words(Path(recogniser.name)))
-    return _Work(sources, partial(_ctc_list, arguments, first_pass, recogniser.frame_seconds), shards)
+        sources = [shards.saved.get(source.id, source) for source in sources]
+    first_pass = _first_pass(arguments, recogniser.tokens, folder_words(Path(recogniser.name)), device)
+    seconds = arguments.batch_seconds
+    if seconds is None:
+        seconds = 320.0 if device.startswith("cuda") else 0.0
+    return _Work(
+        sources,
+        partial(_ctc_list, arguments, first_pass, recogniser.frame_seconds),
+        partial(listen, recogniser=recogniser, seconds=seconds),
+        shards,
+    )
 
 
-def _recogniser(arguments: Arguments) -> CtcRecogniser | RnntRecogniser:
+def _recogniser(arguments: Arguments) -> tuple[CtcRecogniser | RnntRecogniser, str]:
     from asr_lm.acoustic.bundles import DEFAULT, load_bundle
     from asr_lm.acoustic.model_folder import load_recogniser
     from asr_lm.acoustic.rnnt import RnntRecogniser
@@ -209,35 +232,19 @@ def _recogniser(arguments: Arguments) -> CtcRecogniser | RnntRecogniser:
     name = arguments.model or DEFAULT
     recogniser = load_recogniser(Path(name)) if Path(name).is_dir() else load_bundle(name)
     (recogniser.decoder if isinstance(recogniser, RnntRecogniser) else recogniser.network).to(device)
-    return recogniser
+    return recogniser, device
 
 
 def _check_rnnt(arguments: Arguments) -> None:
-    from asr_lm.errors import InputError
 
-    for name in ("lexicon", "lm", "save_emissions", "lattice", "ctm", "free"):
+    for name in ("lexicon", "lm", "save_emissions", "lattice", "ctm", "free", "batch_seconds"):
         if getattr(arguments, name):
-            raise InputError("is for CTC recognisers, and this is an RNN-T", field="--" + name.replace("_", "-"))
+            raise InputError("is for CTC recognisers, and this is an RNN-T", field=_option(name))
+    if arguments.search == "cuda":
+        raise InputError("cuda is for CTC recognisers, and this is an RNN-T", field="--search")
 
 
-def _heard(arguments: Arguments, speech: Speech, sample_rate: int, listen: Callable[[Signal], Any]) -> Source:
-    """A stretch of sound as a source of what a recogniser makes of it."""
-    from asr_lm.acoustic.pieces import Source, pieces
-    from asr_lm.errors import InputError
-
-    def load() -> list[Piece]:
-        try:
-            return [
-                piece.with_content(listen(piece.content)) for piece in pieces(speech, sample_rate, arguments.longest)
-            ]
-        except InputError as error:
-            error.file, error.utterance = error.file or str(speech.path), error.utterance or speech.id
-            raise
-
-    return Source(speech.id, load)
-
-
-def _first_pass(arguments: Arguments, tokens: Tokens, words: Path | None) -> FirstPass:
+def _first_pass(arguments: Arguments, tokens: Tokens, words: Path | None, device: str | None = None) -> FirstPass:
     from asr_lm.acoustic.beam_search import Search
     from asr_lm.acoustic.first_pass import FirstPass
     from asr_lm.acoustic.lexicon import Lexicon
@@ -255,13 +262,38 @@ def _first_pass(arguments: Arguments, tokens: Tokens, words: Path | None) -> Fir
         arguments.merging,
         arguments.order,
     )
-    return FirstPass(tokens, lexicon, arguments.lm, search)
+    gpu = _searching_gpu(arguments, tokens, lexicon is not None, device)
+    return FirstPass(tokens, lexicon, arguments.lm, search, gpu)
+
+
+def _searching_gpu(arguments: Arguments, tokens: Tokens, has_words: bool, device: str | None) -> str | None:
+    """The GPU to search on, if one is to."""
+    from asr_lm.acoustic.beam_search import cuda_beam
+    from asr_lm.lm.loading import resolve_device
+
+    if arguments.search == "cpu":
+        return None
+    device = device or resolve_device(arguments.device)
+    can = not has_words and arguments.lm is None and tokens.blank_number == 0
+    if arguments.search == "auto":
+        enough = cuda_beam(tokens, arguments.nbest) == arguments.nbest
+        return device if can and enough and device.startswith("cuda") else None
+    if not device.startswith("cuda"):
+        raise InputError(f"there is no GPU to search on, the device is {device}", field="--search")
+    if has_words or arguments.lm is not None:
+        raise InputError(
+            "cuda takes no --lm and no words (--free leaves out those that a model brings)", field="--search"
+        )
+    most = cuda_beam(tokens, arguments.nbest)
+    if most < arguments.nbest:
+        lists.warn(f"--search cuda finds at most {most} hypotheses with these {len(tokens):,} tokens")
+    return device
 
 
 def _journal(arguments: Arguments) -> Journal:
     from asr_lm.acoustic.journal import Journal
 
-    left_out = ("out", "ctm", "strict", "device", "save_emissions")
+    left_out = ("out", "ctm", "strict", "device", "save_emissions", "batch_seconds")
     options = {name: str(value) for name, value in asdict(arguments).items() if name not in left_out}
     read = [*arguments.audio, *arguments.emissions, arguments.lexicon, arguments.lm, arguments.model]
     stamps = [
@@ -347,36 +379,63 @@ def _work_through(
     recognise: Callable[[Piece], Recognised],
 ) -> int:
     """Recognise what is not finished; the number of sources that could not be read."""
-    from asr_lm.errors import InputError
+    from asr_lm.acoustic.listening import Failure
 
-    bad, shards = 0, work.shards
+    shards, bad = work.shards, _Bad(arguments.strict)
     with decoding_progress(len(work.sources)) as show:
         try:
-            for number, source in enumerate(work.sources):
-                show(number)
-                is_saved = shards is None or source.id in shards.saved
-                if source.id in journal and is_saved:
+            for piece in work.listen(_unheard(work, journal, bad)):
+                if isinstance(piece, Failure):
+                    bad.add(piece.piece.source, piece.error, piece.piece)
                     continue
-                try:
-                    pieces = source.load()
-                    if shards is not None and not is_saved:
-                        pieces = shards.keep(source.id, pieces)
-                    if source.id not in journal:
-                        journal.add(source.id, [recognise(piece) for piece in pieces])
-                except InputError as error:
-                    if arguments.strict:
-                        raise
-                    lists.warn(f"left out: {error}")
-                    bad += 1
+                if shards is not None:
+                    piece = shards.keep(piece)
+                if not journal.has(piece.source, piece.number):
+                    try:
+                        journal.add(piece.source, piece.number, piece.of, recognise(piece))
+                    except InputError as error:
+                        bad.add(piece.source, error, piece)
+                show(len(journal) + len(bad.sources))
         finally:
             if shards is not None:
                 shards.flush()
-    return bad
+    return len(bad.sources)
+
+
+@dataclass
+class _Bad:
+    """Sources that could not be read, or not be recognised as a whole."""
+
+    strict: bool
+    sources: set[str] = field(default_factory=set)
+
+    def add(self, source: str, error: InputError, piece: Piece | None = None) -> None:
+        """Name one, or stop at it."""
+        if piece is not None:
+            error.file, error.utterance = error.file or piece.file, error.utterance or piece.id
+        if self.strict:
+            raise error
+        if source not in self.sources:
+            lists.warn(f"left out: {error}")
+        self.sources.add(source)
+
+
+def _unheard(work: _Work, journal: Journal, bad: _Bad) -> Iterator[Piece]:
+    """The pieces that are not finished."""
+    for source in work.sources:
+        if source.id in journal and (work.shards is None or source.id in work.shards.saved):
+            continue
+        try:
+            for piece in source.load():
+                is_saved = work.shards is None or piece.id in work.shards
+                if not (is_saved and journal.has(piece.source, piece.number)):
+                    yield piece
+        except InputError as error:
+            bad.add(source.id, error)
 
 
 def _write(arguments: Arguments, journal: Journal, order: Sequence[str]) -> bool:
     """Write the list; whether there was anything to write."""
-    from asr_lm.errors import InputError
     from asr_lm.files import write_text
     from asr_lm.hypotheses.writing import write_nbest
 

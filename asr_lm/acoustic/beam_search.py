@@ -172,7 +172,7 @@ def _collapsed(numbers: Iterable[int]) -> list[int]:
     return [number for number, _ in itertools.groupby(numbers)]
 
 
-def cuda_search(tokens: Tokens, search: Search, device: torch.device) -> BeamSearch:
+def cuda_search(tokens: Tokens, search: Search, device: str) -> BeamSearch:
     """torchaudio's ``cuda_ctc_decoder``: any spelling, no language model; emissions are brought to the GPU.
 
     Its beam has at most 128 hypotheses and no more than there are tokens; frames that are almost certainly blank are

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 from asr_lm.acoustic.beam_search import Reading, Search, cpu_search, cuda_search
@@ -64,7 +63,7 @@ class FirstPass:
     lexicon: Lexicon | None = None
     lm: Path | None = None
     search: Search = field(default_factory=Search)
-    gpu: torch.device | None = None
+    gpu: str | None = None
 
     def __post_init__(self) -> None:
         from asr_lm.lm.kenlm_file import read_with_kenlm

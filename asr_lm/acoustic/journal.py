@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,13 @@ class Recognised(msgspec.Struct, frozen=True):
 
 class _Entry(msgspec.Struct, frozen=True):
     source: str
-    recognised: list[Recognised]
+    number: int
+    of: int
+    recognised: Recognised
 
 
 class Journal:
-    """A file with a line for every finished source, the first saying what is being done.
+    """A file with a line for every recognised piece of a source, the first saying what is being done.
 
     Args:
         path: begun anew where it is missing, or was written for another job.
@@ -36,7 +38,8 @@ class Journal:
 
     def __init__(self, path: Path, job: Mapping[str, Any]) -> None:
         self.path = path
-        self._places: dict[str, int] = {}
+        self._places: dict[str, dict[int, int]] = {}
+        self._counts: dict[str, int] = {}
         head = json.dumps(job, sort_keys=True).encode() + b"\n"
         try:
             complete = self._resumed(head) if path.exists() else 0
@@ -56,30 +59,43 @@ class Journal:
                 if not line.endswith(b"\n") or (place == 0 and line != head):
                     break
                 if place:
-                    self._places[msgspec.json.decode(line, type=_Entry).source] = place
+                    self._note(msgspec.json.decode(line, type=_Entry), place)
                 place += len(line)
         return place
 
+    def _note(self, entry: _Entry, place: int) -> None:
+        self._places.setdefault(entry.source, {})[entry.number] = place
+        self._counts[entry.source] = entry.of
+
     def __contains__(self, source: str) -> bool:
-        return source in self._places
+        """Whether all pieces of a source are there."""
+        return source in self._places and len(self._places[source]) == self._counts[source]
 
     def __len__(self) -> int:
-        return len(self._places)
+        """The number of sources of which all is there."""
+        return sum(source in self for source in self._places)
 
-    def add(self, source: str, recognised: Sequence[Recognised]) -> None:
-        """A source is finished."""
-        self._places[source] = self._stream.tell()
-        self._stream.write(msgspec.json.encode(_Entry(source, list(recognised))) + b"\n")
+    def has(self, source: str, number: int) -> bool:
+        """Whether a piece of a source is there."""
+        return number in self._places.get(source, {})
+
+    def add(self, source: str, number: int, of: int, recognised: Recognised) -> None:
+        """A piece of a source, of as many as it has, is finished."""
+        entry = _Entry(source, number, of, recognised)
+        self._note(entry, self._stream.tell())
+        self._stream.write(msgspec.json.encode(entry) + b"\n")
         self._stream.flush()
         os.fsync(self._stream.fileno())
 
     def read(self, sources: Iterable[str]) -> Iterator[Recognised]:
-        """The utterances of those sources that are finished, in the order of the sources."""
+        """The utterances of those sources of which all is there, in the order of the sources."""
         with self.path.open("rb") as stream:
             for source in sources:
-                if source in self._places:
-                    stream.seek(self._places[source])
-                    yield from msgspec.json.decode(stream.readline(), type=_Entry).recognised
+                if source not in self:
+                    continue
+                for _, place in sorted(self._places[source].items()):
+                    stream.seek(place)
+                    yield msgspec.json.decode(stream.readline(), type=_Entry).recognised
 
     def close(self, *, remove: bool) -> None:
         """Close the file, and remove it where everything is written elsewhere."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,17 +51,44 @@ class MelEncoder(CtcNetwork):
         self.input = nn.Linear(front_end["n_mels"] * self.stack, arguments["input_dim"])
         self.encoder = getattr(torchaudio.models, config["encoder"])(**arguments)
         self.output = nn.Linear(arguments["input_dim"], tokens)
+        self._inside: Tensor | None = None
+        if self.pads:
+            for module in self.encoder.modules():
+                if isinstance(module, nn.Conv1d) and module.kernel_size[0] > 1:
+                    module.register_forward_pre_hook(self._without_padding)
+
+    def _without_padding(self, _: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor] | None:
+        """Let a convolution ``[batch, channels, frames]`` see beyond the end of an utterance what it sees alone."""
+        return None if self._inside is None else (inputs[0] * self._inside[:, None],)
 
     @property
     def frame_samples(self) -> int:
         return int(self.front_end.hop_length) * self.stack
 
-    def log_probabilities(self, signal: Tensor) -> Tensor:
+    @property
+    def pads(self) -> bool:
+        """A Conformer attends to what is within a length; a normalisation over time (group norm) knows none."""
+        return isinstance(self.encoder, torchaudio.models.Conformer) and not _has_group_norm(self.encoder)
+
+    def log_probabilities(self, signals: Sequence[Tensor]) -> list[Tensor]:
+        stacked = [self._features(signal) for signal in signals]
+        sizes = list(map(len, stacked))
+        given = nn.utils.rnn.pad_sequence(stacked, batch_first=True)
+        lengths = torch.tensor(sizes, device=given.device)
+        if len(set(sizes)) > 1:
+            self._inside = (torch.arange(max(sizes), device=given.device) < lengths[:, None]).to(given.dtype)
+        try:
+            encoded = self.encoder(self.input(given), lengths)[0]
+        finally:
+            self._inside = None
+        found = self.output(encoded).log_softmax(-1)
+        return [each[:size] for each, size in zip(found, sizes, strict=True)]
+
+    def _features(self, signal: Tensor) -> Tensor:
+        """Stacked frames ``[frames, stack * mels]`` of a signal ``[samples]``."""
         mels = torch.log(self.front_end(signal).T + self.floor)
         mels = (mels - mels.mean(0)) / (mels.std(0) + 1e-3)
-        stacked = mels[: len(mels) // self.stack * self.stack].reshape(1, len(mels) // self.stack, -1)
-        lengths = torch.tensor([stacked.shape[1]], device=signal.device)
-        return self.output(self.encoder(self.input(stacked), lengths)[0]).log_softmax(-1)[0]
+        return mels[: len(mels) // self.stack * self.stack].reshape(len(mels) // self.stack, -1)
 
 
 class WaveEncoder(CtcNetwork):
@@ -80,10 +107,23 @@ class WaveEncoder(CtcNetwork):
         layers: Any = self.model.get_submodule("feature_extractor.conv_layers")
         return math.prod(int(layer.stride) for layer in layers)
 
-    def log_probabilities(self, signal: Tensor) -> Tensor:
+    @property
+    def pads(self) -> bool:
+        """Not where the feature extractor normalises over time (``group_norm``, as in wav2vec 2.0's base)."""
+        return not _has_group_norm(self.model.get_submodule("feature_extractor"))
+
+    def log_probabilities(self, signals: Sequence[Tensor]) -> list[Tensor]:
         if self.normalize_waveform:
-            signal = nn.functional.layer_norm(signal, signal.shape)
-        return self.model(signal[None])[0][0].log_softmax(-1)
+            signals = [nn.functional.layer_norm(signal, signal.shape) for signal in signals]
+        if len({len(signal) for signal in signals}) == 1:
+            return [*self.model(torch.stack(list(signals)))[0].log_softmax(-1)]
+        lengths = torch.tensor([len(signal) for signal in signals], device=signals[0].device)
+        found, frames = self.model(nn.utils.rnn.pad_sequence(list(signals), batch_first=True), lengths)
+        return [each[:size] for each, size in zip(found.log_softmax(-1), frames.tolist(), strict=True)]
+
+
+def _has_group_norm(network: nn.Module) -> bool:
+    return any(isinstance(module, nn.GroupNorm) for module in network.modules())
 
 
 def load_recogniser(folder: Path) -> CtcRecogniser:

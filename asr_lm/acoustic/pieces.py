@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,6 +22,10 @@ class Piece:
         content: its samples, or what a recogniser made of them.
         reference: what is said, where that is known.
         recording: what it was cut from.
+        source: the id of the source that gave it; its own where that gave nothing else.
+        number: its place among the pieces of the source, from 0.
+        of: how many pieces the source has.
+        file: where it was read from.
     """
 
     id: str
@@ -29,6 +33,14 @@ class Piece:
     content: Any
     reference: str | None = None
     recording: str | None = None
+    source: str = ""
+    number: int = 0
+    of: int = 1
+    file: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.source:
+            object.__setattr__(self, "source", self.id)
 
     def with_content(self, content: Any) -> Piece:
         """The same utterance, as something else."""
@@ -37,10 +49,10 @@ class Piece:
 
 @dataclass(frozen=True)
 class Source:
-    """Something that gives pieces: ``load`` reads them, and raises InputError where it cannot."""
+    """Something that gives pieces: ``load`` reads them one by one, and raises InputError where it cannot."""
 
     id: str
-    load: Callable[[], list[Piece]]
+    load: Callable[[], Iterable[Piece]]
 
 
 def pieces(speech: Speech, sample_rate: int, longest: float) -> Iterator[Piece]:
@@ -55,14 +67,15 @@ def pieces(speech: Speech, sample_rate: int, longest: float) -> Iterator[Piece]:
         sound = Sound.open(speech.path)
         first, count = sound.span(speech.start, speech.duration)
         found = _cut(speech, sound, Span(first, count), longest)
-        for span in found:
+        for number, span in enumerate(found):
             offset = span.first / sound.sample_rate
             end = (span.first + span.length) / sound.sample_rate
             name = speech.id if len(found) == 1 else f"{speech.id}-{offset * 100:07.0f}-{end * 100:07.0f}"
             signal: Signal = sound.signal(span.first, span.length, sample_rate)
-            yield Piece(name, offset, signal, speech.reference, speech.recording)
+            facts = speech.reference, speech.recording, speech.id, number, len(found), str(speech.path)
+            yield Piece(name, offset, signal, *facts)
     except InputError as error:
-        error.utterance = error.utterance or speech.id
+        error.file, error.utterance = error.file or str(speech.path), error.utterance or speech.id
         raise
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,8 +18,17 @@ class CtcNetwork(nn.Module, ABC):
     """What a recogniser computes."""
 
     @abstractmethod
-    def log_probabilities(self, signal: Tensor) -> Tensor:
-        """Natural-log probabilities ``[frames, tokens]`` of one signal ``[samples]``."""
+    def log_probabilities(self, signals: Sequence[Tensor]) -> list[Tensor]:
+        """Natural-log probabilities ``[frames, tokens]`` of each signal ``[samples]``.
+
+        Signals differ in length only where the network :attr:`pads`. Where one is too short for a frame beside others,
+        it has no frames; alone, RuntimeError or ValueError are well, too.
+        """
+
+    @property
+    @abstractmethod
+    def pads(self) -> bool:
+        """Whether signals of different lengths can be computed together without a trace of it in the result."""
 
     @property
     @abstractmethod
@@ -47,28 +57,53 @@ class CtcRecogniser:
         """Seconds from one frame to the next."""
         return self.network.frame_samples / self.sample_rate
 
-    @torch.inference_mode()
     def emissions(self, signal: Signal) -> Tensor:
         """Log-probabilities ``[frames, tokens]`` float32, on the CPU, of one signal ``[samples]``.
 
-        An utterance is computed alone: padded beside a longer one, a convolution or a normalisation over time would
-        give it other values.
-
         Raises:
-            InputError: the signal is too short for a single frame.
+            InputError: the signal is too short for a single frame, or the network's output is not finite.
         """
-        given = torch.from_numpy(signal)
-        if len(given) < self.network.frame_samples:
-            raise InputError(f"{len(given)} samples are too few for a frame")
+        (found,) = self.batch([signal])
+        if isinstance(found, InputError):
+            raise found
+        return found
+
+    @torch.inference_mode()
+    def batch(self, signals: Sequence[Signal]) -> list[Tensor | InputError]:
+        """Emissions of signals that are computed together, or what is wrong with one.
+
+        Where memory runs out the batch is halved.
+
+        Args:
+            signals: of one length, unless the network pads.
+        """
+        least = self.network.frame_samples
+        long_enough = [number for number, signal in enumerate(signals) if len(signal) >= least]
+        computed = dict(zip(long_enough, self._computed([signals[number] for number in long_enough]), strict=True))
+        return [self._checked(signal, computed.get(number)) for number, signal in enumerate(signals)]
+
+    def _computed(self, signals: Sequence[Signal]) -> list[Tensor | None]:
+        if not signals:
+            return []
         device = next(self.network.parameters()).device
         try:
-            found = self.network.log_probabilities(given.to(device))
-        except (RuntimeError, ValueError) as error:
-            if len(given) < 4 * self.network.frame_samples:
-                raise InputError(f"{len(given)} samples are too few for the recogniser") from error
-            raise
-        if not len(found):
-            raise InputError(f"{len(given)} samples are too few for a frame")
+            return [*self.network.log_probabilities([torch.from_numpy(signal).to(device) for signal in signals])]
+        except torch.OutOfMemoryError:
+            if len(signals) == 1:
+                raise
+        except (RuntimeError, ValueError):
+            if len(signals) == 1:
+                if len(signals[0]) < 4 * self.network.frame_samples:
+                    return [None]
+                raise
+            if max(map(len, signals)) >= 4 * self.network.frame_samples:
+                raise
+        half = len(signals) // 2
+        return self._computed(signals[:half]) + self._computed(signals[half:])
+
+    def _checked(self, signal: Signal, found: Tensor | None) -> Tensor | InputError:
+        if found is None or not len(found):
+            return InputError(f"{len(signal)} samples are too few for a frame")
         if not torch.isfinite(found).all():
-            raise InputError("the recogniser's output is not finite")
+            return InputError("the recogniser's output is not finite")
         return found.float().cpu()

@@ -1,15 +1,15 @@
 """Emissions kept on disk: safetensors, ``[frames, tokens]`` float16 log-probabilities by the utterance's id.
 
-What safetensors has no place for is JSON in the file's metadata: ``utterances`` (their source, offset, reference and
-recording), ``frame_seconds`` and ``recogniser``. Files without it, of somebody else, are read as well. A folder holds
-any number of such files, ``tokens.txt`` and, where the tokens are not letters with a word end, ``config.json`` that
-says what they are (:mod:`asr_lm.acoustic.tokens`).
+What safetensors has no place for is JSON in the file's metadata: ``utterances`` (of each its source, its number among
+the pieces of that and their count, its offset, reference and recording), ``frame_seconds`` and ``recogniser``. Files
+without it, of somebody else, are read as well. A folder holds any number of such files, ``tokens.txt`` and, where the
+tokens are not letters with a word end, ``config.json`` that says what they are (:mod:`asr_lm.acoustic.tokens`).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -27,6 +27,9 @@ from asr_lm.files import atomic_write, make_folder, write_text
 
 SUFFIX = ".safetensors"
 _SHARD_BYTES = 64 << 20
+_FACTS = ("source", "number", "of", "offset", "reference", "recording")
+
+_Places = dict[str, tuple[Path, dict[str, Any]]]
 
 
 @dataclass
@@ -44,7 +47,7 @@ class Shards:
     recogniser: str
     tokens: Tokens
     frame_seconds: float
-    _waiting: dict[str, list[Piece]] = field(default_factory=dict)
+    _waiting: list[Piece] = field(default_factory=list)
     _bytes: int = 0
 
     def __post_init__(self) -> None:
@@ -54,44 +57,41 @@ class Shards:
         for path in paths:
             if (other := _metadata(path).get("recogniser")) != self.recogniser:
                 raise InputError(f"holds emissions of {other}, not of {self.recogniser}", file=path)
-        self.saved = {source.id: source for source in _sources(paths, len(self.tokens))} if paths else {}
+        self._saved = _places(paths, len(self.tokens))
+        self.saved = {source.id: source for source in _sources(self._saved, complete=True)}
         self.tokens.write(self.folder)
         if described := self.tokens.description():
             write_text(self.folder / CONFIG_FILE, json.dumps({"tokens": described}, ensure_ascii=False) + "\n")
 
-    def keep(self, source: str, pieces: Iterable[Piece]) -> list[Piece]:
-        """Keep the emissions of a source, and give them as they will be read."""
-        rounded = [piece.with_content(piece.content.half()) for piece in pieces]
-        self._waiting[source] = rounded
-        self._bytes += sum(2 * piece.content.numel() for piece in rounded)
+    def __contains__(self, piece: str) -> bool:
+        """Whether an earlier run has saved a piece."""
+        return piece in self._saved
+
+    def keep(self, piece: Piece) -> Piece:
+        """Keep the emissions of a piece, unless they are kept already, and give them as they will be read."""
+        rounded = piece.with_content(piece.content.half())
+        if piece.id not in self:
+            self._waiting.append(rounded)
+            self._bytes += 2 * rounded.content.numel()
         if self._bytes >= _SHARD_BYTES:
             self.flush()
-        return [piece.with_content(piece.content.float()) for piece in rounded]
+        return piece.with_content(rounded.content.float())
 
     def flush(self) -> None:
         """Write what waits."""
         if not self._waiting:
             return
-        utterances = {
-            piece.id: {
-                "source": source,
-                "offset": piece.offset,
-                "reference": piece.reference,
-                "recording": piece.recording,
-            }
-            for source, pieces in self._waiting.items()
-            for piece in pieces
-        }
+        utterances = {piece.id: {name: getattr(piece, name) for name in _FACTS} for piece in self._waiting}
         metadata = {
             "utterances": json.dumps(utterances),
             "frame_seconds": repr(self.frame_seconds),
             "recogniser": self.recogniser,
         }
-        tensors = {piece.id: piece.content.contiguous() for pieces in self._waiting.values() for piece in pieces}
+        tensors = {piece.id: piece.content.contiguous() for piece in self._waiting}
         with atomic_write(self.folder / f"{self._next:05}{SUFFIX}") as stream:
             stream.write(save(tensors, metadata=metadata))
         self._next += 1
-        self._waiting, self._bytes = {}, 0
+        self._waiting, self._bytes = [], 0
 
 
 def saved_sources(paths: Iterable[Path], tokens: Tokens) -> list[Source]:
@@ -100,7 +100,7 @@ def saved_sources(paths: Iterable[Path], tokens: Tokens) -> list[Source]:
     Raises:
         InputError: no such file, a damaged one, an utterance of other tokens or there twice.
     """
-    return _sources(_files(paths), len(tokens))
+    return _sources(_places(_files(paths), len(tokens)))
 
 
 def frame_seconds(paths: Iterable[Path]) -> float | None:
@@ -122,9 +122,9 @@ def _files(paths: Iterable[Path], must_exist: bool = True) -> list[Path]:
     return found
 
 
-def _sources(paths: Iterable[Path], tokens: int) -> list[Source]:
-    ids: dict[str, list[str]] = {}
-    places: dict[str, tuple[Path, dict[str, Any]]] = {}
+def _places(paths: Iterable[Path], tokens: int) -> _Places:
+    """Where each utterance is, and what is known of it."""
+    places: _Places = {}
     for path in paths:
         with _opened(path) as file:
             names = list(file.keys())
@@ -138,19 +138,31 @@ def _sources(paths: Iterable[Path], tokens: int) -> list[Source]:
             if name in places:
                 raise InputError(f"emissions of it are in {places[name][0]}, too", file=path, utterance=name)
             places[name] = path, facts.get(name, {})
-            ids.setdefault(facts.get(name, {}).get("source", name), []).append(name)
-    return [Source(source, partial(_load, [(name, *places[name]) for name in names])) for source, names in ids.items()]
+    return places
 
 
-def _load(utterances: Iterable[tuple[str, Path, dict[str, Any]]]) -> list[Piece]:
-    loaded = []
-    for name, path, facts in utterances:
+def _sources(places: _Places, complete: bool = False) -> list[Source]:
+    """Sources of utterances; with ``complete`` only those of which every piece is there."""
+    names: dict[str, list[str]] = {}
+    for name, (_, facts) in places.items():
+        names.setdefault(facts.get("source", name), []).append(name)
+    for each in names.values():
+        each.sort(key=lambda name: places[name][1].get("number", 0))
+    return [
+        Source(source, partial(_load, source, [(name, *places[name]) for name in each]))
+        for source, each in names.items()
+        if not complete or len(each) == places[each[0]][1].get("of", 1)
+    ]
+
+
+def _load(source: str, utterances: Sequence[tuple[str, Path, dict[str, Any]]]) -> Iterator[Piece]:
+    for number, (name, path, facts) in enumerate(utterances):
         with _opened(path) as file:
             emissions: Tensor = file.get_tensor(name).float()
         if torch.isnan(emissions).any() or (emissions > 0.01).any():
             raise InputError("expected log-probabilities, found NaN or a value above 0", file=path, utterance=name)
-        loaded.append(Piece(name, facts.get("offset", 0.0), emissions, facts.get("reference"), facts.get("recording")))
-    return loaded
+        known = facts.get("offset", 0.0), emissions, facts.get("reference"), facts.get("recording")
+        yield Piece(name, *known, source, number, len(utterances), str(path))
 
 
 def _metadata(path: Path) -> dict[str, str]:

@@ -14,21 +14,27 @@ from asr_lm.hypotheses.utterance import Hypothesis, Utterance
 TOKENS = Tokens(("-", "|", "a"))
 
 
-def piece(name, frames, offset=0.0, reference=None):
+def piece(name, frames, offset=0.0, reference=None, source="", number=0, of=1):
     content = torch.randn(frames, 3, generator=torch.Generator().manual_seed(frames)).log_softmax(-1)
-    return Piece(name, offset, content, reference, "r")
+    return Piece(name, offset, content, reference, "r", source, number, of)
 
 
 def same(first, second):
-    facts = [(one.id, one.offset, one.reference, one.recording) for one in (first, second)]
+    names = ("id", "offset", "reference", "recording", "source", "number", "of")
+    facts = [[getattr(one, name) for name in names] for one in (first, second)]
     return facts[0] == facts[1] and torch.equal(first.content, second.content)
 
 
 def test_what_is_kept_is_what_is_read(tmp_path, monkeypatch):
     monkeypatch.setattr("asr_lm.acoustic.saved_emissions._SHARD_BYTES", 60)
     shards = Shards(tmp_path / "e", "recogniser", TOKENS, 0.03)
-    kept = shards.keep("long", [piece("long-0", 5), piece("long-1", 7, 1.5)])
-    kept += shards.keep("short", [piece("short", 4, reference="aa")])
+    given = [
+        piece("long-1", 7, 1.5, source="long", number=1, of=2),
+        piece("short", 4, reference="aa"),
+        piece("long-0", 5, source="long", of=2),
+    ]
+    second, last, first = map(shards.keep, given)
+    kept = [first, second, last]
     assert (kept[0].content - piece("long-0", 5).content).abs().max() < 2e-3
     shards.flush()
     shards.flush()
@@ -41,8 +47,24 @@ def test_what_is_kept_is_what_is_read(tmp_path, monkeypatch):
     assert frame_seconds([tmp_path / "e"]) == 0.03
     again = Shards(tmp_path / "e", "recogniser", TOKENS, 0.03)
     assert list(again.saved) == ["long", "short"]
+    assert [name in again for name in ("long-0", "long-1", "short", "long")] == [True, True, True, False]
+    again.keep(given[0])
+    again.flush()
+    assert len(list((tmp_path / "e").glob("*.safetensors"))) == 2
     with pytest.raises(InputError, match="not of another"):
         Shards(tmp_path / "e", "another", TOKENS, 0.03)
+
+
+def test_a_recording_of_which_a_piece_is_missing_is_not_saved(tmp_path):
+    shards = Shards(tmp_path, "recogniser", TOKENS, 0.03)
+    shards.keep(piece("long-0", 5, source="long", of=2))
+    shards.flush()
+    again = Shards(tmp_path, "recogniser", TOKENS, 0.03)
+    assert ("long-0" in again, list(again.saved)) == (True, [])
+    again.keep(piece("long-0", 5, source="long", of=2))
+    again.keep(piece("long-1", 6, source="long", number=1, of=2))
+    again.flush()
+    assert list(Shards(tmp_path, "recogniser", TOKENS, 0.03).saved) == ["long"]
 
 
 def test_emissions_of_somebody_else_are_read(tmp_path):
@@ -68,7 +90,7 @@ def test_emissions_of_somebody_else_are_read(tmp_path):
 def test_what_are_no_emissions_is_refused(tmp_path, values, message):
     save_file({"u": values}, tmp_path / "e.safetensors")
     with pytest.raises(InputError, match=message) as caught:
-        saved_sources([tmp_path / "e.safetensors"], TOKENS)[0].load()
+        list(saved_sources([tmp_path / "e.safetensors"], TOKENS)[0].load())
     assert caught.value.utterance == "u"
 
 
@@ -85,14 +107,20 @@ def recognised(name):
 def test_a_journal_goes_on_after_half_a_line(tmp_path):
     path = tmp_path / "j"
     journal = Journal(path, {"beam": 4})
-    journal.add("one", [recognised("one-0"), recognised("one-1")])
-    journal.add("two", [recognised("two")])
+    journal.add("one", 1, 2, recognised("one-1"))
+    assert "one" not in journal
+    journal.add("one", 0, 2, recognised("one-0"))
+    journal.add("four", 0, 2, recognised("four-0"))
+    journal.add("two", 0, 1, recognised("two"))
     journal.close(remove=False)
     path.write_bytes(path.read_bytes()[:-5])
     journal = Journal(path, {"beam": 4})
-    assert ("one" in journal, "two" in journal) == (True, False)
-    journal.add("two", [recognised("two")])
-    assert [one.utterance.id for one in journal.read(["two", "three", "one"])] == ["two", "one-0", "one-1"]
+    assert [name in journal for name in ("one", "two", "four")] == [True, False, False]
+    assert (journal.has("four", 0), journal.has("four", 1), journal.has("two", 0)) == (True, False, False)
+    assert len(journal) == 1
+    journal.add("two", 0, 1, recognised("two"))
+    read = journal.read(["two", "three", "four", "one"])
+    assert [one.utterance.id for one in read] == ["two", "one-0", "one-1"]
     assert list(journal.read(["two"])) == [recognised("two")]
     journal.close(remove=True)
     assert not path.exists()
@@ -100,6 +128,6 @@ def test_a_journal_goes_on_after_half_a_line(tmp_path):
 
 def test_a_journal_of_another_job_is_begun_anew(tmp_path):
     journal = Journal(tmp_path / "j", {"beam": 4})
-    journal.add("one", [recognised("one")])
+    journal.add("one", 0, 1, recognised("one"))
     journal.close(remove=False)
     assert len(Journal(tmp_path / "j", {"beam": 5})) == 0

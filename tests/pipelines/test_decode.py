@@ -10,6 +10,8 @@ import soundfile
 from safetensors import safe_open
 
 from asr_lm.acoustic.first_pass import FirstPass
+from asr_lm.acoustic.recogniser import CtcRecogniser
+from asr_lm.errors import InputError
 from asr_lm.hypotheses.reading import read_nbest
 from asr_lm.hypotheses.utterance import Utterance
 
@@ -234,3 +236,61 @@ def test_chinese_is_written_without_spaces_and_timed_by_characters(command, soun
         again = (*again, "--lexicon", chinese / "words.txt")
     assert command("decode", *again).code == 0
     assert Path("a.jsonl").read_bytes() == Path("b.jsonl").read_bytes()
+
+
+def test_batches_change_nothing(command, sounds):
+    assert command("decode", "--audio", sounds, *FAST, "--out", "a.jsonl").code == 0
+    for seconds in (9, 100):
+        options = ("--batch-seconds", seconds, "--out", "b.jsonl", "--save-emissions", f"kept-{seconds}")
+        assert command("decode", "--audio", sounds, *FAST, *options).code == 0
+        one, other = read("a.jsonl"), read("b.jsonl")
+        assert list(one) == list(other)
+        for name in NAMES:
+            assert [h.text for h in one[name].hypotheses[:2]] == [h.text for h in other[name].hypotheses[:2]]
+            scores = [[h.scores["acoustic"] for h in each[name].hypotheses[:2]] for each in (one, other)]
+            # Saved emissions are rounded.
+            assert scores[0] == pytest.approx(scores[1], abs=0.05)
+    assert command("decode", "--emissions", "kept-9", "--batch-seconds", 9, "--out", "c.jsonl").code == 2
+
+
+def test_a_piece_that_fails_leaves_out_its_recording_and_the_rest_goes_on(command, sounds, monkeypatch):
+    """And when the decoding goes on, what was recognised of the others is not recognised again."""
+    (sounds / "manifest.jsonl").unlink()
+    heard: list[int] = []
+    batch = CtcRecogniser.batch
+
+    def failing(self, signals):
+        heard.extend(map(len, signals))
+        return [InputError("no") if len(heard) == 2 else found for found in batch(self, signals)]
+
+    monkeypatch.setattr(CtcRecogniser, "batch", failing)
+    options = ("--audio", sounds, *FAST, "--longest", 2, "--out", "a.jsonl")
+    finished = command("decode", *options)
+    assert finished.code == 1
+    found = {utterance.recording for utterance in read_nbest("a.jsonl")}
+    assert found == set(NAMES) - {"grace-test-000"}
+    assert "grace-test-000.flac" in finished.err
+
+
+def test_a_long_recording_goes_on_within(command, monkeypatch):
+    signal = np.concatenate([soundfile.read(SAMPLE / "audio" / f"{name}.flac", dtype="float32")[0] for name in NAMES])
+    soundfile.write("long.wav", signal, 16_000)
+    options = ("--audio", "long.wav", *FAST, "--longest", 2, "--save-emissions", "kept")
+    assert command("decode", *options, "--out", "whole.jsonl").code == 0
+    shutil.rmtree("kept")
+    heard: list[int] = []
+    texts = FirstPass.texts
+
+    def interrupted(self, emissions):
+        heard.append(len(emissions))
+        if len(heard) == 3:
+            raise KeyboardInterrupt
+        return texts(self, emissions)
+
+    monkeypatch.setattr(FirstPass, "texts", interrupted)
+    assert command("decode", *options, "--out", "a.jsonl").code == 130
+    assert command("decode", *options, "--out", "a.jsonl").code == 0
+    assert len(heard) == len(list(read_nbest("whole.jsonl"))) + 1
+    assert Path("a.jsonl").read_bytes() == Path("whole.jsonl").read_bytes()
+    assert command("decode", "--emissions", "kept", "--nbest", 5, "--beam", 20, "--out", "b.jsonl").code == 0
+    assert Path("b.jsonl").read_bytes() == Path("whole.jsonl").read_bytes()

@@ -1,0 +1,115 @@
+"""The search on a GPU, with a stand-in for torchaudio's decoder where there is no GPU: what it is given and gives."""
+
+import sys
+from types import SimpleNamespace
+from typing import ClassVar
+
+import pytest
+import torch
+import torchaudio.models.decoder
+from test_first_pass import TOKENS, emissions
+
+from asr_lm.acoustic.beam_search import Search, cuda_search
+from asr_lm.acoustic.first_pass import FirstPass
+from asr_lm.acoustic.lexicon import Lexicon
+from asr_lm.acoustic.tokens import Tokens
+from asr_lm.errors import InputError
+
+
+class Decoder:
+    """What ``CUCTCDecoder`` demands of its input, and of its output the form; the search is flashlight's."""
+
+    made: ClassVar[list] = []
+
+    def __init__(self, tokens, nbest, beam_size):
+        assert nbest <= beam_size <= min(128, len(tokens))
+        self.tokens, self.nbest = tokens, nbest
+        self.made.append(self)
+
+    def __call__(self, log_prob, lengths):
+        assert (log_prob.dtype, lengths.dtype) == (torch.float32, torch.int32)
+        assert log_prob.is_contiguous()
+        assert log_prob.shape == (1, int(lengths[0]), len(self.tokens))
+        decoder = torchaudio.models.decoder.ctc_decoder(
+            lexicon=None, tokens=self.tokens, nbest=self.nbest, beam_size=50, log_add=True, sil_token=self.tokens[1],
+            blank_token=self.tokens[0],
+        )  # fmt: skip
+        paths = [path.tokens[path.tokens < len(self.tokens)].int() for path in decoder(log_prob.cpu())[0]]
+        return [[SimpleNamespace(tokens=path, words=[self.tokens[n] for n in path], score=0.0) for path in paths]]
+
+
+@pytest.fixture(autouse=True)
+def _stand_in(monkeypatch):
+    monkeypatch.setattr(torchaudio.models.decoder, "cuda_ctc_decoder", Decoder)
+    monkeypatch.setattr(Decoder, "made", [])
+
+
+def test_the_list_is_scored_as_any():
+    found = FirstPass(TOKENS, search=Search(beam=4), gpu="cpu").texts(emissions())
+    assert 1 < len(found) <= 4
+    everything = {one.text: one for one in FirstPass(TOKENS, search=Search(beam=200)).texts(emissions())}
+    assert all(everything[one.text].acoustic == pytest.approx(one.acoustic) for one in found)
+    assert [one.total for one in found] == sorted((one.total for one in found), reverse=True)
+
+
+def test_no_more_hypotheses_are_asked_for_than_it_can_hold():
+    FirstPass(TOKENS, search=Search(beam=400), gpu="cpu")
+    many = Tokens(("-", *map(chr, range(0x4E00, 0x4E00 + 500))), words="characters")
+    FirstPass(many, search=Search(beam=400), gpu="cpu")
+    assert [decoder.nbest for decoder in Decoder.made] == [5, 128]
+
+
+def test_tokens_of_no_text_are_not_found():
+    tokens = Tokens(("-", "<unk>", "北", "京", "好"), words="characters", unwritten=("<unk>",))
+    said = emissions() + torch.tensor([0, 5.0, 0, 0, 0])
+    before = said.clone()
+    assert all("<unk>" not in one.text for one in FirstPass(tokens, gpu="cpu").texts(said.log_softmax(-1)))
+    assert torch.equal(said, before)
+
+
+def test_what_it_cannot_do_is_refused(tmp_path):
+    with pytest.raises(
+        InputError, match=r"takes token 0 for the blank, and here the blank '-' is token 1.*--search cpu"
+    ):
+        cuda_search(Tokens(("|", "-", "a")), Search(), "cpu")
+    with pytest.raises(InputError, match="neither a lexicon nor"):
+        FirstPass(TOKENS, Lexicon({"a": [("a",)]}), gpu="cpu")
+
+
+@pytest.mark.parametrize(
+    ("options", "gpu"),
+    [
+        ((), "cuda"),
+        (("--nbest", "6"), None),
+        (("--search", "cpu"), None),
+        (("--search", "cuda", "--nbest", "6"), "cuda"),
+        (("--lm", "x"), None),
+        (("--lexicon", "x"), None),
+        (("--device", "cpu"), None),
+    ],
+)
+def test_auto_is_the_gpu_where_it_can_give_the_list(monkeypatch, options, gpu):
+    from pipelines import decode
+    from pipelines.command import parse
+
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr(
+        sys, "argv", ["decode", "--emissions", "e", "--out", "a.jsonl", "--device", "cuda", "--nbest", "5", *options]
+    )
+    arguments = parse(decode.Arguments, "decode", "")
+    assert decode._searching_gpu(arguments, TOKENS, arguments.lexicon is not None, None) == gpu
+
+
+def test_a_search_that_cannot_be_says_why(monkeypatch):
+    from pipelines import decode
+    from pipelines.command import parse
+
+    monkeypatch.setattr(sys, "argv", ["decode", "--emissions", "e", "--out", "a.jsonl", "--search", "cuda"])
+    arguments = parse(decode.Arguments, "decode", "")
+    with pytest.raises(InputError, match="no GPU to search on"):
+        decode._searching_gpu(arguments, TOKENS, False, "cpu")
+    with pytest.raises(InputError, match="takes no --lm and no words"):
+        decode._searching_gpu(arguments, TOKENS, True, "cuda")
+    other = Tokens(("|", "-", "a"))
+    arguments.search = "auto"
+    assert decode._searching_gpu(arguments, other, False, "cuda") is None
