@@ -4,10 +4,10 @@ An arc of a lattice has many histories, and a model with memory gives it another
 expanded: its nodes are split by history. Without recombination that is the tree of all paths. Two histories that share
 their last words may be taken for one (recombination), and what has no hope is left out (the beam): composed states are
 expanded in the order of the best total they promise, which is the score of getting there and, from there on, the best
-of the original lattice, as in Xu, Chen, Gao, Wang, Li, Goel, Carmiel, Povey, Khudanpur: A pruned RNNLM
-lattice-rescoring algorithm for automatic speech recognition (ICASSP 2018). The model's states of a frontier are
-computed together, and those of several lattices: the frontier of one is a handful of states, for which a network takes
-as long as for a hundred.
+of the original lattice, where an older language model's score stands in for the new one's, as in Xu, Chen, Gao, Wang,
+Li, Goel, Carmiel, Povey, Khudanpur: A pruned RNNLM lattice-rescoring algorithm for automatic speech recognition (ICASSP
+2018). The model's states of a frontier are computed together, and those of several lattices: the frontier of one is a
+handful of states, for which a network takes as long as for a hundred.
 """
 
 from __future__ import annotations
@@ -78,7 +78,12 @@ class Expanded:
 
 
 def expand(
-    lattice: Lattice, model: LanguageModel, name: str, scales: Mapping[str, float], search: Search | None = None
+    lattice: Lattice,
+    model: LanguageModel,
+    name: str,
+    scales: Mapping[str, float],
+    search: Search | None = None,
+    stand_in: str = "lm",
 ) -> Expanded:
     """Give every arc the model's score after the words before it.
 
@@ -88,11 +93,13 @@ def expand(
         name: of its score.
         scales: factor of each of the lattice's scores and of the new one: what decides which paths are worth it.
         search: how far.
+        stand_in: score of the lattice that is most like the new one, whatever its own scale; it says what is to be
+            expected of paths that the model has not read. A lattice may be without it.
 
     Raises:
         InputError: the model is not causal; a scale for a score that is not there.
     """
-    return expand_together([lattice], model, name, scales, search)
+    return expand_together([lattice], model, name, scales, search, stand_in)
 
 
 def expand_together(
@@ -101,6 +108,7 @@ def expand_together(
     name: str,
     scales: Mapping[str, float],
     search: Search | None = None,
+    stand_in: str = "lm",
 ) -> Expanded:
     """Expand several lattices side by side: what they ask of the model at a time is one batch.
 
@@ -108,7 +116,8 @@ def expand_together(
     :func:`expand`.
     """
     tree = grow(model)
-    expansions = [_Expansion(lattice, model, tree, name, scales, search or Search()) for lattice in lattices]
+    search = search or Search()
+    expansions = [_Expansion(lattice, model, tree, name, scales, search, stand_in) for lattice in lattices]
     done = _side_by_side([expansion.run() for expansion in expansions], tree)
     return Expanded(tuple(done), sum(expansion.expanded for expansion in expansions), tree.evaluations)
 
@@ -184,6 +193,7 @@ class _Expansion:
         name: str,
         scales: Mapping[str, float],
         search: Search,
+        stand_in: str,
     ) -> None:
         if name in lattice.scores:
             raise InputError(f"the lattice has a score {name!r} already", utterance=lattice.id)
@@ -191,6 +201,7 @@ class _Expansion:
         self.scale = scales.get(name, 0.0)
         self.unit = max(abs(scale) for score, scale in scales.items() if score.partition(":")[0] not in COUNTS)
         self.old = lattice.weights({score: scale for score, scale in scales.items() if score != name})
+        self.expected = self.old + self.scale * lattice.scores.get(stand_in, np.zeros(len(lattice)))
         self.tree = tree
         self.tokens = _tokens(lattice, model)
         self.eos = np.array([model.vocabulary.eos_id], dtype=np.int32)
@@ -215,16 +226,16 @@ class _Expansion:
         return self._lattice()
 
     def _look_ahead(self) -> Generator[_Question, _Answer, None]:
-        """Follow the original's best path: a first total, and what a word costs more with the new model than before."""
-        path = best_path(self.lattice, self.old)
+        """Follow the path expected to be best: a first total, and what a word costs more than was expected."""
+        path = best_path(self.lattice, self.expected)
         at, words = 0, 0
         for arc in path.tolist():
             (at,) = yield from self._follow([(at, arc)])
             words += self.lattice.word[arc] != EPSILON
         yield from self._finish([at])
-        change = (self.best - float(self.old[path].sum())) / (words + 1)
+        change = (self.best - float(self.expected[path].sum())) / (words + 1)
         said = (self.lattice.word != EPSILON).astype(np.float64)
-        self.ahead = backward(self.lattice, self.old + change * said, "tropical") + change
+        self.ahead = backward(self.lattice, self.expected + change * said, "tropical") + change
 
     def _next(self, most: int) -> list[int]:
         """The most promising states."""

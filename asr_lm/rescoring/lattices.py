@@ -30,6 +30,9 @@ from asr_lm.text.normalizer import get_normalizer
 ROUNDS = 4
 """How often lists are made anew with better weights, at most."""
 
+LM = "lm"
+"""The recogniser's own language model score in every format that has one."""
+
 _TOGETHER = 20_000
 """Arcs of lattices that are searched side by side: enough for full batches, and a network's states fit in memory."""
 
@@ -137,15 +140,17 @@ def _rescored(
     """Lattices with the scores of models, one model after another."""
     weighted = [model for model in models if values.get(model.name)]
     lattices = [with_counts(lattice, weighted) for lattice in lattices]
+    latest = LM
     for model in weighted:
         if isinstance(model.model, CausalModel):
             scales = {name: values.get(name, 0.0) for name in (*lattices[0].scores, model.name)}
-            expanded = expand_together(lattices, model.model, model.name, scales, search)
+            expanded = expand_together(lattices, model.model, model.name, scales, search, latest)
             work.evaluations += expanded.evaluations
             work.states += expanded.states
             lattices = expanded.lattices
         else:
             lattices = [score_arcs(lattice, model.model, model.name, weighed(lattice, values)) for lattice in lattices]
+        latest = model.name
     return lattices
 
 

@@ -145,6 +145,25 @@ class TestSearch:
         assert work < exact_work
         assert same >= 11
 
+    def test_a_score_that_stands_in_well_needs_hardly_a_beam(
+        self, models: dict[str, LanguageModel], family: str
+    ) -> None:
+        """What the old language model said guides the search even where its own weight is nothing."""
+        blind, guided = 0, 0
+        for seed in range(12):
+            lattice = random_lattice(seed, nodes=9, arcs=30, epsilon=0.0).without_scores("lm")
+            scales = {"acoustic": 1.0, "new": 2.0}
+            known = expand(lattice, models[family], "lm", {"acoustic": 1.0, "lm": 2.0}, EXACT).lattice
+            weights = known.weights({"acoustic": 1.0, "lm": 2.0})
+            best = known.text(best_path(known, weights))
+            narrow = Search(None, beam=0.01)
+            found = expand(known, models[family], "new", {**scales, "lm": 0.0}, narrow)
+            totals = found.lattice.weights(scales)
+            assert found.lattice.text(best_path(found.lattice, totals)) == best
+            guided += found.states
+            blind += expand(known, models[family], "new", {**scales, "lm": 0.0}, narrow, stand_in="nothing").states
+        assert guided < blind
+
     def test_a_limit_of_states_still_gives_a_lattice(self, models: dict[str, LanguageModel], family: str) -> None:
         lattice = random_lattice(3, nodes=9, arcs=30)
         one = expand(lattice, models[family], "new", SCALES, Search(most_states=1, frontier=1))
