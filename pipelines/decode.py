@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import tyro
 
@@ -17,7 +17,8 @@ from pipelines.command import check_outputs, console, parse, run
 from pipelines.display import decoding_progress
 
 if TYPE_CHECKING:
-    from asr_lm.acoustic.first_pass import FirstPass, Found
+    from asr_lm.acoustic.beam_search import Reading
+    from asr_lm.acoustic.first_pass import FirstPass
     from asr_lm.acoustic.journal import Journal, Recognised
     from asr_lm.acoustic.listening import Failure
     from asr_lm.acoustic.pieces import Piece, Source
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
     from asr_lm.acoustic.rnnt import RnntRecogniser
     from asr_lm.acoustic.saved_emissions import Shards
     from asr_lm.acoustic.tokens import Tokens
+    from asr_lm.evaluation.word_errors import Unit
     from asr_lm.hypotheses.utterance import Hypothesis
+    from asr_lm.lattice.lattice import Lattice
 
 DESCRIPTION = """Recognise speech, and keep what it may have been as n-best lists for rescore and compare.
 
@@ -150,12 +153,20 @@ def _unfinished(arguments: Arguments) -> Path:
     return arguments.out.with_name(arguments.out.name + _UNFINISHED)
 
 
+class _Heard(NamedTuple):
+    """The hypotheses of a piece, and the lattice to count errors in, with words or characters for its words."""
+
+    hypotheses: Sequence[Hypothesis]
+    lattice: Lattice | None = None
+
+
 @dataclass(frozen=True)
 class _Work:
     """What is to be decoded, how (first what is heard, then what may be said), and where emissions are kept."""
 
     sources: list[Source]
-    hypotheses: Callable[[Piece], Sequence[Hypothesis]]
+    hypotheses: Callable[[Piece], _Heard]
+    unit: Unit
     listen: Callable[[Iterable[Piece]], Iterable[Piece | Failure]] = iter
     shards: Shards | None = None
 
@@ -164,11 +175,11 @@ def _decode(arguments: Arguments) -> int:
     """Recognise everything and write the list; the number of sources that could not be read."""
     work = _saved(arguments) if arguments.emissions else _spoken(arguments)
     journal = _journal(arguments)
-    recognise = partial(_recognised, arguments, work.hypotheses, _references(arguments))
+    recognise = partial(_recognised, arguments, work, _references(arguments))
     finished = False
     try:
         bad = _work_through(arguments, work, journal, recognise)
-        finished = _write(arguments, journal, [source.id for source in work.sources])
+        finished = _write(arguments, journal, [source.id for source in work.sources], work.unit)
     finally:
         journal.close(remove=finished)
     return bad
@@ -183,7 +194,7 @@ def _saved(arguments: Arguments) -> _Work:
     tokens = Tokens.read(arguments.tokens or (first if first.is_dir() else first.parent) / "tokens.txt")
     sources = saved_sources(arguments.emissions, tokens)
     seconds = arguments.frame_seconds or frame_seconds(arguments.emissions) or 0.02
-    return _Work(sources, partial(_ctc_list, arguments, _first_pass(arguments, tokens, None), seconds))
+    return _Work(sources, partial(_ctc_list, arguments, _first_pass(arguments, tokens, None), seconds), _unit(tokens))
 
 
 def _spoken(arguments: Arguments) -> _Work:
@@ -203,7 +214,7 @@ def _spoken(arguments: Arguments) -> _Work:
     if isinstance(recogniser, RnntRecogniser):
         _check_rnnt(arguments)
         beam = arguments.beam or max(arguments.nbest, 10)
-        return _Work(sources, lambda piece: recogniser.hypotheses(piece.content, arguments.nbest, beam))
+        return _Work(sources, lambda piece: _Heard(recogniser.hypotheses(piece.content, arguments.nbest, beam)), "word")
     shards = None
     if arguments.save_emissions is not None:
         shards = Shards(arguments.save_emissions, recogniser.name, recogniser.tokens, recogniser.frame_seconds)
@@ -215,6 +226,7 @@ def _spoken(arguments: Arguments) -> _Work:
     return _Work(
         sources,
         partial(_ctc_list, arguments, first_pass, recogniser.frame_seconds),
+        _unit(recogniser.tokens),
         partial(listen, recogniser=recogniser, seconds=seconds),
         shards,
     )
@@ -314,51 +326,57 @@ def _references(arguments: Arguments) -> dict[str, str]:
     return {row[0]: " ".join(row[1].split()) if len(row) > 1 else "" for row in rows}
 
 
-def _ctc_list(arguments: Arguments, first_pass: FirstPass, frame_seconds: float, piece: Piece) -> Sequence[Hypothesis]:
-    """The hypotheses of emissions."""
+def _unit(tokens: Tokens) -> Unit:
+    return "character" if tokens.words == "characters" else "word"
+
+
+def _ctc_list(arguments: Arguments, first_pass: FirstPass, frame_seconds: float, piece: Piece) -> _Heard:
+    """The hypotheses of emissions; their lattice is written."""
     from asr_lm.acoustic.first_pass import hypotheses
-
-    found = first_pass.texts(piece.content)
-    if arguments.lattice is not None:
-        _write_lattice(arguments, first_pass, frame_seconds, piece, found)
-    seconds = frame_seconds if arguments.times else None
-    return hypotheses(found[: arguments.nbest], piece.content, first_pass.tokens, seconds)
-
-
-def _write_lattice(
-    arguments: Arguments, first_pass: FirstPass, frame_seconds: float, piece: Piece, found: Sequence[Found]
-) -> None:
-    from asr_lm.acoustic.word_graph import word_graph
     from asr_lm.lattice.writing import write_lattices
 
-    graph = word_graph(
-        piece.id,
-        piece.content,
-        [(tuple(map(str.lower, one.words)) if arguments.lower else one.words, one.spelt) for one in found],
-        first_pass.tokens,
-        frame_seconds,
-        # A model of tokens says nothing of words.
-        ngram=first_pass.ngram if first_pass.lexicon is not None else None,
-        lm_weight=arguments.lm_weight,
-    )
-    write_lattices([graph], Path(str(arguments.lattice)), "slf")
+    found = first_pass.texts(piece.content)
+    seconds = frame_seconds if arguments.times else None
+    listed = hypotheses(found[: arguments.nbest], piece.content, first_pass.tokens, seconds)
+    if arguments.lattice is None:
+        return _Heard(listed)
+    tokens = first_pass.tokens
+    # A model of tokens says nothing of words.
+    ngram = first_pass.ngram if first_pass.lexicon is not None else None
+    readings = [(_cased(arguments, one.words), one.spelt) for one in found]
+    graph = _graph(piece, readings, tokens, frame_seconds, ngram=ngram, lm_weight=arguments.lm_weight)
+    write_lattices([graph], arguments.lattice, "slf")
+    if tokens.words == "characters":
+        readings = [(_cased(arguments, tuple(one.text)), tokens.units(one.spelt)) for one in found]
+        graph = _graph(piece, readings, tokens, frame_seconds)
+    return _Heard(listed, graph)
 
 
-def _recognised(
-    arguments: Arguments,
-    hypotheses: Callable[[Piece], Sequence[Hypothesis]],
-    references: dict[str, str],
-    piece: Piece,
-) -> Recognised:
+def _graph(piece: Piece, readings: Sequence[Reading], tokens: Tokens, seconds: float, **lm: Any) -> Lattice:
+    from asr_lm.acoustic.word_graph import word_graph
+
+    return word_graph(piece.id, piece.content, readings, tokens, seconds, **lm)
+
+
+def _cased(arguments: Arguments, words: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(map(str.lower, words)) if arguments.lower else words
+
+
+def _recognised(arguments: Arguments, work: _Work, references: dict[str, str], piece: Piece) -> Recognised:
     """The list of a piece."""
     from asr_lm.acoustic.journal import Recognised
+    from asr_lm.evaluation.word_errors import tokens
     from asr_lm.hypotheses.utterance import Utterance
+    from asr_lm.lattice.oracle import oracle
 
-    listed = hypotheses(piece)
+    listed, lattice = work.hypotheses(piece)
     reference = piece.reference if piece.reference is not None else references.get(piece.id)
     if arguments.lower:
         listed, reference = _lowered(listed), None if reference is None else reference.lower()
-    return Recognised(Utterance(piece.id, tuple(listed), reference, piece.recording), piece.offset)
+    utterance = Utterance(piece.id, tuple(listed), reference, piece.recording)
+    if lattice is None or reference is None:
+        return Recognised(utterance, piece.offset)
+    return Recognised(utterance, piece.offset, oracle(lattice, tokens(reference, work.unit)).errors)
 
 
 def _lowered(hypotheses: Iterable[Hypothesis]) -> list[Hypothesis]:
@@ -381,7 +399,7 @@ def _work_through(
     """Recognise what is not finished; the number of sources that could not be read."""
     from asr_lm.acoustic.listening import Failure
 
-    shards, bad = work.shards, _Bad(arguments.strict)
+    shards, bad, count = work.shards, _Bad(arguments.strict), 0
     with decoding_progress(len(work.sources)) as show:
         try:
             for piece in work.listen(_unheard(work, journal, bad)):
@@ -395,7 +413,8 @@ def _work_through(
                         journal.add(piece.source, piece.number, piece.of, recognise(piece))
                     except InputError as error:
                         bad.add(piece.source, error, piece)
-                show(len(journal) + len(bad.sources))
+                count += 1
+                show(len(journal) + len(bad.sources), count)
         finally:
             if shards is not None:
                 shards.flush()
@@ -434,8 +453,9 @@ def _unheard(work: _Work, journal: Journal, bad: _Bad) -> Iterator[Piece]:
             bad.add(source.id, error)
 
 
-def _write(arguments: Arguments, journal: Journal, order: Sequence[str]) -> bool:
-    """Write the list; whether there was anything to write."""
+def _write(arguments: Arguments, journal: Journal, order: Sequence[str], unit: Unit) -> bool:
+    """Write the list, and say how good it is; whether there was anything to write."""
+    from asr_lm.acoustic.first_pass_errors import FirstPassErrors
     from asr_lm.files import write_text
     from asr_lm.hypotheses.writing import write_nbest
 
@@ -445,6 +465,9 @@ def _write(arguments: Arguments, journal: Journal, order: Sequence[str]) -> bool
     if arguments.ctm is not None:
         write_text(arguments.ctm, "".join(_ctm_lines(journal.read(order))))
     console().print(f"{number:,} utterances are in {arguments.out}", markup=False, soft_wrap=True)
+    errors = FirstPassErrors.of(journal.read(order), unit)
+    if errors.length:
+        console().print(str(errors), markup=False, soft_wrap=True)
     return True
 
 

@@ -39,10 +39,10 @@ def scoring_progress() -> Iterator[Callable[[str, int], None]]:
 
 
 @contextlib.contextmanager
-def decoding_progress(sources: int) -> Iterator[Callable[[int], None]]:
-    """A function that is told how many sources of speech are done, and shows it."""
+def decoding_progress(sources: int) -> Iterator[Callable[[int, int], None]]:
+    """A function that is told how many sources of speech are done, and how many utterances, and shows it."""
     with _line("decoding") as show:
-        yield lambda done: show(done, sources, "")
+        yield lambda done, utterances: show(done, sources, f"({utterances:,} utterances)")
 
 
 @contextlib.contextmanager

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,9 @@ Signal = NDArray[np.float32]
 
 _BLOCK = 1 << 20
 _TOLERANCE = 0.01
+_NO_END = "Last page lacks an end-of-stream bit"
+_SIZES = re.compile(r"^data : (?P<said>\d+) \(should be (?P<there>\d+)\)", re.MULTILINE)
+_UNKNOWN_SIZE = 0x7FFF_0000
 
 
 @dataclass(frozen=True)
@@ -39,9 +43,11 @@ class Sound:
         """Look at a file.
 
         Raises:
-            InputError: it is missing, no sound file, or has no samples.
+            InputError: it is missing, no sound file, has no samples, or is shorter than it says.
         """
         with _opened(path) as file:
+            if _is_cut_off(file.extra_info):
+                raise InputError("damaged: it ends early", file=path)
             if not file.frames:
                 raise InputError("holds no samples", file=path)
             return cls(path, int(file.frames), int(file.samplerate))
@@ -69,21 +75,17 @@ class Sound:
         Raises:
             InputError: the file is damaged, ends early, or holds a sample that is no number.
         """
-        import soundfile
+        sizes = [min(_BLOCK, count - begin) for begin in range(0, count, _BLOCK)]
+        yield from self._read(first, sizes)
 
-        with _opened(self.path) as file:
-            try:
-                file.seek(first)
-                while count:
-                    block = file.read(min(count, _BLOCK), dtype="float32", always_2d=True)
-                    if not len(block):
-                        raise InputError("damaged: it ends early", file=self.path)
-                    if not np.isfinite(block).all():
-                        raise InputError("damaged: a sample is no number", file=self.path)
-                    count -= len(block)
-                    yield block.mean(1) if block.shape[1] > 1 else block[:, 0]
-            except (soundfile.LibsndfileError, RuntimeError) as error:
-                raise InputError(f"damaged ({error})", file=self.path) from None
+    def signals(self, first: int, counts: Iterable[int], sample_rate: int) -> Iterator[Signal]:
+        """Successive stretches ``[samples]`` from a place on, at another rate; the file is read once.
+
+        Raises:
+            InputError: as :meth:`blocks`.
+        """
+        for signal in self._read(first, counts):
+            yield self._resampled(signal, sample_rate)
 
     def signal(self, first: int, count: int, sample_rate: int) -> Signal:
         """A stretch at another rate ``[samples]``; it is held in memory.
@@ -91,7 +93,27 @@ class Sound:
         Raises:
             InputError: as :meth:`blocks`.
         """
-        signal = np.concatenate(list(self.blocks(first, count)))
+        return next(self.signals(first, [count], sample_rate))
+
+    def _read(self, first: int, counts: Iterable[int]) -> Iterator[Signal]:
+        import soundfile
+
+        with _opened(self.path) as file:
+            try:
+                # Going to where it is would have an MP3 file looked through for it.
+                if first:
+                    file.seek(first)
+                for count in counts:
+                    block = file.read(count, dtype="float32", always_2d=True)
+                    if len(block) < count:
+                        raise InputError("damaged: it ends early", file=self.path)
+                    if not np.isfinite(block).all():
+                        raise InputError("damaged: a sample is no number", file=self.path)
+                    yield block.mean(1) if block.shape[1] > 1 else block[:, 0]
+            except (soundfile.LibsndfileError, RuntimeError) as error:
+                raise InputError(f"damaged ({error})", file=self.path) from None
+
+    def _resampled(self, signal: Signal, sample_rate: int) -> Signal:
         if self.sample_rate == sample_rate:
             return signal
         import torch
@@ -114,3 +136,12 @@ def _opened(path: Path) -> Any:
     except (soundfile.LibsndfileError, RuntimeError) as error:
         reason = str(error).partition(": ")[2] or str(error)
         raise InputError(f"no sound file, or a damaged one ({reason})", file=path) from None
+
+
+def _is_cut_off(facts: str) -> bool:
+    """Whether libsndfile has noticed that a file ends early; it reads what is there without a word."""
+    if _NO_END in facts:
+        return True
+    sizes = _SIZES.search(facts)
+    # What was written to a pipe says that it is as long as can be.
+    return sizes is not None and int(sizes["there"]) < int(sizes["said"]) < _UNKNOWN_SIZE

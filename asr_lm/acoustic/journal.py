@@ -15,10 +15,17 @@ from asr_lm.hypotheses.utterance import Utterance
 
 
 class Recognised(msgspec.Struct, frozen=True):
-    """A recognised utterance, and how many seconds of its recording's file lie before it."""
+    """A recognised utterance.
+
+    Attributes:
+        utterance: its list.
+        offset: seconds of its recording's file before it.
+        lattice_errors: the fewest errors of a path of its lattice, where there is one and a reference.
+    """
 
     utterance: Utterance
     offset: float = 0.0
+    lattice_errors: int | None = None
 
 
 class _Entry(msgspec.Struct, frozen=True):

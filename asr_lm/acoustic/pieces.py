@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from asr_lm.acoustic.audio import Signal, Sound
+from asr_lm.acoustic.audio import Sound
 from asr_lm.acoustic.segmentation import Span, energies, spans
 from asr_lm.acoustic.speech import Speech
 from asr_lm.errors import InputError
@@ -67,11 +67,11 @@ def pieces(speech: Speech, sample_rate: int, longest: float) -> Iterator[Piece]:
         sound = Sound.open(speech.path)
         first, count = sound.span(speech.start, speech.duration)
         found = _cut(speech, sound, Span(first, count), longest)
-        for number, span in enumerate(found):
+        signals = sound.signals(first, [span.length for span in found], sample_rate)
+        for number, (span, signal) in enumerate(zip(found, signals, strict=True)):
             offset = span.first / sound.sample_rate
             end = (span.first + span.length) / sound.sample_rate
             name = speech.id if len(found) == 1 else f"{speech.id}-{offset * 100:07.0f}-{end * 100:07.0f}"
-            signal: Signal = sound.signal(span.first, span.length, sample_rate)
             facts = speech.reference, speech.recording, speech.id, number, len(found), str(speech.path)
             yield Piece(name, offset, signal, *facts)
     except InputError as error:

@@ -74,6 +74,45 @@ def bad_file(path: Path, kind: str) -> None:
         soundfile.write(path, np.array([0.0, np.nan] * 50, np.float32), 16_000, subtype="FLOAT")
 
 
+@pytest.mark.parametrize("kind", ["wav", "flac", "ogg", "mp3"])
+@pytest.mark.parametrize("seconds", [2, 20])
+def test_a_file_that_was_cut_off_is_no_shorter_file(tmp_path, kind, seconds):
+    whole, cut = tmp_path / f"whole.{kind}", tmp_path / f"cut.{kind}"
+    soundfile.write(whole, tone(16_000, seconds), 16_000)
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size * 6 // 10])
+    sound = Sound.open(whole)
+    assert len(sound.signal(0, sound.samples, 16_000)) >= seconds * 16_000
+
+    def read():
+        sound = Sound.open(cut)
+        return list(sound.signals(0, [sound.samples // 2, sound.samples - sound.samples // 2], 16_000))
+
+    with pytest.raises(InputError, match="damaged") as caught:
+        read()
+    assert caught.value.file == str(cut)
+
+
+def test_sound_from_a_pipe_does_not_know_its_length(tmp_path):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, tone(16_000), 16_000)
+    content = bytearray(path.read_bytes())
+    for place in (4, content.index(b"data") + 4):
+        content[place : place + 4] = b"\xff\xff\xff\xff"
+    path.write_bytes(content)
+    assert Sound.open(path).samples == 8_000
+
+
+def test_stretches_in_one_pass_are_those_read_one_by_one(tmp_path):
+    for kind in ("wav", "flac", "ogg", "mp3"):
+        path = tmp_path / f"a.{kind}"
+        soundfile.write(path, tone(22_050, 4), 22_050)
+        sound = Sound.open(path)
+        sizes = (20_000, 1, 33_333)
+        together = list(sound.signals(1_000, sizes, 16_000))
+        for first, size, signal in zip((1_000, 21_000, 21_001), sizes, together, strict=True):
+            assert np.allclose(sound.signal(first, size, 16_000), signal, atol=1e-4)
+
+
 @pytest.mark.parametrize("kind", ["missing", "empty", "text", "no samples", "cut", "nan"])
 def test_a_bad_file_is_named(tmp_path, kind):
     path = tmp_path / "bad.wav"

@@ -1,6 +1,7 @@
 """From sound to a list: what decode writes, what it refuses, and how it goes on."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -193,6 +194,30 @@ def test_lattices_hold_the_lists(command, sounds):
         assert paths[0].score <= max(h.scores["acoustic"] for h in listed[name].hypotheses)
 
 
+def test_error_rates_are_said_where_references_are(command, sounds):
+    from asr_lm.evaluation.word_errors import ErrorCounts, count_errors
+    from asr_lm.lattice.oracle import oracle
+    from asr_lm.lattice.reading import read_lattices
+
+    options = ("--audio", sounds, *FAST, "--out", "a.jsonl")
+    first = command("decode", *options, "--lattice", "lattices").err
+    said = re.search(
+        r"first pass (.*) % WER, oracle (.*) % of the lists, (.*) % of the lattices \(3 utterances with a ref", first
+    )
+    assert said, first
+    listed = read("a.jsonl")
+    references = [utterance.reference for utterance in listed.values()]
+    best = [utterance.hypotheses[0].text for utterance in listed.values()]
+    assert float(said[1]) == pytest.approx(ErrorCounts.from_counts(count_errors(references, best)).rate, abs=0.01)
+    errors = sum(oracle(x, listed[x.id].reference.split()).errors for x in read_lattices(Path("lattices")))
+    words = sum(len(reference.split()) for reference in references)
+    assert float(said[3]) == pytest.approx(100 * errors / words, abs=0.01)
+    assert float(said[3]) <= float(said[2]) <= float(said[1])
+    assert "lattices" not in command("decode", *options).err
+    (sounds / "manifest.jsonl").unlink()
+    assert "first pass" not in command("decode", *options).err
+
+
 @pytest.fixture
 def chinese():
     """A recogniser of characters, with random weights, and the words it may find."""
@@ -220,8 +245,14 @@ def chinese():
 def test_chinese_is_written_without_spaces_and_timed_by_characters(command, sounds, chinese, words):
     options = ("--audio", sounds, "--model", chinese, "--beam", 10, "--nbest", 4, "--device", "cpu", *words)
     also = ("--ctm", "a.ctm", "--lattice", "lattices", "--save-emissions", "kept")
+    lines = [
+        json.loads(line) | {"reference": "好 我们"} for line in (sounds / "manifest.jsonl").read_text().splitlines()
+    ]
+    (sounds / "manifest.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     finished = command("decode", *options, "--out", "a.jsonl", *also)
     assert finished.code == 0, finished.err
+    said = re.search(r"first pass (.*) % CER, oracle (.*) % of the lists, (.*) % of the lattices", finished.err)
+    assert float(said[1]) >= float(said[2]) >= float(said[3])
     found = read("a.jsonl")
     assert set(found) == set(NAMES)
     for utterance in found.values():
