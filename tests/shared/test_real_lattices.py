@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ from asr_lm.lattice.nbest import nbest
 from asr_lm.lattice.oracle import oracle
 from asr_lm.lattice.reading import read_lattices
 from asr_lm.lattice.symbols import read_words
-from asr_lm.lattice.writing import write_lattices
+from asr_lm.lattice.writing import Format, write_lattices
 
 DATA = Path(__file__).parents[2] / "../shared/data"
 LATTICES = DATA / "lattices"
@@ -68,6 +70,36 @@ class TestKaldi:
         for before, after in zip(lattices[:50], again, strict=True):
             assert total(after, after.weights()) == pytest.approx(total(before, before.weights()), rel=1e-6)
             assert after.text(best_path(after, after.weights())) == before.text(best_path(before, before.weights()))
+
+
+def real(folder: str) -> list[Lattice]:
+    """Some lattices of a folder, with the scores that every format has a place for, each as it counts."""
+    place = LATTICES / folder
+    if folder == "aishell-kaldi":
+        found = whole(place / "lat.1.gz", words=read_words(place / "words.txt"))[:40]
+    else:
+        found = whole(min(place.glob("*.gz"), key=lambda file: file.stat().st_size))
+    kept = [lattice.without_scores(*(set(lattice.scores) - {"acoustic", "lm"})) for lattice in found]
+    return [replace(lattice, id=f"u{number:03}", scales={}) for number, lattice in enumerate(kept)]
+
+
+@pytest.mark.parametrize("folder", ["aishell-kaldi", "ami-slf", "ami-slf-nbest", "pocketsphinx"])
+@pytest.mark.parametrize("form", get_args(Format))
+def test_the_round_trip_of_every_format_keeps_the_weights_of_paths(form: str, folder: str, tmp_path: Path) -> None:
+    """Of the best path, of all together, and of the best word sequences; binary costs are of single precision."""
+    lattices = real(folder)
+    write_lattices(lattices, tmp_path, form)  # type: ignore[arg-type]
+    table = tmp_path / "words.txt"
+    again = whole(tmp_path, words=read_words(table) if table.exists() else None)
+    assert [lattice.id for lattice in again] == [lattice.id for lattice in lattices]
+    for before, after in zip(lattices, again, strict=True):
+        old, new = before.weights(), after.weights(dict.fromkeys(after.scores, 1.0))
+        exact = {"abs": 1e-4, "rel": 1e-7}
+        assert total(after, new) == pytest.approx(total(before, old), **exact)
+        expected, found = nbest(before, old, 10), nbest(after, new, 10)
+        assert [path.score for path in found] == pytest.approx([path.score for path in expected], **exact)
+        best = {after.text(path.arcs) for path in found if path.score > found[-1].score + 1e-3}
+        assert best <= {before.text(path.arcs) for path in expected}
 
 
 class TestHtk:
