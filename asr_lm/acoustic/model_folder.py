@@ -32,6 +32,8 @@ MODEL_FILE = "model.safetensors"
 WORDS_FILES = ("words.txt.gz", "words.txt", "lexicon.txt.gz", "lexicon.txt")
 """Names under which a folder may bring the words of the search, in this order."""
 
+_MEL_FIELDS = ("sample_rate", "front_end", "floor", "stack", "encoder", "encoder_arguments")
+
 
 class MelEncoder(CtcNetwork):
     """Stacked log-mel frames, a linear layer, a torchaudio encoder and a linear output.
@@ -45,6 +47,7 @@ class MelEncoder(CtcNetwork):
 
     def __init__(self, config: Mapping[str, Any], tokens: int) -> None:
         super().__init__()
+        self.config = {name: config[name] for name in _MEL_FIELDS}
         front_end, arguments = config["front_end"], config["encoder_arguments"]
         self.floor, self.stack = float(config["floor"]), int(config["stack"])
         self.front_end = torchaudio.transforms.MelSpectrogram(config["sample_rate"], **front_end)
@@ -71,24 +74,36 @@ class MelEncoder(CtcNetwork):
         return isinstance(self.encoder, torchaudio.models.Conformer) and not _has_group_norm(self.encoder)
 
     def log_probabilities(self, signals: Sequence[Tensor]) -> list[Tensor]:
-        stacked = [self._features(signal) for signal in signals]
-        sizes = list(map(len, stacked))
-        given = nn.utils.rnn.pad_sequence(stacked, batch_first=True)
-        lengths = torch.tensor(sizes, device=given.device)
-        if len(set(sizes)) > 1:
-            self._inside = (torch.arange(max(sizes), device=given.device) < lengths[:, None]).to(given.dtype)
+        features = [self.features(signal) for signal in signals]
+        lengths = torch.tensor(list(map(len, features)), device=signals[0].device)
+        found, frames = self(nn.utils.rnn.pad_sequence(features, batch_first=True), lengths)
+        return [each[:size] for each, size in zip(found, frames.tolist(), strict=True)]
+
+    def features(self, signal: Tensor) -> Tensor:
+        """Normalised log-mel frames ``[frames, mels]`` of a signal ``[samples]``."""
+        mels = torch.log(self.front_end(signal).T + self.floor)
+        return (mels - mels.mean(0)) / (mels.std(0) + 1e-3)
+
+    def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Log-probabilities of the tokens.
+
+        Args:
+            features: ``[batch, frames, mels]``.
+            lengths: frames of each utterance ``[batch]``.
+
+        Returns:
+            ``[batch, frames // stack, tokens]``, and how many frames of each count ``[batch]``.
+        """
+        batch, frames, mels = features.shape
+        size = frames // self.stack
+        lengths = lengths // self.stack
+        stacked = features[:, : size * self.stack].reshape(batch, size, self.stack * mels)
+        self._inside = (torch.arange(size, device=features.device) < lengths[:, None]).to(features.dtype)
         try:
-            encoded = self.encoder(self.input(given), lengths)[0]
+            encoded = self.encoder(self.input(stacked), lengths)[0]
         finally:
             self._inside = None
-        found = self.output(encoded).log_softmax(-1)
-        return [each[:size] for each, size in zip(found, sizes, strict=True)]
-
-    def _features(self, signal: Tensor) -> Tensor:
-        """Stacked frames ``[frames, stack * mels]`` of a signal ``[samples]``."""
-        mels = torch.log(self.front_end(signal).T + self.floor)
-        mels = (mels - mels.mean(0)) / (mels.std(0) + 1e-3)
-        return mels[: len(mels) // self.stack * self.stack].reshape(len(mels) // self.stack, -1)
+        return self.output(encoded).log_softmax(-1), lengths
 
 
 class WaveEncoder(CtcNetwork):
@@ -143,6 +158,13 @@ def load_recogniser(folder: Path) -> CtcRecogniser:
     return CtcRecogniser(str(folder), network.eval(), tokens, int(config["sample_rate"]))
 
 
+def save_mel_encoder(folder: Path, network: MelEncoder, tokens: Tokens) -> None:
+    """Write a folder that :func:`load_recogniser` reads; weights are rounded to float16."""
+    kept = {name: value for name, value in network.state_dict().items() if not name.startswith("front_end.")}
+    weights = {name: value.half() if value.is_floating_point() else value for name, value in kept.items()}
+    _write(folder, dict(network.config), weights, tokens)
+
+
 def save_wave_encoder(
     folder: Path, network: WaveEncoder, arguments: Mapping[str, Any], tokens: Tokens, sample_rate: int = 16_000
 ) -> None:
@@ -155,18 +177,22 @@ def save_wave_encoder(
         tokens: what its outputs mean.
         sample_rate: of its signals.
     """
-    make_folder(folder)
     config = {
         "sample_rate": sample_rate,
         "normalize_waveform": network.normalize_waveform,
         "wav2vec2_model": dict(arguments),
     }
+    _write(folder, config, network.model.state_dict(), tokens)
+
+
+def _write(folder: Path, config: dict[str, Any], weights: Mapping[str, Tensor], tokens: Tokens) -> None:
+    make_folder(folder)
     if described := tokens.description():
         config["tokens"] = described
     write_text(folder / CONFIG_FILE, json.dumps(config, indent=2, ensure_ascii=False) + "\n")
     tokens.write(folder)
     with atomic_write(folder / MODEL_FILE) as stream:
-        stream.write(save({name: value.contiguous() for name, value in network.model.state_dict().items()}))
+        stream.write(save({name: value.contiguous() for name, value in weights.items()}))
 
 
 def folder_words(folder: Path) -> Path | None:

@@ -13,10 +13,9 @@ import argparse
 import re
 from pathlib import Path
 
-from recogniser import WORD_END
 from sentences import read_sentences
 
-from asr_lm.files import iterate_text, write_text
+from asr_lm.files import write_text
 
 WORD = re.compile(r"[a-z]*[aeiouy][a-z]*")
 LONE_LETTERS = {"a", "i", "o"}
@@ -26,11 +25,6 @@ def general_words(path: Path) -> set[str]:
     """The plain words of a dictionary file, one a line; single letters but a, i and o are no words."""
     words = {line.strip().lower() for line in read_sentences(path)}
     return {word for word in words if WORD.fullmatch(word) and (len(word) > 1 or word in LONE_LETTERS)}
-
-
-def decoder_lexicon(words: Path) -> str:
-    """A word list as the lexicon torchaudio's ``ctc_decoder`` reads: word, its letters, the word end."""
-    return "".join(f"{word} {' '.join(word)} {WORD_END}\n" for _, word in iterate_text(words))
 
 
 def main() -> None:

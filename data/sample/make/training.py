@@ -23,9 +23,11 @@ import jiwer
 import soundfile
 import torch
 import torchaudio
-from recogniser import Config, Recogniser, greedy_text, letters, load
+from recogniser import CONFIG, TOKENS, letters
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+
+from asr_lm.acoustic.model_folder import MelEncoder, load_recogniser, save_mel_encoder
 
 BATCH_FRAMES = 8_000  # padded 10 ms frames in a batch: about 24 utterances
 WARM_UP = 0.15
@@ -40,12 +42,14 @@ class Example:
     text: str
 
 
-def read_examples(model: Recogniser, work: Path, split: str) -> list[Example]:
+def read_examples(model: MelEncoder, work: Path, split: str) -> list[Example]:
     """The utterances of ``WORK/SPLIT.jsonl``, their features computed on the first call and kept in the work folder."""
     lines = [json.loads(line) for line in (work / f"{split}.jsonl").read_text(encoding="utf-8").splitlines()]
     cache = work / f"{split}.features.safetensors"
     if not cache.exists():
-        save_file({line["id"]: model.features(read_signal(work / line["audio"])).half() for line in lines}, cache)
+        with torch.inference_mode():
+            found = {line["id"]: model.features(read_signal(work / line["audio"])).half() for line in lines}
+        save_file(found, cache)
     features = load_file(cache)
     return [Example(features[line["id"]], line["reference"]) for line in lines]
 
@@ -79,7 +83,7 @@ def masked(features: Tensor) -> Tensor:
     return image[:, 0].transpose(1, 2)
 
 
-def loss_of(model: Recogniser, batch: Sequence[Example]) -> Tensor:
+def loss_of(model: MelEncoder, batch: Sequence[Example]) -> Tensor:
     """Mean CTC loss a letter of a batch."""
     features = nn.utils.rnn.pad_sequence([example.features.float() for example in batch], batch_first=True)
     targets = [torch.tensor(letters(example.text)) for example in batch]
@@ -90,7 +94,7 @@ def loss_of(model: Recogniser, batch: Sequence[Example]) -> Tensor:
 
 
 @torch.inference_mode()
-def error_rates(model: Recogniser, examples: Sequence[Example]) -> tuple[float, float]:
+def error_rates(model: MelEncoder, examples: Sequence[Example]) -> tuple[float, float]:
     """Word and letter error rate of the best paths, in percent."""
     model.eval()
     heard = []
@@ -104,7 +108,7 @@ def error_rates(model: Recogniser, examples: Sequence[Example]) -> tuple[float, 
 class Trainer:
     """AdamW on a one-cycle schedule over a plan of batches ``[epochs][batches][examples]``, known from the start."""
 
-    def __init__(self, model: Recogniser, plan: Sequence[Sequence[Sequence[Example]]], rate: float) -> None:
+    def __init__(self, model: MelEncoder, plan: Sequence[Sequence[Sequence[Example]]], rate: float) -> None:
         self.model = model
         self.plan = plan
         self.optimizer = torch.optim.AdamW(model.parameters(), lr=rate, betas=(0.9, 0.98), weight_decay=0.01)
@@ -135,6 +139,21 @@ class Trainer:
             yield sum(losses) / len(losses)
 
 
+def greedy_text(log_probs: Tensor) -> str:
+    """The text of the best token of every frame, repeats joined; ``[frames, tokens]``."""
+    return TOKENS.written(TOKENS.spelt(torch.unique_consecutive(log_probs.argmax(-1)).tolist()))
+
+
+def starting_model(folder: Path | None) -> MelEncoder:
+    """The model of a folder, or one without training."""
+    if folder is None:
+        return MelEncoder(CONFIG, len(TOKENS))
+    network = load_recogniser(folder).network
+    if not isinstance(network, MelEncoder):
+        raise TypeError(f"{folder} holds a {type(network).__name__}")
+    return network
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True, help="folder that voices.py wrote")
@@ -147,13 +166,13 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(arguments.seed)
-    model = load(arguments.start) if arguments.start else Recogniser(Config())
+    model = starting_model(arguments.start)
     examples, dev = (read_examples(model, arguments.work, split) for split in ("train", "dev"))
     generator = random.Random(arguments.seed)
     plan = [batches(examples, generator) for _ in range(arguments.epochs)]
     begin = time.monotonic()
     for epoch, loss in enumerate(Trainer(model, plan, arguments.rate).epochs(), 1):
-        model.save(arguments.out)
+        save_mel_encoder(arguments.out, model, TOKENS)
         words, characters = error_rates(model, dev)
         seconds = time.monotonic() - begin
         print(f"epoch {epoch}: loss {loss:.3f}, dev WER {words:.1f} CER {characters:.1f}, {seconds:.0f} s", flush=True)
