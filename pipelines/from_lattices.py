@@ -11,6 +11,7 @@ from pipelines import lists
 from pipelines.command import blaming, check_outputs, console
 
 if TYPE_CHECKING:
+    from asr_lm.errors import InputError
     from asr_lm.hypotheses.utterance import Utterance
     from asr_lm.lattice.lattice import Lattice
     from asr_lm.rescoring.lattices import Listing, Searched
@@ -255,6 +256,20 @@ class _PassedOn:
             _say(f"words with the fewest expected errors are in {path}")
 
 
+def _unlike(lattice: Lattice, before: Mapping[str, Lattice]) -> InputError | None:
+    """Why a lattice cannot stand in one list with those before it."""
+    from asr_lm.errors import InputError
+
+    if lattice.id in before:
+        return InputError("another lattice has this id", utterance=lattice.id)
+    for first in before.values():
+        if set(first.scores) != set(lattice.scores):
+            scores, others = (", ".join(sorted(names)) for names in (lattice.scores, first.scores))
+            return InputError(f"has the scores {scores}, those before it {others}", utterance=lattice.id)
+        break
+    return None
+
+
 def _as_weighed(lattice: Lattice, values: Mapping[str, float]) -> Lattice:
     """The recogniser's acoustic score with its weight as scale, and all else weighed as lm."""
     kept = {name: column for name, column in lattice.scores.items() if name == "acoustic"}
@@ -275,28 +290,29 @@ def _read(arguments: Any, path: Path) -> tuple[list[Lattice], int]:
     """The lattices of a place with their references; those that cannot be read are named."""
     from asr_lm.errors import InputError
     from asr_lm.files import iterate_text
+    from asr_lm.lattice.lattice import Lattice
     from asr_lm.lattice.reading import read_lattices
     from asr_lm.lattice.symbols import read_words
     from asr_lm.rescoring.lattices import with_references
 
     words = read_words(arguments.words) if arguments.words else None
-    lattices: list[Lattice] = []
+    lattices: dict[str, Lattice] = {}
     bad = 0
     for found in read_lattices(path, words=words, frame_shift=arguments.frame_shift, trust=arguments.trust):
-        if isinstance(found, InputError):
+        if error := found if isinstance(found, InputError) else _unlike(found, lattices):
             if arguments.strict:
-                raise found
-            lists.warn(f"left out: {found}")
+                raise error
+            lists.warn(f"left out: {error}")
             bad += 1
-        else:
+        elif isinstance(found, Lattice):
             scale = {} if arguments.acoustic_scale is None else {"acoustic": arguments.acoustic_scale}
-            lattices.append(replace(found, scales={**found.scales, **scale}))
+            lattices[found.id] = replace(found, scales={**found.scales, **scale})
     if not lattices:
         raise InputError("no lattice could be read", file=path)
     if arguments.references is None:
-        return lattices, bad
+        return list(lattices.values()), bad
     rows = [line.split(maxsplit=1) for _, line in iterate_text(arguments.references) if line.strip()]
-    return with_references(lattices, {row[0]: row[1] if len(row) > 1 else "" for row in rows}), bad
+    return with_references(list(lattices.values()), {row[0]: row[1] if len(row) > 1 else "" for row in rows}), bad
 
 
 def _stem(path: Path) -> str:

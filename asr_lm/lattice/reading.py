@@ -92,6 +92,8 @@ def recognised(file: Path) -> str:
         InputError: it is none that is known.
     """
     beginning = read_bytes(file, _BEGINNING)
+    if not beginning.strip():
+        raise InputError("an empty file", file=display_name(file))
     if beginning[:4] == b"PK\x03\x04":
         return "pt"
     if re.match(rb"\S+ (\x00B)?" + re.escape(MAGIC), beginning):

@@ -122,7 +122,8 @@ class TestText:
             ("0 1 7 -0.5\n1 2 -1 0\n", {7: "a"}, "no last state"),
             ("0 1 7 x\n1 2 -1 0\n2\n", {7: "a"}, "expected a score"),
             ("hello world\n", None, "known format"),
-            ("", None, "known format"),
+            ("", None, "an empty file"),
+            ("\n\n", None, "an empty file"),
         ],
     )
     def test_what_is_wrong_is_told(

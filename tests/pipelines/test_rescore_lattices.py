@@ -177,6 +177,33 @@ class TestRescore:
         assert len(list(read_nbest("some.rescored.json"))) == 4
         assert command("rescore", *places, "--lm", ngram, "--strict", "--out", "x.json").code == 2
 
+    def test_lattices_that_make_no_list_together(
+        self, command: Command, lattices: Path, ngram: Path, tmp_path: Path
+    ) -> None:
+        """Two of one id, one with other scores, one that holds nothing: each is named, the others are rescored."""
+        folder = tmp_path / "some"
+        folder.mkdir()
+        files = sorted((lattices / "test").iterdir())[:3]
+        for file in files:
+            (folder / file.name).write_text(file.read_text())
+        (folder / "z-again.slf").write_text(files[0].read_text())
+        (folder / "z-empty.slf").write_text("")
+        (folder / "z-other.txt").write_text("0 1 a a 0.5\n1\n")
+        tuning = ("--dev-lattice", lattices / "dev", "--references", lattices / "references")
+        finished = command("rescore", "--lattice", folder, *tuning, "--lm", ngram)
+        assert finished.code == 1, finished.err
+        assert [utterance.id for utterance in read_nbest("some.rescored.json")] == [file.stem for file in files]
+        left_out = [line for line in finished.err.splitlines() if "left out" in line]
+        assert len(left_out) == 3
+        for line, fragments in zip(
+            left_out,
+            [(files[0].stem, "another lattice has this id"), ("z-empty.slf", "empty"), ("z-other", "lm", "acoustic")],
+            strict=True,
+        ):
+            for fragment in fragments:
+                assert fragment in line
+        assert command("rescore", "--lattice", folder, *tuning, "--lm", ngram, "--strict", "--out", "x.json").code == 2
+
 
 class TestRefused:
     @pytest.mark.parametrize(
