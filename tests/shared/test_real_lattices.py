@@ -94,10 +94,9 @@ def test_the_round_trip_of_every_format_keeps_the_weights_of_paths(form: str, fo
     assert [lattice.id for lattice in again] == [lattice.id for lattice in lattices]
     for before, after in zip(lattices, again, strict=True):
         old, new = before.weights(), after.weights(dict.fromkeys(after.scores, 1.0))
-        exact = {"abs": 1e-4, "rel": 1e-7}
-        assert total(after, new) == pytest.approx(total(before, old), **exact)
+        assert total(after, new) == pytest.approx(total(before, old), abs=1e-4, rel=1e-7)
         expected, found = nbest(before, old, 10), nbest(after, new, 10)
-        assert [path.score for path in found] == pytest.approx([path.score for path in expected], **exact)
+        assert [path.score for path in found] == pytest.approx([path.score for path in expected], abs=1e-4, rel=1e-7)
         best = {after.text(path.arcs) for path in found if path.score > found[-1].score + 1e-3}
         assert best <= {before.text(path.arcs) for path in expected}
 
