@@ -28,7 +28,7 @@ def test_lists_are_made_again_but_for_the_rounding_of_the_emissions():
     first_pass = FirstPass(tokens, lexicon, EMISSIONS / "first-pass" / "3gram.bin", search)
     sources = {source.id: source for source in saved_sources([EMISSIONS / "test.safetensors"], tokens)}
     for name, hypotheses in lists.items():
-        found = {one.text: one for one in first_pass.texts(sources[name].load()[0].content)}
+        found = {one.text: one for one in first_pass.texts(next(iter(sources[name].load())).content)}
         assert len(found) <= len(hypotheses) + 5
         for hypothesis in hypotheses:
             one = found[hypothesis["text"]]
