@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -325,3 +326,21 @@ def test_a_long_recording_goes_on_within(command, monkeypatch):
     assert Path("a.jsonl").read_bytes() == Path("whole.jsonl").read_bytes()
     assert command("decode", "--emissions", "kept", "--nbest", 5, "--beam", 20, "--out", "b.jsonl").code == 0
     assert Path("b.jsonl").read_bytes() == Path("whole.jsonl").read_bytes()
+
+
+def test_of_a_long_recording_one_piece_is_in_memory(command, monkeypatch):
+    signal = np.concatenate([soundfile.read(SAMPLE / "audio" / f"{name}.flac", dtype="float32")[0] for name in NAMES])
+    soundfile.write("long.wav", signal, 16_000)
+    seen: list[weakref.ref] = []
+    alive: list[int] = []
+    texts = FirstPass.texts
+
+    def watched(self, emissions):
+        seen.append(weakref.ref(emissions))
+        alive.append(sum(each() is not None for each in seen))
+        return texts(self, emissions)
+
+    monkeypatch.setattr(FirstPass, "texts", watched)
+    assert command("decode", "--audio", "long.wav", *FAST, "--longest", 2, "--out", "a.jsonl").code == 0
+    assert len(alive) > 5
+    assert max(alive) == 1
