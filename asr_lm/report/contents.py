@@ -185,11 +185,20 @@ class Contents:
 
 
 def perplexities(models: Sequence[RescoringModel], references: Sequence[str | None]) -> dict[str, Perplexity | None]:
-    """Perplexity of each model on the references; None for all where their words cannot be compared."""
+    """Perplexity of each model on the references.
+
+    None for models that give words no probability, and for all where their words cannot be compared.
+    """
     said = [reference for reference in references if reference is not None]
+    trial = [reference for reference in said if reference.split()][:1]
+    able = [model for model in models if _measured([model], trial)]
+    measured = dict(zip([model.name for model in able], _measured(able, said), strict=False))
+    return {model.name: measured.get(model.name) for model in models}
+
+
+def _measured(models: Sequence[RescoringModel], said: Sequence[str]) -> list[Perplexity]:
+    """Perplexities of models together; none where they have none, or normalisers cut words differently."""
     try:
-        measured: list[Any] = list(measure([model.model for model in models], said))
+        return list(measure([model.model for model in models], said)) if models else []
     except InputError:
-        # Normalisers that cut words differently, or references without a word: there is nothing to compare.
-        measured = [None] * len(models)
-    return {model.name: figure for model, figure in zip(models, measured, strict=True)}
+        return []

@@ -21,6 +21,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 import asr_lm
+from asr_lm.errors import InputError
 from asr_lm.evaluation.comparison import BOUNDS, FIRST_PASS, ORACLE, RESCORED, RETUNED
 from asr_lm.evaluation.table import p_text, title
 from asr_lm.evaluation.word_changes import Confusion, WordChange, confusions, most_broken, most_fixed, word_changes
@@ -253,13 +254,19 @@ def _strips(
     texts = list(places)
     values: dict[str, NDArray[Any]] = {"strip:reference": of_reference}
     values |= {f"strip:system:{place}": rows for place, rows in enumerate(of_rows)}
-    strips = []
-    for place, (facts, model) in enumerate(zip(contents.models, contents.language_models, strict=True)):
-        scores = WordScores.of(model, texts)
+    strips: list[dict[str, Any]] = []
+    silent = []
+    for facts, model in zip(contents.models, contents.language_models, strict=True):
+        try:
+            scores = WordScores.of(model, texts)
+        except InputError:  # models of whole hypotheses, or of a hypothesis given its list, have nothing for a word
+            silent.append(facts.name)
+            continue
+        place = len(strips)
         values |= {f"strip:values:{place}": scores.values, f"strip:lengths:{place}": scores.lengths}
         read = {str(at): words for at, words in enumerate(scores.words) if words is not None}
         strips.append({"model": facts.name, "read": read})
-    return values, {"texts": [" ".join(text.split()) for text in texts], "models": strips}
+    return values, {"texts": [" ".join(text.split()) for text in texts], "models": strips, "silent": silent}
 
 
 def _compared(contents: Contents) -> Callable[[str], str]:

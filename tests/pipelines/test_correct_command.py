@@ -33,6 +33,19 @@ def birnn(toy: Toy) -> Path:
     return folder
 
 
+def test_a_report_says_what_can_be_said_of_a_model_of_lists(
+    toy: Toy, birnn: Path, ngram: Path, command: Command
+) -> None:
+    models = ("--lm", f"net={birnn}", "--lm", ngram)
+    lists = ("--dev", toy.dev, "--test", toy.test)
+    finished = command("compare", *lists, *models, "--no-mbr", "--report", "r.html", "--json", "c.json")
+    assert finished.code == 0, finished.err
+    assert finished.written == {"r.html", "c.json"}
+    systems = json.loads(Path("c.json").read_text())["systems"]
+    assert systems["net"]["perplexity"] is None
+    assert systems["ngram"]["perplexity"] > 1
+
+
 def test_correcting_a_list(toy: Toy, birnn: Path, ngram: Path, command: Command) -> None:
     finished = command(
         *("rescore", "--nbest", toy.test, "--dev", toy.dev, "--lm", birnn, "--lm", ngram, "--correct", "--beam", 3),

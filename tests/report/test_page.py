@@ -1,6 +1,7 @@
 """The page holds everything, loads nothing, and takes nobody's text for markup."""
 
 import base64
+import dataclasses
 import hashlib
 import html.parser
 import json
@@ -8,8 +9,9 @@ import re
 
 import numpy as np
 import pytest
-from toy_report import contents, utterances
+from toy_report import LetterModel, contents, utterances
 
+from asr_lm.errors import InputError
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
 from asr_lm.report.contents import Contents
 from asr_lm.report.packing import unpack
@@ -119,6 +121,19 @@ def test_words_are_scored_as_the_model_scores_them(report: Contents, reader):
     chosen = report.lists[0].decided.rows["harbour"]
     first = report.lists[0].decided.table.texts[chosen[0]]
     assert texts[int(values["strip:system:2"][0])] == " ".join(first.split())
+
+
+def test_a_model_of_whole_hypotheses_says_nothing_of_words(report: Contents):
+    class Silent(LetterModel):
+        def token_log_probs(self, sentences, budget=None):
+            raise InputError("scores hypotheses given their list")
+
+    found = dataclasses.replace(report, language_models=[Silent(), LetterModel()])
+    values, _, record = unpack(Reader(page(found)).scripts["packed-0"])
+    assert record["strips"]["silent"] == [report.models[0].name]
+    assert [strip["model"] for strip in record["strips"]["models"]] == [report.models[1].name]
+    assert "strip:values:0" in values
+    assert "strip:values:1" not in values
 
 
 def test_every_system_has_its_row(report: Contents, reader):

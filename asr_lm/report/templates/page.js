@@ -137,7 +137,7 @@
         const rows = arrays[`strip:system:${systems.size}`];
         if (rows) systems.set(name, rows);
       });
-      return { texts: record.strips.texts, reference: arrays["strip:reference"], systems, models };
+      return { ...record.strips, reference: arrays["strip:reference"], systems, models };
     }
     hypotheses(utterance) {
       let found = this.decodedTexts.get(utterance);
@@ -487,7 +487,7 @@
     return found;
   }
   function strips(i) {
-    const { texts, reference, systems, models } = list.strips;
+    const { texts, reference, systems, models, silent } = list.strips;
     const names = new Map();
     const add = (place, name) => { if (place >= 0) names.set(place, [...(names.get(place) ?? []), name]); };
     add(reference[i], "reference");
@@ -501,6 +501,7 @@
         nodes.push(element("p", { className: "strip-of" }, element("b", {}, model), ` · ${called(whose)} · total ${sum.toFixed(1)}`));
         nodes.push(element("ol", { className: "strip" }, ...words.map((word, number) => heat(word, said[number]))));
       }
+    for (const model of silent) nodes.push(element("p", { className: "strip-of" }, element("b", {}, model), " · scores whole hypotheses, no words"));
     return nodes;
   }
   const split1 = (text) => text.split(/\s+/).filter(Boolean);
