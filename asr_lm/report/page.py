@@ -29,7 +29,7 @@ from asr_lm.evaluation.word_errors import Unit, tokens
 from asr_lm.files import write_text
 from asr_lm.report.contents import Contents, ReportedList
 from asr_lm.report.figures import Figure, figures
-from asr_lm.report.markdown import difference_text, flat_text, number, span, speed_text
+from asr_lm.report.markdown import flat_text, number, span, speed_text
 from asr_lm.report.packing import pack
 from asr_lm.report.verdict import verdict
 from asr_lm.report.word_scores import STEP, WordScores
@@ -62,7 +62,6 @@ def page(contents: Contents) -> str:
         "title": title,
         "number": number,
         "span": span,
-        "difference": difference_text,
         "p": p_text,
         "speed": speed_text,
         "flat": flat_text,
