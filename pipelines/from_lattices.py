@@ -100,6 +100,13 @@ def check(arguments: Any) -> None:
         raise InputError("is a file, a folder was expected", file=arguments.lattice_out, field="--lattice-out")
 
 
+def as_lists(arguments: Any) -> Any:
+    """The options of rescoring the lists that the lattices will become."""
+    places = {name: str(path) for name, path in _places(arguments).items()}
+    out = arguments.out or f"{_stem(arguments.lattice)}.rescored.json"
+    return replace(arguments, nbest=(places["nbest"],), dev=(places["dev"],) if "dev" in places else (), out=out)
+
+
 def list_hypotheses(arguments: Any, models: Sequence[RescoringModel]) -> Listed:
     """Make the lists, write them, and let ``--nbest`` and ``--dev`` name them."""
     from asr_lm.hypotheses.writing import write_nbest
@@ -120,9 +127,8 @@ def list_hypotheses(arguments: Any, models: Sequence[RescoringModel]) -> Listed:
         f"{work.evaluations:,} model evaluations; the list is {places['nbest']}"
     )
     passed_on.write()
-    arguments.nbest = (str(places["nbest"]),)
-    if arguments.out is None:
-        arguments.out = f"{_stem(arguments.lattice)}.rescored.json"
+    lists_made = as_lists(arguments)
+    arguments.nbest, arguments.dev, arguments.out = lists_made.nbest, lists_made.dev, lists_made.out
     return Listed(tuned.unreadable + unreadable, passed_on.decided, tuned.scales)
 
 
@@ -167,7 +173,6 @@ def _tuned(arguments: Any, models: Sequence[RescoringModel], listing: Listing, p
     with blaming(str(arguments.dev_lattice)):
         utterances, development = develop_lattices(lattices, models, _develop(arguments, models), listing, report)
         write_nbest(places["dev"], utterances)
-        arguments.dev = (str(places["dev"]),)
         weights = development.weights[deciding(development.weights)]
         scales = _scales(arguments, models, lattices, weights, listing) if _decides(arguments) else {}
     return _Tuned(weights.values, scales, unreadable)

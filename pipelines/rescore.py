@@ -73,8 +73,8 @@ def main() -> None:
     """Run the command."""
     arguments = parse(Arguments, "rescore", DESCRIPTION)
     from_lattices.check(arguments)
-    if arguments.lattice is None:
-        _check(arguments)
+    # Lattices become lists, which are only then there; everything else is known before the search.
+    _check(from_lattices.as_lists(arguments) if arguments.lattice else arguments, are_there=not arguments.lattice)
     from asr_lm.files import write_text
     from asr_lm.rescoring.default_model import DEFAULT
 
@@ -100,8 +100,8 @@ def main() -> None:
         sys.exit(1)
 
 
-def _check(arguments: Arguments) -> None:
-    """Refuse what cannot work before anything is read."""
+def _check(arguments: Arguments, are_there: bool = True) -> None:
+    """Refuse what cannot work before anything is read; ``are_there``: the lists are."""
     from asr_lm.errors import InputError
     from asr_lm.hypotheses.writing import format_of
 
@@ -113,7 +113,8 @@ def _check(arguments: Arguments) -> None:
         raise InputError("a report of several lists is what compare --test writes; give one --nbest", field="--report")
     if len(arguments.nbest) > 1 and arguments.out is not None and not Path(arguments.out).is_dir():
         raise InputError("several lists need an existing folder", field="--out", file=arguments.out)
-    lists.check_lists(arguments.dev, arguments.nbest)
+    if are_there:
+        lists.check_lists(arguments.dev, arguments.nbest)
     outputs = [_out(arguments, path) for path in arguments.nbest]
     for path in outputs:
         format_of(path)

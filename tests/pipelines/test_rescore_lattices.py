@@ -215,6 +215,8 @@ class TestRefused:
             ("--lattice {test} --dev-lattice {dev}", ["dev", "no utterance", "reference"]),
             ("--lattice {test} --dev-lattice {dev} --lattice-nbest 0", ["--lattice-nbest", "above 0"]),
             ("--lattice {test} --dev-lattice {dev} --lattice-beam -1", ["beam", "0 or more"]),
+            ("--lattice {test} --dev-lattice {dev} --out rescored", ["rescored", "the suffix names no format"]),
+            ("--lattice {test} --dev-lattice {dev} --json none/x.json", ["none/x.json", "there is no folder none"]),
             ("--nbest x.json --dev-lattice {dev}", ["--dev-lattice", "give --lattice"]),
         ],
     )
