@@ -61,6 +61,19 @@ def _zaremba(steps: int, epochs: int, decay: float, decay_after: int, initial_ra
     }
 
 
+def _sampled(epochs: int) -> dict[str, Any]:
+    """Training with sampled noise: small batches, since a step costs little."""
+    return {
+        "context": "stream",
+        "batch_tokens": 500,
+        "bptt": 25,
+        "epochs": float(epochs),
+        "validations": epochs,
+        "patience": 0,
+        "learning_rate": 2e-3,
+    }
+
+
 PRESETS: dict[str, dict[str, Preset]] = {
     "lstm": {
         "zaremba-small": Preset(
@@ -89,6 +102,22 @@ PRESETS: dict[str, dict[str, Preset]] = {
                 "clip": 0.25,
                 "warmup": 0.0,
             },
+            _AS_IS,
+        ),
+    },
+    "nnlm": {
+        "ptb": Preset(
+            "order 6, 200 x 400, for a million words: noise-contrastive estimation, dropout 0.3",
+            {"order": 6, "embedding": 200, "hidden": 400, "dropout": 0.3, "output": "nce", "noise_samples": 500},
+            _sampled(epochs=10),
+            _AS_IS,
+        ),
+    },
+    "rnnlm": {
+        "ptb": Preset(
+            "300 units for a million words: noise-contrastive estimation, dropout 0.25",
+            {"hidden": 300, "dropout": 0.25, "output": "nce", "noise_samples": 500},
+            _sampled(epochs=18),
             _AS_IS,
         ),
     },
