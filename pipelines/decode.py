@@ -181,7 +181,7 @@ def _decode(arguments: Arguments) -> int:
         bad = _work_through(arguments, work, journal, recognise)
         finished = _write(arguments, journal, [source.id for source in work.sources], work.unit)
     finally:
-        journal.close(remove=finished)
+        journal.close(remove=finished or journal.is_empty)
     return bad
 
 

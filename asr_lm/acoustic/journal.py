@@ -82,6 +82,11 @@ class Journal:
         """The number of sources of which all is there."""
         return sum(source in self for source in self._places)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was recognised."""
+        return not self._places
+
     def has(self, source: str, number: int) -> bool:
         """Whether a piece of a source is there."""
         return number in self._places.get(source, {})

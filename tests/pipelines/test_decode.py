@@ -120,7 +120,7 @@ def test_nothing_that_can_be_read_is_an_error(command, sounds):
         path.write_bytes(b"x")
     finished = command("decode", "--audio", sounds, *FAST, "--out", "a.jsonl")
     assert (finished.code, finished.err.splitlines()[-1]) == (2, "error: nothing could be read")
-    assert not Path("a.jsonl").exists()
+    assert not list(Path().glob("a.jsonl*"))
 
 
 def test_an_interrupted_decoding_goes_on(command, sounds, monkeypatch):
