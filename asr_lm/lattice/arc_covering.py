@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from asr_lm.lattice.forward_backward import best_arcs, through_arcs
+from asr_lm.lattice.forward_backward import best_arcs
 from asr_lm.lattice.lattice import Floats, Lattice
 from asr_lm.lm.protocol import LanguageModel
 from asr_lm.lm.words import word_log_probs
@@ -41,8 +41,7 @@ def cover(lattice: Lattice, weights: Floats) -> Covering:
         lattice: any lattice.
         weights: of its arcs, finite ``[arcs]``.
     """
-    through = through_arcs(lattice, weights)
-    into, out = best_arcs(lattice, weights)
+    into, out, through = best_arcs(lattice, weights)
     chosen = np.full(len(lattice), -1, dtype=np.int64)
     paths: list[NDArray[np.int64]] = []
     for arc in np.argsort(-through, kind="stable").tolist():

@@ -56,7 +56,8 @@ def through_arcs(lattice: Lattice, weights: Floats) -> Floats:
 
 def best_path(lattice: Lattice, weights: Floats) -> NDArray[np.int64]:
     """The arcs of the best path, in order; of equals the one whose last differing arc has the lower number."""
-    into = _first_arcs(lattice.target, _is_best_into(lattice, weights), lattice.nodes)
+    alpha = forward(lattice, weights, "tropical")
+    into = _first_arcs(lattice.target, alpha[lattice.source] + weights == alpha[lattice.target], lattice.nodes)
     path, node = [], lattice.nodes - 1
     while node:
         path.append(int(into[node]))
@@ -64,21 +65,19 @@ def best_path(lattice: Lattice, weights: Floats) -> NDArray[np.int64]:
     return np.array(path[::-1], dtype=np.int64)
 
 
-def best_arcs(lattice: Lattice, weights: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The arc on which the best path comes to every node, and that on which it goes on from there.
+def best_arcs(lattice: Lattice, weights: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
+    """The best paths through every node and arc.
 
     Returns:
-        Twice ``[nodes]``, -1 where there is none; of equals the arc of the lowest number.
+        into, out: the arc on which the best path comes to every node, and that on which it goes on from there
+            ``[nodes]``, -1 where there is none; of equals the arc of the lowest number.
+        through: as :func:`through_arcs`.
     """
-    beta = backward(lattice, weights, "tropical")
-    is_best_out = weights + beta[lattice.target] == beta[lattice.source]
-    into = _first_arcs(lattice.target, _is_best_into(lattice, weights), lattice.nodes)
-    return into, _first_arcs(lattice.source, is_best_out, lattice.nodes)
-
-
-def _is_best_into(lattice: Lattice, weights: Floats) -> NDArray[np.bool_]:
-    alpha = forward(lattice, weights, "tropical")
-    return alpha[lattice.source] + weights == alpha[lattice.target]
+    alpha, beta = forward(lattice, weights, "tropical"), backward(lattice, weights, "tropical")
+    reaching = alpha[lattice.source] + weights
+    into = _first_arcs(lattice.target, reaching == alpha[lattice.target], lattice.nodes)
+    out = _first_arcs(lattice.source, weights + beta[lattice.target] == beta[lattice.source], lattice.nodes)
+    return into, out, reaching + beta[lattice.target]
 
 
 def _first_arcs(node: Integers, chosen: NDArray[np.bool_], nodes: int) -> NDArray[np.int64]:

@@ -57,7 +57,7 @@ def prune_by_posterior(lattice: Lattice, weights: Floats, least: float) -> Latti
 
 def _with_best_paths(lattice: Lattice, weights: Floats, kept: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Kept arcs, and for each of them those of a best path through it."""
-    into, out = best_arcs(lattice, weights)
+    into, out, _ = best_arcs(lattice, weights)
     kept = kept.copy()
     for node in range(lattice.nodes - 1, 0, -1):
         leaving = slice(lattice.out_offsets[node], lattice.out_offsets[node + 1])
