@@ -121,6 +121,12 @@ class Material:
             PairBatches(valid, vocabulary, 2 * budget, None),
         )
 
+    def noisy_batches(self, vocabulary: Vocabulary, heard: Heard, options: TrainingOptions) -> PairBatches:
+        """Training batches of the texts, corrupted with the confusions of the lists."""
+        confusions = Confusions.learn((some.reference, some.hypotheses) for some in self.lists)
+        pairs = NoisyPairs(self.texts, confusions, vocabulary, heard, options.seed)
+        return PairBatches(pairs, vocabulary, options.batch_tokens, options.seed)
+
     def digest(self) -> str:
         """Hexadecimal digest of everything."""
         parts = [[asdict(some) for some in lists] for lists in (self.lists, self.valid)]
@@ -197,11 +203,9 @@ def train_on_lists(
     )
     if material.texts:
         first = replace(options, epochs=pretraining_epochs)
-        confusions = Confusions.learn((some.reference, some.hypotheses) for some in material.lists)
-        pairs = NoisyPairs(material.texts, confusions, vocabulary, network.config.heard, options.seed)
-        noisy = shared(PairBatches(pairs, vocabulary, options.batch_tokens, options.seed), processes)
         torch.manual_seed(options.seed + processes.rank)
-        _pretrain(network, partial(learn, train=noisy), first, folder / PRETRAINING, identity, processes)
+        noisy = partial(material.noisy_batches, vocabulary, network.config.heard, options)
+        _pretrain(network, noisy, learn, first, folder / PRETRAINING, identity, processes)
     torch.manual_seed(options.seed + processes.rank)  # each process drops units of its own
     result = learn(network, train=shared(train, processes), options=options, folder=folder)
     model = BirnnAttentionModel(FAMILY, network, vocabulary, lists.normalizer)
@@ -216,6 +220,7 @@ def train_on_lists(
 
 def _pretrain(
     network: BirnnAttentionNetwork,
+    noisy: Callable[[], PairBatches],
     learn: Callable[..., TrainingResult],
     options: TrainingOptions,
     folder: Path,
@@ -229,7 +234,7 @@ def _pretrain(
             raise InputError("an unfinished training with other settings lies here; remove it", file=folder.parent)
         read_weights(done, network)
         return
-    learn(network, options=options, folder=folder)
+    learn(network, train=shared(noisy(), processes), options=options, folder=folder)
     if processes.is_first:
         write_text(folder / _ORIGIN_FILE, json.dumps([identity, asdict(options)]))
         write_weights(done, network)
