@@ -123,8 +123,8 @@ def test_nothing_that_can_be_read_is_an_error(command, sounds):
     assert not list(Path().glob("a.jsonl*"))
 
 
-def test_an_interrupted_decoding_goes_on(command, sounds, monkeypatch):
-    assert command("decode", "--audio", sounds, *FAST, "--out", "whole.jsonl").code == 0
+def interrupt_at_the_third(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Ctrl-C at the third piece; the frames of every piece that is searched."""
     heard: list[int] = []
     texts = FirstPass.texts
 
@@ -135,6 +135,12 @@ def test_an_interrupted_decoding_goes_on(command, sounds, monkeypatch):
         return texts(self, emissions)
 
     monkeypatch.setattr(FirstPass, "texts", interrupted)
+    return heard
+
+
+def test_an_interrupted_decoding_goes_on(command, sounds, monkeypatch):
+    assert command("decode", "--audio", sounds, *FAST, "--out", "whole.jsonl").code == 0
+    heard = interrupt_at_the_third(monkeypatch)
     assert command("decode", "--audio", sounds, *FAST, "--out", "a.jsonl").code == 130
     assert not Path("a.jsonl").exists()
     finished = command("decode", "--audio", sounds, *FAST, "--out", "a.jsonl")
@@ -310,16 +316,7 @@ def test_a_long_recording_goes_on_within(command, monkeypatch):
     options = ("--audio", "long.wav", *FAST, "--longest", 2, "--save-emissions", "kept")
     assert command("decode", *options, "--out", "whole.jsonl").code == 0
     shutil.rmtree("kept")
-    heard: list[int] = []
-    texts = FirstPass.texts
-
-    def interrupted(self, emissions):
-        heard.append(len(emissions))
-        if len(heard) == 3:
-            raise KeyboardInterrupt
-        return texts(self, emissions)
-
-    monkeypatch.setattr(FirstPass, "texts", interrupted)
+    heard = interrupt_at_the_third(monkeypatch)
     assert command("decode", *options, "--out", "a.jsonl").code == 130
     assert command("decode", *options, "--out", "a.jsonl").code == 0
     assert len(heard) == len(list(read_nbest("whole.jsonl"))) + 1
