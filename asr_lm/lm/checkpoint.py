@@ -72,16 +72,18 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tenso
         if kind == "optimizer":
             number, _, name = rest.partition(".")
             state.setdefault(int(number), {})[name] = value
-    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    _check_moments(state, parameters)
+    first = 0
+    for group in optimizer.param_groups:
+        last = first + len(group["params"])
+        _check_moments({number: state.get(number, {}) for number in range(first, last)}, group["params"])
+        first = last
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
 def _check_moments(state: dict[int, dict[str, Tensor]], parameters: list[Tensor]) -> None:
-    """All parameters have the same moments, or none; a moment is a number or as large as its parameter."""
+    """All parameters of a group have the same moments, or none; a moment is a number or as large as its parameter."""
     expected = {name for moments in state.values() for name in moments}
-    for number, parameter in enumerate(parameters if expected else []):
-        moments = state.get(number, {})
+    for (number, moments), parameter in zip(state.items(), parameters, strict=True):
         if set(moments) != expected:
             raise ValueError(f"the optimiser's moments of parameter {number} are not complete")
         for name, value in moments.items():

@@ -49,7 +49,7 @@ class Block(nn.Module):
     def __init__(self, config: Gpt1Config) -> None:
         super().__init__()
         width = config.width
-        self.heads, self.dropout_rate = config.heads, config.dropout
+        self.heads, self.attention_dropout = config.heads, config.attention_dropout
         self.queries_keys_values = nn.Linear(width, 3 * width)
         self.merge = nn.Linear(width, width)
         self.attention_norm = nn.LayerNorm(width)
@@ -61,7 +61,7 @@ class Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """``x [batch, time, width]`` to the same shape; no position sees a later one."""
         q, k, v = (self._split(part) for part in self.queries_keys_values(x).chunk(3, dim=-1))
-        dropped = self.dropout_rate if self.training else 0.0
+        dropped = self.attention_dropout if self.training else 0.0
         attended = attend(q, k, v, is_causal=True, dropout_p=dropped).transpose(1, 2).flatten(2)
         n = self.attention_norm(x + self.dropout(self.merge(attended)))
         inner = nn.functional.gelu(self.expand(n), approximate="tanh")

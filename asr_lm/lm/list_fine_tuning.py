@@ -120,7 +120,7 @@ def _begin(initial: Gpt1Model, choice: ChoiceOptions) -> Gpt1ChoiceNetwork:
     """The initial network under a fresh head."""
     sizes = {item.name: getattr(initial.network.config, item.name) for item in fields(Gpt1Config)}
     if choice.dropout is not None:
-        sizes["dropout"] = choice.dropout
+        sizes["dropout"] = sizes["attention_dropout"] = choice.dropout
     network = Gpt1ChoiceNetwork(Gpt1ChoiceConfig(**sizes, target=choice.target, auxiliary=choice.auxiliary))
     network.language.load_state_dict(initial.network.state_dict())
     return network

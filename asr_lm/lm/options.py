@@ -56,9 +56,10 @@ class TrainingOptions:
         batch_tokens: Tokens of a batch, padding included; a stream is read in batch-tokens / bptt rows.
         accumulate: Batches that make one step together, as if they were one batch.
         bptt: Tokens that a stream is read at a time, and back-propagation through time goes back.
-        optimizer: AdamW, or plain stochastic gradient descent.
+        optimizer: AdamW; Muon for the matrices between layers and AdamW for the rest (a transformer learns from far
+            fewer tokens); or plain stochastic gradient descent.
         learning_rate: The highest one; the loss is the mean over the tokens of a step.
-        weight_decay: Decoupled for AdamW, L2 for SGD.
+        weight_decay: Decoupled for AdamW and Muon, L2 for SGD.
         schedule: Cosine or linear to zero over all steps; constant; plateau (times decay whenever the validation loss
             did not fall); step (times decay after every epoch from decay-after on).
         decay: Factor of the schedules plateau and step.
@@ -83,7 +84,7 @@ class TrainingOptions:
     batch_tokens: int = 2048
     accumulate: int = 1
     bptt: int = 35
-    optimizer: Literal["adamw", "sgd"] = "adamw"
+    optimizer: Literal["adamw", "muon", "sgd"] = "adamw"
     learning_rate: float = 2e-3
     weight_decay: float = 0.0
     schedule: Literal["cosine", "linear", "constant", "plateau", "step"] = "cosine"

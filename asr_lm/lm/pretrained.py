@@ -36,6 +36,7 @@ _SAFE_WEIGHTS = "model.safetensors"
 _PICKLED_WEIGHTS = "pytorch_model.bin"
 
 _SIZES = {"vocab_size": "vocabulary_size", "n_layer": "layers", "n_embd": "width", "n_head": "heads"}
+_SHARES = {"resid_pdrop": "dropout", "attn_pdrop": "attention_dropout"}
 
 _PARTS = {
     "attn.c_attn": "queries_keys_values",
@@ -113,7 +114,8 @@ def _read_config(path: Path) -> Gpt1Config:
             raise InputError("missing", file=path, field=name)
     try:
         sizes: dict[str, Any] = {ours: found[theirs] for theirs, ours in _SIZES.items()}
-        return Gpt1Config(**sizes, positions=found["n_positions"], dropout=float(found.get("resid_pdrop", 0.1)))
+        sizes |= {ours: float(found.get(theirs, 0.1)) for theirs, ours in _SHARES.items()}
+        return Gpt1Config(**sizes, positions=found["n_positions"])
     except InputError as error:
         raise InputError(error.message, file=path, field=error.field) from None
 

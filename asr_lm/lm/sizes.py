@@ -231,7 +231,8 @@ class Gpt1Config(NetworkConfig):
         width: Size of the hidden vectors.
         heads: Attention heads of a block; they divide the width.
         positions: Longest context, in tokens.
-        dropout: Share dropped of embeddings, attention weights and residual branches in training.
+        dropout: Share dropped of embeddings and residual branches in training.
+        attention_dropout: Share dropped of attention weights in training; 0 is faster.
 
     Raises:
         InputError: sizes that make no network.
@@ -242,6 +243,7 @@ class Gpt1Config(NetworkConfig):
     heads: int = 6
     positions: int = 512
     dropout: float = 0.1
+    attention_dropout: float = 0.1
 
     def __post_init__(self) -> None:
         super().__post_init__()

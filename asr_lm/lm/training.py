@@ -34,6 +34,7 @@ from asr_lm.lm.checkpoint import (
     restore_optimizer,
 )
 from asr_lm.lm.distributed import ALONE, Processes
+from asr_lm.lm.muon import Muon, hidden_matrices
 from asr_lm.lm.neural import Network, State
 from asr_lm.lm.options import TrainingOptions
 
@@ -492,10 +493,14 @@ def _make_optimizer(network: Network, options: TrainingOptions) -> torch.optim.O
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     if options.optimizer == "sgd":
         return torch.optim.SGD(parameters, lr=options.learning_rate, weight_decay=options.weight_decay)
-    decayed = [parameter for parameter in parameters if parameter.dim() > 1]
+    matrices = hidden_matrices(network) if options.optimizer == "muon" else []
+    taken = {id(parameter) for parameter in matrices}
+    decayed = [parameter for parameter in parameters if parameter.dim() > 1 and id(parameter) not in taken]
     others = [parameter for parameter in parameters if parameter.dim() <= 1]
     groups: list[dict[str, Any]] = [{"params": decayed}, {"params": others, "weight_decay": 0.0}]
+    if matrices:
+        groups.append({"params": matrices, "orthogonal": True})
     # Fused is one pass over the moments: with a large vocabulary the separate ones took half of a step on a CPU.
-    return torch.optim.AdamW(
+    return (Muon if matrices else torch.optim.AdamW)(
         groups, lr=options.learning_rate, weight_decay=options.weight_decay, betas=(0.9, 0.98), fused=True
     )

