@@ -22,9 +22,12 @@ if TYPE_CHECKING:
     from asr_lm.lm.corpus import TokenCorpus
     from asr_lm.lm.neural import Network
 
-MAY_DIFFER = ("vocabulary_size", "dropout", "noise_samples")
+MAY_DIFFER = ("vocabulary_size", "dropout", "attention_dropout", "noise_samples")
 """Settings of a network that are none of its weights: fine-tuning may choose them anew. The size of the vocabulary is
 checked as such."""
+
+SAME_WEIGHTS = {"full", "nce"}
+"""Output layers that have the same weights and differ in how they are trained: one may go on where the other ended."""
 
 UNKNOWN_ERROR = 0.20
 """Share of unknown words above which a closed vocabulary does not fit the text."""
@@ -83,6 +86,8 @@ class InitialModel:
             for item in fields(sizes)
             if item.name not in MAY_DIFFER
         }
+        if set(pairs.get("output", ())) <= SAME_WEIGHTS:
+            del pairs["output"]
         kind = _KINDS.get(text.vocabulary, text.vocabulary)
         pairs["normalizer"] = (text.normalizer, self.normalizer)
         pairs["vocabulary"] = (kind, self.vocabulary.kind)

@@ -95,7 +95,7 @@ class NnlmConfig(OutputConfig):
         if self.order < 2:
             raise InputError(f"expected at least 2 (one word before), not {self.order}", field="order")
         if self.tied and self.output in ("class", "adaptive"):
-            raise InputError(f"a {self.output} output cannot be tied to the embedding", field="tied")
+            raise InputError(f"the output {self.output!r} cannot be tied to the embedding", field="tied")
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ class LstmConfig(OutputConfig):
                 f"tied embeddings need as many units as the embedding is wide, not {self.hidden} and {self.embedding}"
             )
         if self.tied and self.output in ("class", "adaptive"):
-            raise InputError(f"a {self.output} output cannot be tied to the embedding", field="tied")
+            raise InputError(f"the output {self.output!r} cannot be tied to the embedding", field="tied")
 
 
 @dataclass(frozen=True)

@@ -226,8 +226,8 @@ class TestNetwork:
             ({"order": 1}, "field order: expected at least 2"),
             ({"hidden": 0}, "field hidden: expected a whole number above 0, not 0"),
             ({"direct": 1}, "field direct: expected true or false, not 1"),
-            ({"output": "class"}, "field tied: a class output cannot be tied"),
-            ({"output": "adaptive"}, "field tied: a adaptive output cannot be tied"),
+            ({"output": "class"}, "field tied: the output 'class' cannot be tied"),
+            ({"output": "adaptive"}, "field tied: the output 'adaptive' cannot be tied"),
         ],
     )
     def test_sizes_that_make_no_network(self, sizes: dict[str, object], complaint: str) -> None:

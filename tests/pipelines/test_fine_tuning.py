@@ -68,6 +68,20 @@ class TestInitFrom:
         assert command(*arguments, "--dropout", 0.4).code == 0
         assert config("m")["network"]["dropout"] == 0.4
 
+    def test_a_full_output_may_go_on_where_a_sampled_one_ended(
+        self, command: Command, arguments: tuple[object, ...], lstm: Path
+    ) -> None:
+        assert command(*arguments, "--output", "nce", "--noise-samples", 20, "--learning-rate", 1e-12).code == 0
+        assert config("m")["network"]["output"] == "nce"
+        again = ["m" if argument == lstm else argument for argument in arguments]
+        again[again.index("--out") + 1] = "again"
+        assert "output is 'nce' there, not 'adaptive'" in command(*again, "--output", "adaptive", "--no-tied").complaint
+        assert command(*again, "--output", "full", "--learning-rate", 1e-12).code == 0
+        first, *others = (load(name) for name in (lstm, "m", "again"))
+        sentences = first.vocabulary.encode_batch(["the cat sees the boat", "a dog", ""])
+        for other in others:
+            assert other.score(sentences) == pytest.approx(first.score(sentences), abs=1e-4)
+
     @pytest.mark.parametrize(
         ("more", "said"),
         [
