@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr_lm.errors import InputError
-from asr_lm.lattice.forward_backward import arc_log_posteriors, best_arcs, best_path, forward, through_arcs
+from asr_lm.lattice.forward_backward import arc_log_posteriors, best_arcs, best_path, through_arcs
 from asr_lm.lattice.lattice import Floats, Lattice
 
 _ROUNDING = 1e-9
@@ -27,7 +27,8 @@ def prune_by_beam(lattice: Lattice, weights: Floats, beam: float) -> Lattice:
         raise InputError(f"expected a beam of 0 or more, not {beam}", field="beam")
     if not len(lattice):
         return lattice
-    kept = through_arcs(lattice, weights) >= forward(lattice, weights, "tropical")[-1] - beam - _ROUNDING
+    through = through_arcs(lattice, weights)
+    kept = through >= through.max() - beam - _ROUNDING
     kept[best_path(lattice, weights)] = True
     return lattice.restricted(kept)
 

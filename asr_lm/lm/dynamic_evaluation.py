@@ -8,6 +8,7 @@ stochastic gradient descent on what was just read. Every word is scored before i
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,6 +18,10 @@ from torch import Tensor
 from asr_lm.errors import InputError
 from asr_lm.lm.neural import CausalNetwork, NeuralLanguageModel, State
 from asr_lm.lm.protocol import LogProbs, Tokens
+
+
+_FAIR_TRIAL = 1000
+"""Tokens after which a model that does clearly worse than guessing will not recover."""
 
 
 class DynamicReader:
@@ -44,12 +49,14 @@ class DynamicReader:
         self._learning_rate = learning_rate
         self._carry_state = carry_state
         self._state: State | None = None
+        self._log_prob, self._tokens = 0.0, 0
 
     def token_log_probs(self, sentences: Sequence[Tokens]) -> list[LogProbs]:
         """Log-probability of every token of the next sentences, ``</s>`` included.
 
         Raises:
-            InputError: the learning rate is so high that the weights are no longer finite.
+            InputError: the learning rate is so high that the weights are no longer finite, or that so far the model
+                does clearly worse than one that holds every token equally likely.
         """
         return [self._read(sentence) for sentence in sentences]
 
@@ -66,9 +73,14 @@ class DynamicReader:
         if self._carry_state and state is not None:
             self._state = tuple(tensor.detach() for tensor in state)
         values: LogProbs = -nll.detach().double().cpu().numpy()
-        if not np.isfinite(values).all():
+        self._log_prob, self._tokens = self._log_prob + float(values.sum()), self._tokens + len(values)
+        if not math.isfinite(self._log_prob) or (self._tokens >= _FAIR_TRIAL and self._is_lost()):
             raise InputError(f"{self._learning_rate} is too high: the weights diverge", field="--dynamic")
         return values
+
+    def _is_lost(self) -> bool:
+        """Whether the network does clearly worse than guessing: its perplexity is above twice the vocabulary."""
+        return self._log_prob < -self._tokens * math.log(2 * self._vocabulary.size)
 
     def _learn(self, loss: Tensor) -> None:
         trained = [parameter for parameter in self._network.parameters() if parameter.requires_grad]

@@ -14,7 +14,7 @@ from asr_lm.evaluation.perplexity import Perplexity, measure
 from asr_lm.lm.protocol import LanguageModel
 from asr_lm.rescoring.flatness import weight_curve
 from asr_lm.rescoring.models import RescoringModel
-from asr_lm.rescoring.second_pass import LEAST_RISK, Decided, Measuring
+from asr_lm.rescoring.second_pass import Decided, Measuring, without_least_risk
 from asr_lm.rescoring.weights import Weights
 
 
@@ -138,7 +138,7 @@ class Contents:
         never chosen by what it does on a list reported on.
         """
         # Minimum Bayes risk is another choice by the same scores, which the sliders do not make.
-        candidates = [name for name in self.weights if name != RETUNED and not name.endswith(LEAST_RISK)]
+        candidates = [name for name in without_least_risk(self.weights) if name != RETUNED]
         if self.development is None:
             return candidates[-1]
         return min(candidates, key=lambda name: (self.weights[name].dev["wer"], len(self.members(name))))

@@ -471,7 +471,13 @@ class SecondPass:
 
 def deciding(weights: Mapping[str, Weights]) -> str:
     """The system that decides: the last one that does not take minimum Bayes risk beside another."""
-    return [name for name in weights if not name.endswith(f", {LEAST_RISK}")][-1]
+    return without_least_risk(weights)[-1]
+
+
+def without_least_risk(weights: Mapping[str, Weights]) -> list[str]:
+    """The systems but for those that take minimum Bayes risk beside others that take the best; all, if none does."""
+    best = [name for name, found in weights.items() if found.decision == "best"]
+    return best or list(weights)
 
 
 def _rewritten(shard: Sequence[Utterance], table: FeatureTable, decisions: Decisions) -> Iterator[Utterance]:

@@ -116,3 +116,16 @@ def test_a_rate_that_is_none(rate: float) -> None:
 def test_a_rate_that_is_too_high_is_told_and_gives_no_score() -> None:
     with pytest.raises(InputError, match="too high: the weights diverge"):
         DynamicReader(model(), 1e38).token_log_probs(SENTENCES)
+
+
+def test_a_rate_at_which_the_model_does_worse_than_guessing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("asr_lm.lm.dynamic_evaluation._FAIR_TRIAL", 20)
+    scorer = model("rnnlm", "nce")
+    for parameter in scorer.network.parameters():
+        parameter.detach().mul_(0.1)  # near to guessing
+    text = SENTENCES * 5
+    assert np.concatenate(DynamicReader(scorer, 0.01).token_log_probs(text)).mean() > -np.log(2 * VOCABULARY.size)
+    with pytest.raises(InputError, match="5.0 is too high: the weights diverge"):
+        DynamicReader(scorer, 5.0).token_log_probs(text)
+    monkeypatch.setattr("asr_lm.lm.dynamic_evaluation._FAIR_TRIAL", 10**6)
+    assert np.isfinite(np.concatenate(DynamicReader(scorer, 5.0).token_log_probs(text))).all()
