@@ -19,7 +19,6 @@ from asr_lm.errors import InputError
 from asr_lm.lm.neural import CausalNetwork, NeuralLanguageModel, State
 from asr_lm.lm.protocol import LogProbs, Tokens
 
-
 _FAIR_TRIAL = 1000
 """Tokens after which a model that does clearly worse than guessing will not recover."""
 

@@ -125,7 +125,7 @@ def test_a_rate_at_which_the_model_does_worse_than_guessing_is_told(monkeypatch:
         parameter.detach().mul_(0.1)  # near to guessing
     text = SENTENCES * 5
     assert np.concatenate(DynamicReader(scorer, 0.01).token_log_probs(text)).mean() > -np.log(2 * VOCABULARY.size)
-    with pytest.raises(InputError, match="5.0 is too high: the weights diverge"):
+    with pytest.raises(InputError, match=r"5\.0 is too high: the weights diverge"):
         DynamicReader(scorer, 5.0).token_log_probs(text)
     monkeypatch.setattr("asr_lm.lm.dynamic_evaluation._FAIR_TRIAL", 10**6)
     assert np.isfinite(np.concatenate(DynamicReader(scorer, 5.0).token_log_probs(text))).all()
