@@ -11,7 +11,8 @@ class InputError(Exception):
         file: path of the offending file (``<stdin>`` for standard input).
         line: line number in that file, from 1.
         utterance: id of the offending utterance.
-        field: field within the record, in dotted form (``hypotheses[3].scores.acoustic``).
+        field: field within the record, in dotted form (``hypotheses[3].scores.acoustic``), or an option of the command
+            (``--learning-rate``).
 
     Commands print ``str(error)`` and exit with code 2.
     """
@@ -40,5 +41,5 @@ class InputError(Exception):
         if self.utterance is not None:
             parts.append(f"utterance {self.utterance!r}")
         if self.field is not None:
-            parts.append(f"field {self.field}")
+            parts.append(self.field if self.field.startswith("--") else f"field {self.field}")
         return ": ".join([", ".join(parts), self.message]) if parts else self.message

@@ -243,6 +243,9 @@ def make_folder(path: Path) -> None:
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        stands = next(part for part in (path, *path.parents) if part.exists() and not part.is_dir())
+        raise InputError("is a file, a folder was expected", file=stands) from None
     except OSError as error:
         raise InputError(f"the folder cannot be made ({error.strerror})", file=path) from None
 

@@ -81,6 +81,10 @@ def _in_one_line(read: Callable[[], Arguments]) -> Arguments:
     try:
         with contextlib.redirect_stderr(complaint):
             return read()
+    except InputError as error:  # a value that the dataclass itself refuses
+        if error.field and not error.file:
+            error.field = "--" + error.field.removeprefix("--").replace("_", "-")
+        raise
     except SystemExit as error:
         if error.code in (None, 0):
             raise
@@ -131,13 +135,14 @@ def check_outputs(paths: Iterable[str | Path | None], inputs: Iterable[str | Pat
 
 @contextlib.contextmanager
 def blaming(*paths: str) -> Iterator[None]:
-    """Errors that name no file are about these."""
+    """Errors that name neither a file nor an option are about these files."""
     from asr_lm.files import display_name
 
     try:
         yield
     except InputError as error:
-        error.file = error.file or ", ".join(map(display_name, paths))
+        if not (error.field or "").startswith("--"):
+            error.file = error.file or ", ".join(map(display_name, paths))
         raise
 
 

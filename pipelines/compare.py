@@ -51,8 +51,9 @@ def main() -> None:
     from asr_lm.rescoring.default_model import DEFAULT
     from asr_lm.rescoring.second_pass import systems_for_comparison
 
-    if not arguments.dev or not arguments.test:
-        raise InputError("expected --dev and --test")
+    for option, given in (("--dev", arguments.dev), ("--test", arguments.test)):
+        if not given:
+            raise InputError("expected at least one list", field=option)
     lists.check_lists(arguments.dev, arguments.test)
     inputs = [*arguments.dev, *arguments.test, arguments.manifest, arguments.dev_manifest]
     check_outputs([arguments.json, *reporting.outputs(arguments)], inputs)

@@ -275,14 +275,13 @@ def overlap_report(second_pass: SecondPass, development: Development | None) -> 
     overlaps = second_pass.overlaps(development)
     count = max(second_pass.references, 1)
     shares = {name: sum(flags) / count for name, flags in overlaps.items()}
-    for name, share in shares.items():
-        if share > OVERLAP_WARNING:
-            warn(f"{100 * share:.1f} % of the references are in the {name}; figures without them are given, too")
-    if not any(share > OVERLAP_WARNING for share in shares.values()):
-        return shares, None
-    overlapping = [any(flags) for flags in zip(*overlaps.values(), strict=True)]
+    large = {name: share for name, share in shares.items() if share > OVERLAP_WARNING}
+    overlapping = [any(flags) for flags in zip(*overlaps.values(), strict=True)] if large else []
     left = second_pass.references - sum(overlapping)
-    return shares, second_pass.comparison(without=overlapping) if left else None
+    for name, share in large.items():
+        rest = "figures without them are given, too" if left else "no utterance is left without them"
+        warn(f"{100 * share:.1f} % of the references are in the {name}; {rest}")
+    return shares, second_pass.comparison(without=overlapping) if large and left else None
 
 
 def print_result(output: Any, comparison: Comparison, shares: dict[str, float], without: Comparison | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -9,12 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from pipelines.command import blaming, console
+from pipelines.lists import warn
 
 if TYPE_CHECKING:
     from asr_lm.lm.mixture_training import MixtureTraining
-
-OVERLAP_WARNING = 0.01
-"""Share of the validation sentences in a member's training text above which its weight is not to be trusted."""
 
 
 @dataclass
@@ -70,16 +69,24 @@ def train(arguments: Mixture) -> None:
     _report(arguments.out, result)
 
 
+def _alone(perplexity: float) -> str:
+    if math.isinf(perplexity):
+        return "alone it knows not all the words that the others know"
+    return f"validation perplexity alone {perplexity:,.2f}"
+
+
 def _report(folder: Path, result: MixtureTraining) -> None:
+    from asr_lm.rescoring.second_pass import OVERLAP_WARNING
+
     output = console()
     mixture = result.mixture
     for number, (member, weight) in enumerate(zip(mixture.members, mixture.weights.tolist(), strict=True)):
-        alone = f", validation perplexity alone {result.alone[number]:,.2f}" if result.alone else ""
+        alone = f", {_alone(result.alone[number])}" if result.alone else ""
         output.print(f"  {member.name}: weight {weight:.4f}{alone}", markup=False, soft_wrap=True)
     for name, share in result.overlaps.items():
         if share > OVERLAP_WARNING:
-            message = f"warning: {100 * share:.1f} % of the validation sentences are in the training text of {name}"
-            output.print(f"{message}, so its weight may be too high", style="yellow", markup=False, soft_wrap=True)
+            message = f"{100 * share:.1f} % of the validation sentences are in the training text of {name}"
+            warn(f"{message}, so its weight may be too high")
     steps = len(result.interpolation.log_likelihood)
     folds = f", {result.folds} jackknife mixtures" if result.folds else ""
     line = f"{folder}: validation perplexity {result.perplexity:,.2f} after {steps} iterations{folds}"

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
 
 from pipelines.command import blaming, check_outputs, console, parse, run
+from pipelines.lists import warn
 
 DESCRIPTION = """Perplexity of language models on a text, one sentence a line.
 
 Printed a token (of the model's own vocabulary), a word (</s> counted), and, to compare models of different
 vocabularies, a word over the positions that are unknown to none of them. A model that predicts words from both
 sides has a pseudo-perplexity, which compares with no perplexity and stands in a table of its own."""
+
+
+_BLOCK = 1024
+"""Lines looked up at once."""
 
 
 @dataclass
@@ -47,6 +53,7 @@ def main() -> None:
     from asr_lm.files import iterate_text, write_text
     from asr_lm.lm import load
     from asr_lm.rescoring.models import name_and_path
+    from asr_lm.rescoring.second_pass import OVERLAP_WARNING
 
     if not arguments.lm:
         raise InputError("expected at least one model", field="--lm")
@@ -57,17 +64,56 @@ def main() -> None:
     models = [load(path, arguments.device) for _, path in named]
     given = zip(named, arguments.lm, strict=True)
     labels = [name if specification.startswith(f"{name}=") else specification for (name, _), specification in given]
-    lines = (line for path in arguments.text for _, line in iterate_text(path))
+    overlaps = Overlaps(dict(zip(labels, (path for _, path in named), strict=True)))
+    lines = overlaps.watched(line for path in arguments.text for _, line in iterate_text(path))
     with blaming(*map(str, arguments.text)):
         results = measure(models, lines, carry_state=arguments.context == "stream", dynamic=arguments.dynamic)
+    for name, share in overlaps.shares.items():
+        if share > OVERLAP_WARNING:
+            warn(f"{100 * share:.1f} % of the sentences are in the training text of {name}, so its figure is too low")
     if arguments.dynamic is not None:
         console(stderr=False).print(f"dynamic evaluation, learning rate {arguments.dynamic:g}")
     for table in _tables(labels, models, results):
         console(stderr=False).print(table)
     if arguments.json:
         how = {} if arguments.dynamic is None else {"dynamic": arguments.dynamic}
-        records = [{"lm": name, **how, **result.to_json()} for name, result in zip(labels, results, strict=True)]
+        shares = {name: {"training_overlap": 100 * share} for name, share in overlaps.shares.items()}
+        records = [
+            {"lm": name, **how, **result.to_json(), **shares.get(name, {})}
+            for name, result in zip(labels, results, strict=True)
+        ]
         write_text(arguments.json, json.dumps(records, indent=2) + "\n")
+
+
+class Overlaps:
+    """Counts the sentences of a text that models were trained on while the text is read.
+
+    Args:
+        models: path of each by name; one without a fingerprint of its training sentences is left out.
+    """
+
+    def __init__(self, models: Mapping[str, Path]) -> None:
+        from asr_lm.lm.folder import trained_sentences
+
+        found = {name: trained_sentences(path) for name, path in models.items()}
+        self._seen = {name: hashes for name, hashes in found.items() if hashes is not None}
+        self._counts = dict.fromkeys(self._seen, 0)
+        self._sentences = 0
+
+    def watched(self, lines: Iterable[str]) -> Iterator[str]:
+        """The lines as they are."""
+        iterator = iter(lines)
+        while block := list(islice(iterator, _BLOCK)):
+            sentences = [line for line in block if line.strip()]
+            self._sentences += len(sentences)
+            for name, hashes in self._seen.items():
+                self._counts[name] += int(hashes.contains(sentences).sum())
+            yield from block
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Share of the sentences so far that are in the training text, by name of the model, from 0 to 1."""
+        return {name: count / max(self._sentences, 1) for name, count in self._counts.items()}
 
 
 def _tables(names: list[str], models: list[Any], results: list[Any]) -> Iterator[Any]:
@@ -82,7 +128,7 @@ def _tables(names: list[str], models: list[Any], results: list[Any]) -> Iterator
         )
         yield _table(proper, ("ppl/token", "ppl/word", "ppl/word compared"), caption)
     if pseudo := [row for row in rows if row[2].pseudo]:
-        caption = f"{size}; every token given both sides of it, so that these figures compare with no perplexity"
+        caption = f"{size}; every token is predicted from both sides of it: these figures compare with each other only"
         yield _table(pseudo, ("pseudo-ppl/token", "pseudo-ppl/word"), caption)
 
 
@@ -95,7 +141,7 @@ def _table(rows: list[Any], headings: tuple[str, ...], caption: str) -> Any:
         table.add_column(heading, justify="right")
     for name, model, result in rows:
         figures = [result.per_token, result.per_word, *([] if result.pseudo else [result.per_compared_word])]
-        shown = [f"{figure:.2f}" for figure in (*figures, result.oov_rate)]
+        shown = [f"{figure:,.2f}" for figure in (*figures, result.oov_rate)]
         table.add_row(escape(name), model.family, f"{model.parameters:,}", *shown)
     return table
 

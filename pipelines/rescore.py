@@ -247,7 +247,8 @@ def _rescore(
         output.print(line, markup=False, soft_wrap=True)
     record = _report(output, path, second_pass, arguments, development)
     seconds = time.monotonic() - begin
-    done = f"{second_pass.utterances:,} utterances rescored in {seconds:.1f} s"
+    noun = "utterance" if second_pass.utterances == 1 else "utterances"
+    done = f"{second_pass.utterances:,} {noun} rescored in {seconds:.1f} s"
     output.print(done if out == "-" else f"{done}, written to {out}", markup=False, soft_wrap=True)
     return record
 
@@ -310,7 +311,7 @@ def _report(
     tuned_on = ", ".join(arguments.dev) or str(arguments.weights or f"default weights ({second_pass.kind})")
     if not second_pass.references:
         if reporting.is_wanted(arguments):
-            lists.warn("no reference was given, so there is nothing to report and no such file was written")
+            lists.warn("no reference was given, so no report was written")
         output.print("no reference was given, so there is no word error rate to report")
         return {"weights": weights, "tuned_on": tuned_on, "utterances": second_pass.utterances}
     comparison = second_pass.comparison()

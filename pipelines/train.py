@@ -21,7 +21,8 @@ from asr_lm.lm.presets import described, find_preset
 from pipelines import mixture, train_choice, train_lists
 from pipelines.command import blaming, console, parse_one_of, run
 from pipelines.display import training_progress
-from pipelines.folds import check_jackknife, say, train_folds
+from pipelines.folds import check_jackknife, check_parts, say, train_folds
+from pipelines.lists import warn
 
 DESCRIPTION = """Train a language model on text, one sentence a line, into a folder.
 
@@ -78,7 +79,7 @@ class Neural(Text):
     vocabulary: Literal["words", "bpe", "unigram"] = "bpe"
     preset: Annotated[str | None, _unless_given("NAME")] = None
     """Named settings (listed above, where the family has some) in place of the defaults shown here; any option given
-    beside it goes before it."""
+    beside it overrides it."""
     init_from: Annotated[Path | None, _unless_given("DIR")] = None
     """Fine-tune: start from the weights of this trained folder and keep its vocabulary, normaliser and sizes."""
     device: str = "auto"
@@ -197,6 +198,8 @@ def _meet(arguments: Any) -> None:
 def _arguments(words: Sequence[str]) -> Any:
     """The command line; a preset or a trained folder named there gives the defaults of the other options."""
     family = next(iter(words), "")
+    if words and family not in MODELS and not family.startswith("-"):
+        raise InputError(f"no model is called {family!r}; there are {', '.join(MODELS)}")
     finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     finder.add_argument("--preset", nargs="?")
     finder.add_argument("--init-from", "--init_from", nargs="?", type=Path)
@@ -257,6 +260,8 @@ def _check(arguments: Text) -> None:
         open_binary(path).close()
     if next(read_sentences(arguments.text, arguments.normalizer), None) is None:
         raise InputError("no sentence in the text", file=", ".join(map(str, arguments.text)))
+    if arguments.jackknife:
+        check_parts(read_sentences(arguments.text, arguments.normalizer), arguments.jackknife)
     if valid and next(read_sentences([valid], arguments.normalizer), None) is None:
         raise InputError("no sentence in the validation text", file=valid)
 
@@ -331,6 +336,8 @@ def _train_neural(arguments: Any, folder: Path, fold: Fold | None) -> None:
         f"{folder}: {why} after {result.steps:,} steps, {result.tokens:,} tokens, {result.seconds:.0f} s; "
         f"validation {name} a token {math.exp(min(result.best_loss, 50)):,.2f} (step {result.best_step:,})"
     )
+    if result.best_loss > math.log(model.vocabulary.size):
+        warn(f"{folder} has learnt nothing: guessing would do better; try a lower --learning-rate, or more text")
 
 
 if __name__ == "__main__":

@@ -184,7 +184,9 @@ def _reader(model: LanguageModel, carry_state: bool, dynamic: float | None, budg
         return lambda texts: model.token_log_probs(encode(texts), budget)
     stream = getattr(model, "stream", None)
     if stream is None:
-        raise InputError(f"a model of family {model.family!r} has no state to carry from sentence to sentence")
+        raise InputError(
+            f"a model of family {model.family!r} has no state to carry from sentence to sentence", field="--context"
+        )
     reader = stream()
     return lambda texts: reader.token_log_probs(encode(texts))
 

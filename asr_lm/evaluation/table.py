@@ -151,7 +151,8 @@ def _circumstances(comparison: Comparison) -> str:
     if comparison.normalizer != "as-is":
         texts = f"compared after the normaliser {comparison.normalizer}"
     over = f"{comparison.units} {comparison.resampled}{'' if comparison.units == 1 else 's'}"
+    noun = "utterance that has" if utterances == 1 else "utterances that have"
     return (
-        f"Over {known} utterances that have a reference; {comparison.unit}s {texts}. Differences in percentage points. "
+        f"Over {known} {noun} a reference; {comparison.unit}s {texts}. Differences in percentage points. "
         f"95 %: bootstrap over {over}. p: matched-pairs test. {_NOTHING}: cannot be computed."
     )

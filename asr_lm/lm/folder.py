@@ -12,6 +12,7 @@ from typing import Any
 from asr_lm.errors import InputError
 from asr_lm.files import write_text
 from asr_lm.text.normalizer import get_normalizer
+from asr_lm.text.sentence_hashes import SentenceHashes
 from asr_lm.text.vocabulary import VOCABULARY_FILES
 
 CONFIG_FILE = "config.json"
@@ -25,6 +26,17 @@ HUB = "hf:"
 
 SENTENCES_FILE = "sentences.hashes"
 """The fingerprint of the training sentences."""
+
+
+def trained_sentences(path: Path | None) -> SentenceHashes | None:
+    """The fingerprint of what a trained folder has seen; None where there is none, as for a model that is a file.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    if path is None or not path.is_dir() or not (path / SENTENCES_FILE).exists():
+        return None
+    return SentenceHashes.load(path / SENTENCES_FILE)
 
 
 def fold_folder(folder: Path, index: int) -> Path:

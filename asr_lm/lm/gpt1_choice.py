@@ -125,5 +125,5 @@ class Gpt1ChoiceModel(NeuralModel):
         """
         raise InputError(
             f"a model of family {self.family!r} ranks whole hypotheses and gives no probabilities: use it with rescore "
-            "or compare, without --context"
+            "or compare"
         )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from asr_lm.errors import InputError
 from asr_lm.lm.families import FAMILIES
-from asr_lm.lm.folder import SENTENCES_FILE, read_config
+from asr_lm.lm.folder import read_config, trained_sentences
 from asr_lm.lm.loading import network_sizes
 from asr_lm.lm.options import TextOptions
 from asr_lm.lm.sizes import NetworkConfig
@@ -86,7 +86,7 @@ class InitialModel:
             for item in fields(sizes)
             if item.name not in MAY_DIFFER
         }
-        if set(pairs.get("output", ())) <= SAME_WEIGHTS:
+        if "output" in pairs and set(pairs["output"]) <= SAME_WEIGHTS:
             del pairs["output"]
         kind = _KINDS.get(text.vocabulary, text.vocabulary)
         pairs["normalizer"] = (text.normalizer, self.normalizer)
@@ -143,5 +143,4 @@ class InitialModel:
 
     def sentences(self) -> SentenceHashes | None:
         """Fingerprint of what the model was trained on, which the new one has seen, too."""
-        file = self.folder / SENTENCES_FILE
-        return SentenceHashes.load(file) if file.exists() else None
+        return trained_sentences(self.folder)

@@ -13,7 +13,7 @@ from asr_lm.errors import InputError
 from asr_lm.evaluation.word_errors import count_errors
 from asr_lm.lm.checkpoint import CHECKPOINT_FILE
 from asr_lm.lm.distributed import ALONE, Processes, shared
-from asr_lm.lm.folder import SENTENCES_FILE, check_unused
+from asr_lm.lm.folder import SENTENCES_FILE, check_unused, trained_sentences
 from asr_lm.lm.gpt1 import Gpt1Model
 from asr_lm.lm.gpt1_choice import Gpt1ChoiceModel, Gpt1ChoiceNetwork
 from asr_lm.lm.list_batches import EncodedList, ListBatches
@@ -140,5 +140,5 @@ def _described(choice: ChoiceOptions) -> list[object]:
 def _seen(lists: Sequence[ReferencedList], initial: str) -> SentenceHashes:
     """Fingerprint of the references, and of what the initial model was trained on where that is known."""
     seen = SentenceHashes.from_sentences([some.reference for some in lists])
-    before = Path(initial) / SENTENCES_FILE
-    return seen | SentenceHashes.load(before) if before.exists() else seen
+    before = trained_sentences(Path(initial))
+    return seen if before is None else seen | before

@@ -11,7 +11,7 @@ import numpy as np
 
 from asr_lm.errors import InputError
 from asr_lm.lm.corpus import read_sentences
-from asr_lm.lm.folder import SENTENCES_FILE, check_unused, fold_folder, fold_folders
+from asr_lm.lm.folder import SENTENCES_FILE, check_unused, fold_folder, fold_folders, trained_sentences
 from asr_lm.lm.log_linear import LogLinearMixture, interpolate_log_linearly
 from asr_lm.lm.members import Member, Mixture, MixtureRecord, same_normalizer
 from asr_lm.lm.mixture import Interpolation, LinearMixture, interpolate, validation_log_probs
@@ -74,7 +74,7 @@ def train_mixture(
         InputError: too few members, members that cannot be mixed, an empty text, a folder that is in use.
     """
     if len(members) < 2:
-        raise InputError("a mixture needs at least two models")
+        raise InputError("a mixture needs at least two models", field="--lm")
     _refuse_double_names(members)
     check_unused(folder)
     sentences = list(read_sentences([valid], same_normalizer(members)))
@@ -82,7 +82,7 @@ def train_mixture(
         raise InputError("no sentence in the validation text", file=valid)
     found, alone = _weights(members, sentences, kind, carry_state)
     mixture = make_mixture(MixtureRecord(kind, found.weights.tolist(), list(members)))
-    seen = {member.name: hashes for member in members if (hashes := _hashes(member.path)) is not None}
+    seen = {member.name: hashes for member in members if (hashes := trained_sentences(member.path)) is not None}
     overlaps = {name: hashes.overlap(sentences) for name, hashes in seen.items()}
     facts = {"validation_sentences": len(sentences), "log_likelihood": found.log_likelihood[-1], "stream": carry_state}
     folds = _save_folds(members, mixture, folder, copy, open_model)
@@ -120,14 +120,7 @@ def _weights(
 def _refuse_double_names(members: Sequence[Member]) -> None:
     names = [member.name for member in members]
     if double := next((name for name in names if names.count(name) > 1), None):
-        raise InputError(f"two members are called {double!r}; name them with --lm NAME=PATH")
-
-
-def _hashes(path: Path | None) -> SentenceHashes | None:
-    """The fingerprint of a member's training sentences, where there is one."""
-    if path is None or not (path / SENTENCES_FILE).exists():
-        return None
-    return SentenceHashes.load(path / SENTENCES_FILE)
+        raise InputError(f"two members are called {double!r}; name them with --lm NAME=PATH", field="--lm")
 
 
 def _save_hashes(parts: Sequence[SentenceHashes], folder: Path) -> None:
@@ -146,7 +139,7 @@ def _save_folds(
     A member whose training sentences are not known takes part in all of them as it is.
     """
     folds = {member.name: fold_folders(member.path) if member.path else [] for member in members}
-    trained = [member for member in members if _hashes(member.path) is not None]
+    trained = [member for member in members if trained_sentences(member.path) is not None]
     counts = {len(folds[member.name]) for member in trained}
     if len(counts) != 1:
         return 0
@@ -155,7 +148,7 @@ def _save_folds(
         chosen = [_of_fold(member, folds[member.name], index, open_model) for member in members]
         target = fold_folder(folder, index)
         target.mkdir(parents=True, exist_ok=True)
-        _save_hashes([hashes for member in chosen if (hashes := _hashes(member.path)) is not None], target)
+        _save_hashes([hashes for member in chosen if (hashes := trained_sentences(member.path)) is not None], target)
         make_mixture(MixtureRecord(mixture.kind, mixture.weights.tolist(), chosen)).save(target, copy=copy)
     return count
 

@@ -325,7 +325,9 @@ class NeuralLanguageModel(NeuralModel, CausalModel):
             InputError: the network has no state.
         """
         if not self.network.has_state:
-            raise InputError(f"a model of family {self.family!r} has no state to carry from sentence to sentence")
+            raise InputError(
+                f"a model of family {self.family!r} has no state to carry from sentence to sentence", field="--context"
+            )
         return TextStream(self.network, self.vocabulary)
 
 

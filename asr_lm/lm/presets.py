@@ -1,6 +1,6 @@
 """Named settings of the neural families: sizes, training and text options that belong together.
 
-A preset stands in for the defaults of the options; whatever is given explicitly goes before it.
+A preset stands in for the defaults of the options; whatever is given explicitly overrides it.
 
 The two of Zaremba, Sutskever and Vinyals ("Recurrent neural network regularization", 2014, section 4.1) follow the
 paper to the letter, but for one change of units. The paper's loss is summed over the T time steps of a batch and

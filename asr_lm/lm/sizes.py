@@ -137,7 +137,8 @@ class LstmConfig(OutputConfig):
         super().__post_init__()
         if self.tied and self.embedding != self.hidden:
             raise InputError(
-                f"tied embeddings need as many units as the embedding is wide, not {self.hidden} and {self.embedding}"
+                f"tied embeddings need as many units as the embedding is wide, not {self.hidden} and {self.embedding}",
+                field="tied",
             )
         if self.tied and self.output in ("class", "adaptive"):
             raise InputError(f"the output {self.output!r} cannot be tied to the embedding", field="tied")
@@ -175,7 +176,8 @@ class BilstmConfig(NetworkConfig):
             )
         if self.tied and self.embedding != self.hidden:
             raise InputError(
-                f"tied embeddings need as many units as the embedding is wide, not {self.hidden} and {self.embedding}"
+                f"tied embeddings need as many units as the embedding is wide, not {self.hidden} and {self.embedding}",
+                field="tied",
             )
 
 
@@ -214,7 +216,8 @@ class BirnnAttentionConfig(NetworkConfig):
         if self.tied and self.embedding != self.maxout:
             raise InputError(
                 f"tied embeddings need as many maxout units as the embedding is wide, not {self.maxout} and "
-                f"{self.embedding}"
+                f"{self.embedding}",
+                field="tied",
             )
         if self.copy and not self.tied:
             raise InputError("copying needs tied embeddings", field="copy")

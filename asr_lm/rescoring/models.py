@@ -12,7 +12,7 @@ from asr_lm.errors import InputError
 from asr_lm.evaluation.comparison import ROLES
 from asr_lm.evaluation.word_errors import Unit
 from asr_lm.hypotheses.utterance import Utterance
-from asr_lm.lm.folder import HUB, SENTENCES_FILE, fold_folders
+from asr_lm.lm.folder import HUB, SENTENCES_FILE, fold_folders, trained_sentences
 from asr_lm.lm.loading import load
 from asr_lm.lm.protocol import LanguageModel
 from asr_lm.rescoring.conditional_scoring import scorer_for
@@ -83,10 +83,10 @@ class RescoringModel:
             InputError: no model there, or a damaged one.
         """
         name, path = name_and_path(specification)
-        seen = _hashes(path)
+        seen = trained_sentences(path)
         folds = []
         for folder in fold_folders(path) if path.is_dir() else []:
-            if (hashes := _hashes(folder)) is None:
+            if (hashes := trained_sentences(folder)) is None:
                 raise InputError(f"the jackknife model has no {SENTENCES_FILE}", file=folder)
             folds.append((folder, hashes))
         if folds and seen is None:
@@ -158,11 +158,6 @@ def _load(path: Path, device: str, unnormalised: bool) -> LanguageModel:
     if unnormalised:
         model.skip_normaliser()
     return model
-
-
-def _hashes(path: Path) -> SentenceHashes | None:
-    file = path / SENTENCES_FILE
-    return SentenceHashes.load(file) if path.is_dir() and file.exists() else None
 
 
 def _interleaved(utterances: Sequence[Utterance], chosen: Sequence[int], parts: dict[int, Scores]) -> Scores:

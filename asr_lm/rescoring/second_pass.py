@@ -221,7 +221,10 @@ def develop(
 def _check_signs(signs: dict[str, int], utterance: Utterance, models: Sequence[RescoringModel]) -> None:
     scores = [*(model.name for model in models), *utterance.hypotheses[0].scores]
     if stray := [name for name in signs if name not in scores]:
-        raise InputError(f"no model and no first-pass score is called {stray[0]!r}; there are {', '.join(scores)}")
+        raise InputError(
+            f"no model and no first-pass score is called {stray[0]!r}; there are {', '.join(scores)}",
+            field="--subtract",
+        )
 
 
 def features_of(table: FeatureTable, members: Sequence[str]) -> tuple[str, ...]:

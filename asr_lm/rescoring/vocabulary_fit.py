@@ -62,11 +62,12 @@ class VocabularyFit:
         message = f"{100 * share:.1f} % of the hypotheses' words are unknown to the model {name!r}"
         # Jackknife models know fewer words than the full one, which may know them all.
         if examples := _unknown_words(model, lost, normalized):
-            message += f", as {', '.join(map(repr, examples))}"
+            message += f", such as {', '.join(map(repr, examples))}"
         if refused:
             raise InputError(
                 f"{message}; its vocabulary does not fit this list (at most {100 * UNKNOWN_ERROR:.0f} % are accepted): "
-                f"train it on text like the list's, or with another normaliser than {model.normalizer!r}"
+                f"train it on more text like the list's, with --vocabulary bpe, or with another normaliser than "
+                f"{model.normalizer!r}"
             )
         self._warned.add(name)
         self._warn(message)

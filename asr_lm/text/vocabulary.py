@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -271,6 +272,8 @@ class SentencePieceVocabulary(Vocabulary):
             if reader.failure is not None:
                 raise reader.failure from None
             reason = str(error).rpartition("] ")[2].strip() or "the text is too small"
+            if needed := re.search(r"required_chars\D*\d+ vs (\d+)", reason):
+                reason = f"its characters alone need {needed[1]}"
             raise InputError(f"cannot train {size} SentencePiece pieces on this text: {reason}") from None
         return cls(writer.getvalue())
 

@@ -106,9 +106,7 @@ def test_a_list_is_not_compared_on_what_it_was_tuned_on(command: Command, toy: T
     assert "cannot be the one weights are tuned on" in command("compare", "--dev", toy.dev, "--test", toy.dev).complaint
     Path("copy.json").write_bytes(toy.dev.read_bytes())
     finished = command("compare", "--dev", toy.dev, "--test", "copy.json", "--lm", ngram)
-    assert finished.complaint.startswith(
-        "error: copy.json, field --dev: 100 % of the utterances are in the development"
-    )
+    assert finished.complaint.startswith("error: copy.json, --dev: 100 % of the utterances are in the development")
 
 
 def test_a_test_list_needs_references(command: Command, toy: Toy, ngram: Path) -> None:

@@ -82,6 +82,18 @@ class TestInitFrom:
         for other in others:
             assert other.score(sentences) == pytest.approx(first.score(sentences), abs=1e-4)
 
+    @pytest.mark.parametrize("family", ["nnlm", "rnnlm", "bilstm", "gpt1"])
+    def test_every_family_goes_on(self, command: Command, toy: Toy, family: str) -> None:
+        texts = ("train", family, "--text", toy.train, "--valid", toy.valid, *SHORT)
+        sizes = {"gpt1": ("--width", 16, "--heads", 2, "--layers", 1), "rnnlm": ("--hidden", 16)}
+        first = (*texts, "--out", "first", *sizes.get(family, ("--embedding", 16, "--hidden", 16)))
+        assert command(*first, "--vocabulary", "words").code == 0
+        finished = command(*texts, "--out", "second", "--init-from", "first", "--learning-rate", 1e-12)
+        assert finished.code == 0, finished.err
+        one, other = load("first"), load("second")
+        sentences = one.vocabulary.encode_batch(["the cat sees the boat", "a dog"])
+        assert other.score(sentences) == pytest.approx(one.score(sentences), abs=1e-4)
+
     @pytest.mark.parametrize(
         ("more", "said"),
         [

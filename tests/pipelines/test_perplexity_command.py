@@ -20,7 +20,7 @@ def test_the_table_and_the_json_say_what_was_measured(command: Command, toy: Toy
     measured = measure([load(ngram), load(lstm)], toy.valid.read_text().splitlines())
     assert [record.pop("lm") for record in records] == [str(ngram), str(lstm)]
     for record, result in zip(records, measured, strict=True):
-        expected = result.to_json()
+        expected = {**result.to_json(), "training_overlap": 0.0}
         assert record == {name: pytest.approx(value, rel=1e-4) for name, value in expected.items()}
         assert f"{record['per_word']:.2f}" in finished.out
     assert "30 sentences" in finished.out
@@ -36,6 +36,16 @@ def test_models_of_different_vocabularies_are_compared_over_the_same_words(
     assert (words["unknown_words"], general["unknown_words"]) == (1, 0)
     assert words["words"] == general["words"] == 13
     assert words["compared_share"] == general["compared_share"] == pytest.approx(100 * 12 / 13)
+
+
+def test_sentences_of_the_training_text_are_told(command: Command, toy: Toy, ngram: Path) -> None:
+    known = toy.train.read_text().splitlines()[:3]
+    Path("text.txt").write_text("\n".join([*known, "", "the boat sees a boat that the cat likes to see"]))
+    finished = command("perplexity", "--lm", f"mine={ngram}", "--text", "text.txt", "--json", "p.json")
+    assert finished.code == 0, finished.err
+    assert "75.0 % of the sentences are in the training text of mine, so its figure is too low" in finished.err
+    assert json.loads(Path("p.json").read_text())[0]["training_overlap"] == 75.0
+    assert "training text" not in command("perplexity", "--lm", ngram, "--text", toy.valid).err
 
 
 def test_models_can_be_named(command: Command, toy: Toy, ngram: Path) -> None:
@@ -81,9 +91,9 @@ def test_a_model_can_learn_from_what_it_reads(command: Command, toy: Toy, ngram:
     assert "dynamic evaluation, learning rate 0.05" in finished.out
     assert (lstm / "model.safetensors").read_bytes() == before
     finished = command("perplexity", "--lm", ngram, "--text", toy.valid, "--dynamic", "0.05")
-    assert "field --dynamic: a model of family 'ngram' cannot learn from what it reads" in finished.complaint
+    assert "--dynamic: a model of family 'ngram' cannot learn from what it reads" in finished.complaint
     finished = command("perplexity", "--lm", lstm, "--text", toy.valid, "--dynamic", "0")
-    assert "field --dynamic: expected a learning rate above 0, not 0.0" in finished.complaint
+    assert "--dynamic: expected a learning rate above 0, not 0.0" in finished.complaint
 
 
 def test_a_text_without_sentences_is_named(command: Command, ngram: Path) -> None:

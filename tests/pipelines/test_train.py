@@ -90,6 +90,12 @@ class TestJackknife:
         assert (sum(flags.astype(int) for flags in seen) == 2).all()
         assert SentenceHashes.load("m/sentences.hashes").contains(lines).all()
 
+    def test_no_part_is_empty(self, command: Command, toy: Toy) -> None:
+        texts = ("--text", toy.train, "--out", "m")
+        complaint = command("train", "ngram", *texts, "--jackknife", 5000).complaint
+        assert re.search(r"--jackknife: \d+ of 5000 parts of the text would be empty", complaint)
+        assert not Path("m").exists()
+
     def test_what_is_missing_is_trained(self, command: Command, toy: Toy) -> None:
         arguments = ("train", "ngram", "--text", toy.train, "--out", "m", "--order", 2)
         assert command(*arguments).code == 0
@@ -136,6 +142,12 @@ class TestLstm:
         command("rescore", "--nbest", toy.test, "--dev", toy.dev, "--lm", lstm, "--json", "r.json")
         record = json.loads(Path("r.json").read_text())
         assert record["rescored"]["wer"] < record["retuned"]["wer"]
+
+    def test_one_that_learnt_nothing_is_told(self, command: Command, toy: Toy) -> None:
+        arguments = ("--text", toy.train, "--valid", toy.valid, "--out", "m", *SIZES)
+        finished = command("train", "lstm", *arguments, "--learning-rate", 1e6, "--epochs", 0.1)
+        assert finished.code == 0, finished.err
+        assert "m has learnt nothing: guessing would do better; try a lower --learning-rate" in finished.err
 
     def test_half_precision_is_half_the_size(self, command: Command, toy: Toy) -> None:
         arguments = ("train", "lstm", "--text", toy.train, "--valid", toy.valid, *SIZES, "--epochs", 1)

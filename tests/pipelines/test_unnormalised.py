@@ -55,9 +55,9 @@ def test_compare_says_it_too(command: Command, toy: Toy, ngram: Path, nce: Path)
 @pytest.mark.parametrize(
     ("lm", "complaint"),
     [
-        ("ngram", "field --unnormalised: a model of family 'ngram' cannot leave out its normaliser"),
-        ("lstm", "field --unnormalised: only an output trained by noise-contrastive estimation"),
-        ("other", "field --unnormalised: no model is called 'm'"),
+        ("ngram", "--unnormalised: a model of family 'ngram' cannot leave out its normaliser"),
+        ("lstm", "--unnormalised: only an output trained by noise-contrastive estimation"),
+        ("other", "--unnormalised: no model is called 'm'"),
     ],
 )
 def test_models_that_are_not_trained_for_it(
