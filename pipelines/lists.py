@@ -263,7 +263,7 @@ def refuse_same_list(second_pass: SecondPass, development: Development | None) -
         return
     share = second_pass.same_utterances(development)
     if share > 0.5:
-        raise InputError(f"{100 * share:.0f} % of the utterances are in the development list: {never}", field="--dev")
+        raise InputError(f"{100 * share:.0f} % of the utterances are in the development list: {never}")
     if share > OVERLAP_WARNING:
         warn(f"{100 * share:.1f} % of the utterances are in the development list, too, with id and reference")
 

@@ -236,7 +236,7 @@ class TestOptions:
             ("--nbest {test} --dev {dev} --subtract ngrm", ["'ngrm'", "there are ngram, acoustic"]),
             ("--nbest {test} --dev {dev} --score-kind mean", ["--score-kind", "default weights"]),
             ("--nbest {test} --dev silent.json", ["silent.json", "no utterance", "reference"]),
-            ("--nbest silent.json --score-kind sum", ["silent.json", "its kind is rank, not sum"]),
+            ("--nbest silent.json --score-kind sum", ["silent.json", "its kind is rank, not the sum of --score-kind"]),
             ("--nbest silent.json --dev {dev}", ["silent.json", "need 'acoustic', which the list lacks"]),
             ("--nbest {test} --out missing/x.json", ["missing/x.json", "no folder missing"]),
             ("--nbest {test} --out x.xml", ["x.xml", "expected one of jsonl, json, trn"]),

@@ -79,7 +79,7 @@ class TestCommandLine:
             ("rescore --nbest a --decision worst", ["'worst'", "--decision", "'best'", "'mbr'"]),
             ("rescore --nbest a --budget many", ["--budget", "many"]),
             ("train", ["{ngram, nnlm, rnnlm, lstm, bilstm, ", "train --help"]),
-            ("train trigram", ["trigram", "train --help"]),
+            ("train trigram", ["no model is called 'trigram'; there are ngram, nnlm"]),
             ("train ngram", ["--text", "--out", "train ngram --help"]),
             ("train ngram --text a --out b --order three", ["--order", "three"]),
             ("train lstm --text a --out b", ["--valid", "train lstm --help"]),

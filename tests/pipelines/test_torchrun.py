@@ -42,6 +42,6 @@ def test_bad_input_is_told_once(toy: Toy) -> None:
     arguments = ("lstm", "--text", toy.train, "--valid", toy.valid, "--out", "m", "--seed", -1)
     finished = torchrun("pipelines.train", *arguments)
     assert finished.returncode != 0
-    assert finished.stderr.count("error: field seed: expected a whole number from 0") == 1
+    assert finished.stderr.count("error: --seed: expected a whole number from 0") == 1
     assert "exitcode  : 2" in finished.stderr
     assert not Path("m").exists()

@@ -324,7 +324,7 @@ class TestDefaultWeights:
         list(second_pass.rescore(listed(["a", "b"], s=-50.0)))
         assert second_pass.kind == "rank"
         impossible = SecondPass([counting("lm", is_open=True)], None, kind="sum")
-        with pytest.raises(InputError, match="its kind is rank, not sum"):
+        with pytest.raises(InputError, match="its kind is rank, not the sum"):
             list(impossible.rescore(listed(["a", "b"])))
 
     def test_totals_are_what_the_weights_say(self) -> None:

@@ -244,7 +244,7 @@ class TestSentencePiece:
         ("lines", "size", "complaint"),
         [
             (LINES, 4000, "cannot train 4000 SentencePiece pieces on this text: Vocabulary size too high"),
-            (LINES, 20, "cannot train 20 SentencePiece pieces on this text: Vocabulary size is smaller"),
+            (LINES, 20, "cannot train 20 SentencePiece pieces on this text: its characters alone need"),
             ([], 300, "cannot train 300 SentencePiece pieces on this text: the text is too small"),
         ],
     )
