@@ -115,9 +115,9 @@ PRESETS: dict[str, dict[str, Preset]] = {
     },
     "rnnlm": {
         "ptb": Preset(
-            "300 units for a million words: noise-contrastive estimation, dropout 0.25",
-            {"hidden": 300, "dropout": 0.25, "output": "nce", "noise_samples": 500},
-            _sampled(epochs=18),
+            "400 units for a million words: noise-contrastive estimation, dropout 0.3, Muon",
+            {"hidden": 400, "dropout": 0.3, "output": "nce", "noise_samples": 500},
+            {**_sampled(epochs=18), "optimizer": "muon"},
             _AS_IS,
         ),
     },

@@ -43,7 +43,7 @@ def test_sentences_of_the_training_text_are_told(command: Command, toy: Toy, ngr
     Path("text.txt").write_text("\n".join([*known, "", "the boat sees a boat that the cat likes to see"]))
     finished = command("perplexity", "--lm", f"mine={ngram}", "--text", "text.txt", "--json", "p.json")
     assert finished.code == 0, finished.err
-    assert "75.0 % of the sentences are in the training text of mine, so its figure is too low" in finished.err
+    assert "75.0 % of the sentences are in the training text of mine, so its figure may be too low" in finished.err
     assert json.loads(Path("p.json").read_text())[0]["training_overlap"] == 75.0
     assert "training text" not in command("perplexity", "--lm", ngram, "--text", toy.valid).err
 
