@@ -70,7 +70,8 @@ def main() -> None:
         results = measure(models, lines, carry_state=arguments.context == "stream", dynamic=arguments.dynamic)
     for name, share in overlaps.shares.items():
         if share > OVERLAP_WARNING:
-            warn(f"{100 * share:.1f} % of the sentences are in the training text of {name}, so its figure may be too low")
+            known = f"{100 * share:.1f} % of the sentences are in the training text of {name}"
+            warn(f"{known}, so its figure may be too low")
     if arguments.dynamic is not None:
         console(stderr=False).print(f"dynamic evaluation, learning rate {arguments.dynamic:g}")
     for table in _tables(labels, models, results):
