@@ -78,7 +78,9 @@ def _located(path: Path, format: str, manifest: str | Path | None, beam_size: in
             raise InputError("NeMo's beams need the manifest that was decoded: give it with --manifest", file=path)
         return read_nemo(path, Path(manifest), beam_size)
     if format not in _READERS:
-        raise InputError(f"unknown format {format!r}, expected one of {', '.join(FORMATS)}", field="--format")
+        raise InputError(
+            f"unknown format {format!r}, expected one of {', '.join(FORMATS)}", file=path, field="--format"
+        )
     if manifest is not None or beam_size is not None:
         raise InputError(f"the list is {format}; a manifest and a beam size go with {NEMO} only", file=path)
     return _READERS[format](path)

@@ -33,7 +33,8 @@ from pipelines import train
 
 VOCABULARY = WordVocabulary([f"w{number}" for number in range(12)])
 BOS, EOS = VOCABULARY.bos_id, VOCABULARY.eos_id
-SIZES = {"vocabulary_size": VOCABULARY.size, "layers": 2, "width": 12, "heads": 3, "positions": 40, "dropout": 0.0}
+SIZES = {"vocabulary_size": VOCABULARY.size, "layers": 2, "width": 12, "heads": 3, "positions": 40}
+SIZES |= {"dropout": 0.0, "attention_dropout": 0.0}
 
 
 def network(seed: int = 1, **sizes: object) -> Gpt1ChoiceNetwork:
@@ -249,6 +250,7 @@ class TestFineTuning:
         assert isinstance(model, Gpt1Model)
         begun = _begin(model, ChoiceOptions(str(initial), (), (), dropout=0.3))
         assert begun.config.dropout == begun.language.config.dropout == 0.3
+        assert begun.config.attention_dropout == 0.3
         for (name, found), (_, given) in zip(
             begun.language.named_parameters(), model.network.named_parameters(), strict=True
         ):

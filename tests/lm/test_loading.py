@@ -149,7 +149,7 @@ class TestSizes:
             (lambda config: config["network"].update(embedding=4.5), "network.embedding"),
             (lambda config: config["network"].update(tied="yes"), "network.tied"),
             (lambda config: config["network"].update(dropout=None), "network.dropout"),
-            (lambda config: config["network"].update(hidden=8), "network"),
+            (lambda config: config["network"].update(hidden=8), "network.tied"),
         ],
     )
     def test_sizes_that_make_no_network(

@@ -124,9 +124,8 @@ class TestFirstPassTotal:
     @pytest.mark.parametrize("kind", ["sum", "mean"])
     def test_a_list_without_scores_has_neither_sum_nor_mean(self, kind: default_model.ScoreKind) -> None:
         table = FeatureTable.from_utterances([utterance(0, ("a", {}), ("b", {}))])
-        with pytest.raises(InputError, match="its kind is rank") as caught:
+        with pytest.raises(InputError, match=f"its kind is rank, not the {kind} of --score-kind"):
             first_pass_total(table, kind)
-        assert caught.value.field == "--score-kind"
 
 
 class TestDefaultWeights:

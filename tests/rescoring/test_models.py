@@ -183,7 +183,9 @@ class TestVocabularyFit:
     @pytest.mark.parametrize("unknown", [4, 20])
     def test_above_three_percent_it_warns(self, unknown: int) -> None:
         (message,) = self.judged(unknown)
-        assert message.startswith(f"{unknown}.0 % of the hypotheses' words are unknown to the model 'counting', as ")
+        assert message.startswith(
+            f"{unknown}.0 % of the hypotheses' words are unknown to the model 'counting', such as "
+        )
         assert "'strange0', 'strange1', 'strange2', 'strange3'" in message
 
     def test_above_twenty_percent_it_refuses_with_examples(self) -> None:
