@@ -50,8 +50,9 @@ def main() -> None:
     arguments = parse(Arguments, "perplexity", DESCRIPTION)
     from asr_lm.errors import InputError
     from asr_lm.evaluation.perplexity import measure
-    from asr_lm.files import iterate_text, write_text
+    from asr_lm.files import write_text
     from asr_lm.lm import load
+    from asr_lm.lm.corpus import read_lines
     from asr_lm.rescoring.models import name_and_path
     from asr_lm.rescoring.second_pass import OVERLAP_WARNING
 
@@ -65,7 +66,7 @@ def main() -> None:
     given = zip(named, arguments.lm, strict=True)
     labels = [name if specification.startswith(f"{name}=") else specification for (name, _), specification in given]
     overlaps = Overlaps(dict(zip(labels, (path for _, path in named), strict=True)))
-    lines = overlaps.watched(line for path in arguments.text for _, line in iterate_text(path))
+    lines = overlaps.watched(line for path in arguments.text for line in read_lines(path))
     with blaming(*map(str, arguments.text)):
         results = measure(models, lines, carry_state=arguments.context == "stream", dynamic=arguments.dynamic)
     for name, share in overlaps.shares.items():

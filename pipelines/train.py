@@ -303,11 +303,11 @@ def _train_ngram(arguments: Ngram, folder: Path, fold: Fold | None) -> None:
 
 def _print_perplexity(folder: Path, valid: Path) -> None:
     from asr_lm.evaluation.perplexity import measure
-    from asr_lm.files import iterate_text
     from asr_lm.lm import load
+    from asr_lm.lm.corpus import read_lines
 
     with blaming(str(valid)):
-        result = measure([load(folder)], (line for _, line in iterate_text(valid)))[0]
+        result = measure([load(folder)], read_lines(valid))[0]
     oov = result.to_json()["oov_rate"]
     say(f"  validation perplexity a word {result.per_word:.2f}, unknown words {oov:.2f} %")
 

@@ -46,6 +46,8 @@ def recognise(path: Path) -> str:
         return fitting[0]
     if fitting:
         raise InputError(f"could be {' or '.join(fitting)}: say which with --format", file=display_name(path))
+    if path.is_dir() and not any(path.iterdir()):
+        raise InputError("is an empty folder, an n-best list was expected", file=display_name(path))
     raise InputError(
         f"no n-best list of a known format, expected one of {', '.join(FORMATS)} (see --format)",
         file=display_name(path),

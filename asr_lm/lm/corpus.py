@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr_lm.errors import InputError
-from asr_lm.files import atomic_write, iterate_text, make_folder, write_text
+from asr_lm.files import atomic_write, display_name, iterate_text, make_folder, write_text
 from asr_lm.lm.options import Fold
 from asr_lm.text.normalizer import get_normalizer
 from asr_lm.text.sentence_hashes import fold_of
@@ -35,6 +36,22 @@ _BLOCK_CHARACTERS = 1 << 26
 """With fewer sentences where they are long."""
 
 
+_JSON = re.compile(r'\s*(\[\s*$|\[?\s*\{\s*("|$))')
+"""How the first line of a file of JSON begins."""
+
+
+def read_lines(path: str | Path) -> Iterator[str]:
+    """Lines of a text file, one sentence each, as they are.
+
+    Raises:
+        InputError: it cannot be read, is not UTF-8, or is JSON, as an n-best list.
+    """
+    for number, line in iterate_text(path):
+        if number == 1 and _JSON.match(line):
+            raise InputError("is JSON; expected text, one sentence a line", file=display_name(path), line=1)
+        yield line
+
+
 def read_sentences(paths: Sequence[str | Path], normalizer: str, fold: Fold | None = None) -> Iterator[str]:
     """Normalised sentences of text files, one a line; lines that are empty after normalisation are left out.
 
@@ -44,13 +61,13 @@ def read_sentences(paths: Sequence[str | Path], normalizer: str, fold: Fold | No
         fold: leave out the sentences of fold ``i`` of ``K``.
 
     Raises:
-        InputError: a file cannot be read or is not UTF-8; there is no such fold.
+        InputError: as :func:`read_lines`; there is no such fold.
     """
     normalize = get_normalizer(normalizer)
     if fold is not None and not 0 <= fold[0] < fold[1]:
         raise InputError(f"no fold {fold[0]} of {fold[1]}; expected one from 0 to {fold[1] - 1}", field="fold")
     for path in paths:
-        sentences = (sentence for _, line in iterate_text(path) if (sentence := normalize(line)))
+        sentences = (sentence for line in read_lines(path) if (sentence := normalize(line)))
         yield from sentences if fold is None else _without_fold(sentences, fold)
 
 

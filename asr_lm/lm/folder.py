@@ -60,7 +60,8 @@ def read_config(folder: Path) -> dict[str, Any]:
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
-        raise InputError(f"not a trained model: it has no {CONFIG_FILE}", file=folder) from None
+        reason = f"it has no {CONFIG_FILE}" if folder.is_dir() else "there is no such folder"
+        raise InputError(f"not a trained model: {reason}", file=folder) from None
     except (OSError, ValueError) as error:
         raise InputError(f"damaged model folder: not readable as JSON ({error})", file=path) from None
     if not isinstance(config, dict) or "format" not in config:

@@ -190,12 +190,12 @@ class TestWeights:
         ("content", "message"),
         [
             ("", "no weights file"),
-            ("{}", "no weights file, or a damaged one"),
+            ("{}", "no weights file as --save-weights writes them, or a damaged one"),
             ('{"format": "asr_lm weights", "version": 9, "values": {"s": 1}}', "version 9"),
             ('{"format": "asr_lm weights", "version": 1, "values": {}}', "at least one"),
             (
                 '{"format": "asr_lm weights", "version": 1, "values": {"s": 1e999}}',
-                "w.json: no weights file, or a damaged one (Number out of range",
+                "w.json: no weights file as --save-weights writes them, or a damaged one (Number out of range",
             ),
             (
                 '{"format": "asr_lm weights", "version": 1, "values": {"other": 1}}',
@@ -301,6 +301,8 @@ class TestOptions:
             ("ngram --text . --out m", ["is a folder"]),
             ("ngram --text - --out m", ["standard input"]),
             ("ngram --text blank.txt --out m", ["blank.txt: no sentence"]),
+            ("ngram --text {dev} --out m", [":1: is JSON; expected text, one sentence a line"]),
+            ("lstm --text {train} --valid {dev} --out m", [":1: is JSON; expected text, one sentence a line"]),
             ("ngram --text binary --out m", ["binary:1", "UTF-8"]),
             ("ngram --text {train} --out m --valid missing.txt", ["missing.txt: no such file"]),
             ("ngram --text {train} --out m --valid blank.txt", ["blank.txt: no sentence in the validation text"]),
@@ -320,7 +322,7 @@ class TestOptions:
     def test_of_train(self, command: Command, toy: Toy, line: str, fragments: list[str]) -> None:
         Path("blank.txt").write_text("\n  \n...\n")
         Path("binary").write_bytes(bytes(range(128, 256)))
-        filled = line.format(train=toy.train, valid=toy.valid)
+        filled = line.format(train=toy.train, valid=toy.valid, dev=toy.dev)
         complaint = command("train", *filled.split()).complaint
         for fragment in fragments:
             assert fragment in complaint
