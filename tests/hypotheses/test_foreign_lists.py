@@ -314,5 +314,5 @@ class TestSwitchboard:
         assert message in error.message
 
     def test_an_empty_folder_is_refused(self, tmp_path: Path) -> None:
-        assert "no n-best list" in refusal(tmp_path).message
+        assert "is an empty folder" in refusal(tmp_path).message
         assert "empty folder" in refusal(tmp_path, "switchboard-ws97").message

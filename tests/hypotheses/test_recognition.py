@@ -89,8 +89,3 @@ def test_a_folder_that_fits_twice_is_an_error(tmp_path: Path) -> None:
         recognise(tmp_path)
     (tmp_path / "a").unlink()
     assert recognise(tmp_path) == "kaldi"
-
-
-def test_an_empty_folder_is_told(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="is an empty folder, an n-best list was expected"):
-        recognise(tmp_path)
