@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -65,25 +65,23 @@ def main() -> None:
     models = [load(path, arguments.device) for _, path in named]
     given = zip(named, arguments.lm, strict=True)
     labels = [name if specification.startswith(f"{name}=") else specification for (name, _), specification in given]
-    overlaps = Overlaps(dict(zip(labels, (path for _, path in named), strict=True)))
+    overlaps = Overlaps([path for _, path in named])
     lines = overlaps.watched(line for path in arguments.text for line in read_lines(path))
     with blaming(*map(str, arguments.text)):
         results = measure(models, lines, carry_state=arguments.context == "stream", dynamic=arguments.dynamic)
-    for name, share in overlaps.shares.items():
-        if share > OVERLAP_WARNING:
-            known = f"{100 * share:.1f} % of the sentences are in the training text of {name}"
-            warn(f"{known}, so its figure may be too low")
+    for name, share in zip(labels, overlaps.shares, strict=True):
+        if share is not None and share > OVERLAP_WARNING:
+            seen = f"{100 * share:.1f} % of the sentences are in the training text of {name}"
+            warn(f"{seen}, so its figure may be too low")
     if arguments.dynamic is not None:
         console(stderr=False).print(f"dynamic evaluation, learning rate {arguments.dynamic:g}")
     for table in _tables(labels, models, results):
         console(stderr=False).print(table)
     if arguments.json:
         how = {} if arguments.dynamic is None else {"dynamic": arguments.dynamic}
-        shares = {name: {"training_overlap": 100 * share} for name, share in overlaps.shares.items()}
-        records = [
-            {"lm": name, **how, **result.to_json(), **shares.get(name, {})}
-            for name, result in zip(labels, results, strict=True)
-        ]
+        known = [{} if share is None else {"training_overlap": 100 * share} for share in overlaps.shares]
+        rows = zip(labels, results, known, strict=True)
+        records = [{"lm": name, **how, **result.to_json(), **overlap} for name, result, overlap in rows]
         write_text(arguments.json, json.dumps(records, indent=2) + "\n")
 
 
@@ -91,15 +89,14 @@ class Overlaps:
     """Counts the sentences of a text that models were trained on while the text is read.
 
     Args:
-        models: path of each by name; one without a fingerprint of its training sentences is left out.
+        models: their paths.
     """
 
-    def __init__(self, models: Mapping[str, Path]) -> None:
+    def __init__(self, models: Sequence[Path]) -> None:
         from asr_lm.lm.folder import trained_sentences
 
-        found = {name: trained_sentences(path) for name, path in models.items()}
-        self._seen = {name: hashes for name, hashes in found.items() if hashes is not None}
-        self._counts = dict.fromkeys(self._seen, 0)
+        self._seen = [trained_sentences(path) for path in models]
+        self._counts = [0] * len(models)
         self._sentences = 0
 
     def watched(self, lines: Iterable[str]) -> Iterator[str]:
@@ -108,14 +105,16 @@ class Overlaps:
         while block := list(islice(iterator, _BLOCK)):
             sentences = [line for line in block if line.strip()]
             self._sentences += len(sentences)
-            for name, hashes in self._seen.items():
-                self._counts[name] += int(hashes.contains(sentences).sum())
+            for number, hashes in enumerate(self._seen):
+                if hashes is not None:
+                    self._counts[number] += int(hashes.contains(sentences).sum())
             yield from block
 
     @property
-    def shares(self) -> dict[str, float]:
-        """Share of the sentences so far that are in the training text, by name of the model, from 0 to 1."""
-        return {name: count / max(self._sentences, 1) for name, count in self._counts.items()}
+    def shares(self) -> list[float | None]:
+        """Share of the sentences so far that are in each model's training text, from 0 to 1; None: it is not known."""
+        pairs = zip(self._seen, self._counts, strict=True)
+        return [None if hashes is None else count / max(self._sentences, 1) for hashes, count in pairs]
 
 
 def _tables(names: list[str], models: list[Any], results: list[Any]) -> Iterator[Any]:

@@ -46,6 +46,11 @@ def test_sentences_of_the_training_text_are_told(command: Command, toy: Toy, ngr
     assert "75.0 % of the sentences are in the training text of mine, so its figure may be too low" in finished.err
     assert json.loads(Path("p.json").read_text())[0]["training_overlap"] == 75.0
     assert "training text" not in command("perplexity", "--lm", ngram, "--text", toy.valid).err
+    both = ("--lm", f"mine={ngram}", "--lm", "mine=default", "--text", "text.txt", "--json", "p.json")
+    assert command("perplexity", *both).code == 0
+    first, second = (record.get("training_overlap") for record in json.loads(Path("p.json").read_text()))
+    assert first == 75.0
+    assert second != 75.0
 
 
 def test_models_can_be_named(command: Command, toy: Toy, ngram: Path) -> None:
