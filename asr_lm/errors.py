@@ -33,6 +33,11 @@ class InputError(Exception):
         self.utterance = utterance
         self.field = field
 
+    @property
+    def is_about_option(self) -> bool:
+        """Whether :attr:`field` is an option of the command."""
+        return self.field is not None and self.field.startswith("--")
+
     def __str__(self) -> str:
         place = self.file or ""
         if self.line is not None:
@@ -41,5 +46,5 @@ class InputError(Exception):
         if self.utterance is not None:
             parts.append(f"utterance {self.utterance!r}")
         if self.field is not None:
-            parts.append(self.field if self.field.startswith("--") else f"field {self.field}")
+            parts.append(self.field if self.is_about_option else f"field {self.field}")
         return ": ".join([", ".join(parts), self.message]) if parts else self.message

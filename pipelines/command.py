@@ -141,7 +141,7 @@ def blaming(*paths: str) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        if not (error.field or "").startswith("--"):
+        if not error.is_about_option:
             error.file = error.file or ", ".join(map(display_name, paths))
         raise
 

@@ -50,9 +50,8 @@ class Muon(torch.optim.AdamW):
             return
         state = self.state[parameter]
         if not state:
-            state["step"] = torch.zeros((), device=parameter.device)
+            state["step"] = torch.zeros((), device=parameter.device)  # AdamW looks for one when it is restored
             state["exp_avg"] = torch.zeros_like(parameter)
-        state["step"] += 1
         momentum = state["exp_avg"].lerp_(gradient, 1 - _MOMENTUM)
         ahead = gradient.lerp(momentum, _MOMENTUM)  # Nesterov
         size = _ADAMW_SIZE * max(parameter.shape) ** 0.5
