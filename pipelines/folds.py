@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from itertools import islice
 from pathlib import Path
 
 from asr_lm.errors import InputError
 from asr_lm.lm.folder import CONFIG_FILE, fold_folder, read_config
 from asr_lm.lm.options import Fold
 from pipelines.command import console
-
-_BLOCK = 1024
-"""Sentences looked at at once."""
 
 
 def check_jackknife(parts: int) -> None:
@@ -31,13 +27,14 @@ def check_parts(sentences: Iterable[str], parts: int) -> None:
     Raises:
         InputError: a part would be empty.
     """
-    from asr_lm.text.sentence_hashes import fold_of
+    from asr_lm.text.sentence_hashes import batches, fold_of
 
-    left, iterator = set(range(parts)), iter(sentences)
-    while left and (block := list(islice(iterator, _BLOCK))):
-        left.difference_update(fold_of(block, parts).tolist())
-    if left:
-        raise InputError(f"{len(left)} of {parts} parts of the text would be empty", field="--jackknife")
+    left = set(range(parts))
+    for batch in batches(sentences):
+        left.difference_update(fold_of(batch, parts).tolist())
+        if not left:
+            return
+    raise InputError(f"{len(left)} of {parts} parts of the text would be empty", field="--jackknife")
 
 
 def check_lists(**options: tuple[Path, ...]) -> None:

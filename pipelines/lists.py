@@ -237,7 +237,7 @@ def describe_development(development: Development, paths: Sequence[str]) -> list
 
 def check_honesty(development: Development, models: Sequence[RescoringModel]) -> None:
     """Warn where weights come from references a model was trained on."""
-    from asr_lm.rescoring.second_pass import OVERLAP_WARNING
+    from asr_lm.text.sentence_hashes import OVERLAP_WARNING
 
     for model in models:
         if development.overlaps.get(model.name, 0.0) > OVERLAP_WARNING and not model.folds:
@@ -254,7 +254,7 @@ def refuse_same_list(second_pass: SecondPass, development: Development | None) -
         InputError: most of the list is the development list, or all of it the one that the weights name.
     """
     from asr_lm.errors import InputError
-    from asr_lm.rescoring.second_pass import OVERLAP_WARNING
+    from asr_lm.text.sentence_hashes import OVERLAP_WARNING
 
     never = "weights are never reported on the list they were tuned on"
     if development is None:
@@ -270,7 +270,7 @@ def refuse_same_list(second_pass: SecondPass, development: Development | None) -
 
 def overlap_report(second_pass: SecondPass, development: Development | None) -> tuple[dict[str, float], Any]:
     """Shares of overlapping references by source, and the comparison without them where they matter."""
-    from asr_lm.rescoring.second_pass import OVERLAP_WARNING
+    from asr_lm.text.sentence_hashes import OVERLAP_WARNING
 
     overlaps = second_pass.overlaps(development)
     count = max(second_pass.references, 1)

@@ -76,7 +76,7 @@ def _alone(perplexity: float) -> str:
 
 
 def _report(folder: Path, result: MixtureTraining) -> None:
-    from asr_lm.rescoring.second_pass import OVERLAP_WARNING
+    from asr_lm.text.sentence_hashes import OVERLAP_WARNING
 
     output = console()
     mixture = result.mixture

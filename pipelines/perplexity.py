@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,10 +18,6 @@ DESCRIPTION = """Perplexity of language models on a text, one sentence a line.
 Printed a token (of the model's own vocabulary), a word (</s> counted), and, to compare models of different
 vocabularies, a word over the positions that are unknown to none of them. A model that predicts words from both
 sides has a pseudo-perplexity, which compares with no perplexity and stands in a table of its own."""
-
-
-_BLOCK = 1024
-"""Lines looked up at once."""
 
 
 @dataclass
@@ -54,7 +49,7 @@ def main() -> None:
     from asr_lm.lm import load
     from asr_lm.lm.corpus import read_lines
     from asr_lm.rescoring.models import name_and_path
-    from asr_lm.rescoring.second_pass import OVERLAP_WARNING
+    from asr_lm.text.sentence_hashes import OVERLAP_WARNING
 
     if not arguments.lm:
         raise InputError("expected at least one model", field="--lm")
@@ -101,14 +96,15 @@ class Overlaps:
 
     def watched(self, lines: Iterable[str]) -> Iterator[str]:
         """The lines as they are."""
-        iterator = iter(lines)
-        while block := list(islice(iterator, _BLOCK)):
-            sentences = [line for line in block if line.strip()]
+        from asr_lm.text.sentence_hashes import batches
+
+        for batch in batches(lines):
+            sentences = [line for line in batch if line.strip()]
             self._sentences += len(sentences)
             for number, hashes in enumerate(self._seen):
                 if hashes is not None:
                     self._counts[number] += int(hashes.contains(sentences).sum())
-            yield from block
+            yield from batch
 
     @property
     def shares(self) -> list[float | None]:

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 
 from asr_lm.errors import InputError
 from asr_lm.lm.families import FAMILIES
-from asr_lm.lm.folder import read_config, trained_sentences
+from asr_lm.lm.folder import read_config
 from asr_lm.lm.loading import network_sizes
 from asr_lm.lm.options import TextOptions
 from asr_lm.lm.sizes import NetworkConfig
-from asr_lm.text.sentence_hashes import SentenceHashes
 from asr_lm.text.vocabulary import Vocabulary, load_vocabulary
 
 if TYPE_CHECKING:
@@ -140,7 +139,3 @@ class InitialModel:
 
         with open(self.folder / WEIGHTS_FILE, "rb") as stream:
             return hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-
-    def sentences(self) -> SentenceHashes | None:
-        """Fingerprint of what the model was trained on, which the new one has seen, too."""
-        return trained_sentences(self.folder)

@@ -18,7 +18,7 @@ from asr_lm.lm.checkpoint import CHECKPOINT_FILE
 from asr_lm.lm.corpus import TokenCorpus, read_sentences, text_identity
 from asr_lm.lm.distributed import ALONE, Processes, shared
 from asr_lm.lm.families import FAMILIES
-from asr_lm.lm.folder import SENTENCES_FILE, check_unused
+from asr_lm.lm.folder import SENTENCES_FILE, check_unused, trained_sentences
 from asr_lm.lm.initial import InitialModel
 from asr_lm.lm.neural import Network, NeuralModel
 from asr_lm.lm.options import TextOptions, TrainingOptions
@@ -96,7 +96,7 @@ def train_ngram_model(
 def _keep_sentence_hashes(text: TextOptions, folder: Path, initial: InitialModel | None = None) -> None:
     """Write the fingerprint of the training sentences; before ``config.json``, so that no whole folder lacks it."""
     hashes = SentenceHashes.from_sentences(read_sentences(text.texts, text.normalizer, text.fold))
-    seen_before = None if initial is None else initial.sentences()
+    seen_before = None if initial is None else trained_sentences(initial.folder)
     (hashes if seen_before is None else hashes | seen_before).save(folder / SENTENCES_FILE)
 
 

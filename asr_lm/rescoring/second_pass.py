@@ -50,9 +50,6 @@ DEVELOPMENT = "development list"
 LEAST_RISK = "minimum Bayes risk"
 """What is added to the name of a system that chooses by least expected errors beside one that takes the best total."""
 
-OVERLAP_WARNING = 0.01
-"""Share of overlapping utterances above which the figures without them are given, too."""
-
 
 @dataclass(frozen=True)
 class Measuring:

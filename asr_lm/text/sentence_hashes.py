@@ -29,6 +29,9 @@ from asr_lm.files import atomic_write, display_name, read_bytes
 MAGIC = b"asrlm-sh"
 BATCH = 1 << 16
 
+OVERLAP_WARNING = 0.01
+"""Share of sentences in a training text above which a command warns."""
+
 _NOT_LETTERS = re.compile(r"[\W_]+")
 _NOT_ASCII_LETTERS = bytes(byte for byte in range(128) if not chr(byte).isalnum())
 
@@ -48,12 +51,11 @@ class SentenceHashes:
     @classmethod
     def from_sentences(cls, sentences: Iterable[str]) -> SentenceHashes:
         """Fingerprint of a text, one sentence at a time: memory is 4 bytes a sentence."""
-        stream = iter(sentences)
-        batches = [np.zeros(0, dtype=np.uint32)]
-        while batch := list(islice(stream, BATCH)):
+        found = [np.zeros(0, dtype=np.uint32)]
+        for batch in batches(sentences):
             hashes, empty = _hash(batch)
-            batches.append(np.unique(hashes[~empty]))
-        return cls(np.unique(np.concatenate(batches)))
+            found.append(np.unique(hashes[~empty]))
+        return cls(np.unique(np.concatenate(found)))
 
     def __len__(self) -> int:
         return len(self.hashes)
@@ -107,6 +109,13 @@ class SentenceHashes:
             raise InputError(f"damaged fingerprint of sentences ({error})", file=display_name(path)) from None
         steps = np.ascontiguousarray(planes.T).view("<u4").ravel()
         return cls(np.cumsum(steps, dtype=np.uint32))
+
+
+def batches(sentences: Iterable[str]) -> Iterator[list[str]]:
+    """Sentences in lists of as many as are hashed at once."""
+    stream = iter(sentences)
+    while batch := list(islice(stream, BATCH)):
+        yield batch
 
 
 def fold_of(sentences: Sequence[str], folds: int) -> NDArray[np.int64]:
