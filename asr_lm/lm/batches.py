@@ -1,12 +1,14 @@
-"""Training batches: single sentences in buckets of like length, or token streams with carried state.
+"""Training batches: single sentences in buckets of like length, token streams with carried state, or windows.
 
 The input of a sentence is ``<s> w1 … wn``, its target ``w1 … wn </s>``. In a stream the sentences follow one another,
-so ``<s>`` stands wherever a sentence begins and the network's state is carried across. The order of the batches
-depends on the seed and the epoch alone, so a training can be taken up anywhere.
+so ``<s>`` stands wherever a sentence begins and the network's state is carried across. A network without a state to
+carry reads windows of that text, cut elsewhere in every epoch. The order of the batches depends on the seed and the
+epoch alone, so a training can be taken up anywhere.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Protocol, Self
@@ -144,6 +146,30 @@ def _cut_by_budget(order: NDArray[np.int64], lengths: NDArray[np.int64], budget:
     return np.split(order, cuts[1:])
 
 
+class _ConsecutiveText:
+    """The sentences of a corpus as one text, in which the end of each is the beginning of the next."""
+
+    def __init__(self, corpus: TokenCorpus, vocabulary: Vocabulary) -> None:
+        self._corpus = corpus
+        self._vocabulary = vocabulary
+        self._ends = corpus.offsets[1:] + np.arange(len(corpus))
+        self.length: int = len(corpus.tokens) + len(corpus)
+
+    def read(self, first: int, last: int) -> tuple[Tensor, Tensor]:
+        """Inputs and targets of the positions ``first`` to ``last - 1``; past the end of the text is padding."""
+        position = np.arange(first - 1, last)
+        is_padding = position >= self.length
+        position = np.minimum(position, self.length - 1)
+        sentence = np.searchsorted(self._ends, position)
+        is_end = self._ends[sentence] == position
+        index = np.where(is_end, 0, position - sentence)
+        token = self._corpus.tokens[np.maximum(index, 0)].astype(np.int64)
+        targets = np.where(is_padding, IGNORED, np.where(is_end, self._vocabulary.eos_id, token))
+        begins = is_end | (position < 0)
+        inputs = np.where(begins, self._vocabulary.bos_id, token)
+        return torch.from_numpy(inputs[:-1]), torch.from_numpy(targets[1:])
+
+
 class StreamBatches:
     """The text as parallel streams read from left to right, ``steps`` tokens at a time (truncated BPTT).
 
@@ -157,13 +183,10 @@ class StreamBatches:
     carries_state = True
 
     def __init__(self, corpus: TokenCorpus, vocabulary: Vocabulary, streams: int, steps: int) -> None:
-        self._corpus = corpus
-        self._vocabulary = vocabulary
-        self._ends = corpus.offsets[1:] + np.arange(len(corpus))
-        self._total = len(corpus.tokens) + len(corpus)
-        self._streams = max(1, min(streams, self._total))
+        self._text = _ConsecutiveText(corpus, vocabulary)
+        self._streams = max(1, min(streams, self._text.length))
         self._steps = steps
-        self._width = -(-self._total // self._streams)
+        self._width = -(-self._text.length // self._streams)
 
     def count(self, epoch: int) -> int:
         return -(-self._width // self._steps)
@@ -173,20 +196,50 @@ class StreamBatches:
             first = number * self._steps
             last = min(first + self._steps, self._width)
             begins = range(0, self._streams * self._width, self._width)
-            rows = [self._read(begin + first, begin + last) for begin in begins]
-            inputs, targets = (torch.from_numpy(np.stack(side)) for side in zip(*rows, strict=True))
-            yield Batch(inputs, targets)
+            rows = [self._text.read(begin + first, begin + last) for begin in begins]
+            yield Batch(*map(torch.stack, zip(*rows, strict=True)))
 
-    def _read(self, first: int, last: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Inputs and targets of the stream positions ``first`` to ``last - 1``."""
-        position = np.arange(first - 1, last)
-        is_padding = position >= self._total
-        position = np.minimum(position, self._total - 1)
-        sentence = np.searchsorted(self._ends, position)
-        is_end = self._ends[sentence] == position
-        index = np.where(is_end, 0, position - sentence)
-        token = self._corpus.tokens[np.maximum(index, 0)].astype(np.int64)
-        targets = np.where(is_padding, IGNORED, np.where(is_end, self._vocabulary.eos_id, token))
-        begins = is_end | (position < 0)
-        inputs = np.where(begins, self._vocabulary.bos_id, token)
-        return inputs[:-1], targets[1:]
+
+class WindowBatches:
+    """Windows of the text in random order, for networks that carry no state from one to the next.
+
+    Every epoch cuts the text at other places, so that no word always stands at the same place of a window, behind the
+    same context. The pieces at both ends of the text are shorter than a window, and padded.
+
+    Args:
+        corpus: sentences in order.
+        vocabulary: knows ``<s>`` and ``</s>``.
+        rows: windows of a batch.
+        steps: tokens of a window.
+        seed: of the cuts and the order.
+    """
+
+    carries_state = False
+
+    def __init__(self, corpus: TokenCorpus, vocabulary: Vocabulary, rows: int, steps: int, seed: int) -> None:
+        self._text = _ConsecutiveText(corpus, vocabulary)
+        self._rows = rows
+        self._steps = steps
+        self._seed = seed
+
+    def count(self, epoch: int) -> int:
+        return -(-len(self._windows(epoch)) // self._rows)
+
+    def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        windows = self._windows(epoch)
+        for number in range(start * self._rows, len(windows), self._rows):
+            yield Batch(*map(torch.stack, zip(*map(self._read, windows[number : number + self._rows]), strict=True)))
+
+    def _windows(self, epoch: int) -> list[tuple[int, int]]:
+        """Begin and end of the windows of an epoch, in its order."""
+        random = np.random.default_rng([self._seed, epoch])
+        first = int(random.integers(1, self._steps + 1))
+        cuts = [0, *range(first, self._text.length, self._steps), self._text.length]
+        windows = list(itertools.pairwise(cuts))
+        return [windows[index] for index in random.permutation(len(windows))]
+
+    def _read(self, window: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        begin, end = window
+        inputs, targets = self._text.read(begin, begin + self._steps)
+        targets[end - begin :] = IGNORED
+        return inputs, targets

@@ -13,14 +13,14 @@ import torch
 
 from asr_lm.errors import InputError
 from asr_lm.files import make_folder, write_text
-from asr_lm.lm.batches import BatchSource, SentenceBatches, StreamBatches
+from asr_lm.lm.batches import BatchSource, SentenceBatches, StreamBatches, WindowBatches
 from asr_lm.lm.checkpoint import CHECKPOINT_FILE
 from asr_lm.lm.corpus import TokenCorpus, read_sentences, text_identity
 from asr_lm.lm.distributed import ALONE, Processes, shared
 from asr_lm.lm.families import FAMILIES
 from asr_lm.lm.folder import SENTENCES_FILE, check_unused, trained_sentences
 from asr_lm.lm.initial import InitialModel
-from asr_lm.lm.neural import Network, NeuralModel
+from asr_lm.lm.neural import CausalNetwork, Network, NeuralModel
 from asr_lm.lm.options import TextOptions, TrainingOptions
 from asr_lm.lm.sizes import NetworkConfig
 from asr_lm.lm.training import Progress, TrainingResult, train_network
@@ -163,7 +163,7 @@ def train_model(
         "network": asdict(network.config),
         "initial weights": None if initial is None else initial.digest(),
     }
-    batches = make_batches(corpus, valid, vocabulary, options, processes.count)
+    batches = make_batches(network, corpus, valid, vocabulary, options, processes.count)
     own = [shared(source, processes) for source in batches]
     result = train_network(
         network, own[0], own[1], options, folder, identity=identity, report=report, processes=processes
@@ -190,15 +190,20 @@ def _initialise(network: Network, options: TrainingOptions, initial: InitialMode
 
 
 def make_batches(
-    corpus: TokenCorpus, valid: TokenCorpus, vocabulary: Vocabulary, options: TrainingOptions, processes: int = 1
+    network: Network,
+    corpus: TokenCorpus,
+    valid: TokenCorpus,
+    vocabulary: Vocabulary,
+    options: TrainingOptions,
+    processes: int = 1,
 ) -> Sequence[BatchSource]:
     """Training and validation batches, of all processes, for the context the options ask for."""
     if options.context == "stream":
-        streams = processes * max(1, options.batch_tokens // options.bptt)
-        return (
-            StreamBatches(corpus, vocabulary, streams, options.bptt),
-            StreamBatches(valid, vocabulary, min(streams, 10), options.bptt),
-        )
+        rows, steps = max(1, options.batch_tokens // options.bptt), options.bptt
+        valid_batches = StreamBatches(valid, vocabulary, min(processes * rows, 10), steps)
+        if isinstance(network, CausalNetwork) and not network.has_state:
+            return WindowBatches(corpus, vocabulary, rows, steps, options.seed), valid_batches
+        return StreamBatches(corpus, vocabulary, processes * rows, steps), valid_batches
     return (
         SentenceBatches(corpus, vocabulary, options.batch_tokens, options.seed),
         SentenceBatches(valid, vocabulary, 2 * options.batch_tokens, None),

@@ -11,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr_lm.lm.batches import IGNORED, Batch, SentenceBatches, StreamBatches
+from asr_lm.lm.batches import IGNORED, Batch, SentenceBatches, StreamBatches, WindowBatches
 from asr_lm.lm.corpus import TokenCorpus
 from asr_lm.text.vocabulary import WordVocabulary
 
@@ -146,3 +146,63 @@ class TestStreamBatches:
         (batch,) = StreamBatches(corpus_of([[3], [4]]), VOCABULARY, 100, 5).batches(0)
         assert batch.targets.tolist() == [[3], [EOS], [4], [EOS]]
         assert batch.inputs.tolist() == [[BOS], [3], [BOS], [4]]
+
+
+class TestWindowBatches:
+    @staticmethod
+    def rows(source: WindowBatches, epoch: int) -> list[tuple[list[int], list[int]]]:
+        """Inputs and targets of every window, without the padding."""
+        rows = []
+        for batch in source.batches(epoch):
+            for inputs, targets in zip(batch.inputs, batch.targets, strict=True):
+                kept = targets != IGNORED
+                rows.append((inputs[kept].tolist(), targets[kept].tolist()))
+        return rows
+
+    @given(texts, st.integers(1, 8), st.integers(1, 10), st.integers(0, 5))
+    def test_every_token_is_predicted_once_an_epoch(
+        self, sentences: list[list[int]], rows: int, steps: int, epoch: int
+    ) -> None:
+        source = WindowBatches(corpus_of(sentences), VOCABULARY, rows, steps, seed=1)
+        batches = list(source.batches(epoch))
+        assert len(batches) == source.count(epoch)
+        assert all(batch.inputs.shape == batch.targets.shape for batch in batches)
+        assert all(len(batch.inputs) == rows for batch in batches[:-1])
+        assert all(batch.inputs.shape[1] == steps for batch in batches)
+        counted = Counter(token for _, targets in self.rows(source, epoch) for token in targets)
+        assert counted == Counter(token for sentence in sentences for token in (*sentence, EOS))
+
+    def test_a_window_is_a_piece_of_the_text(self) -> None:
+        sentences = [[3, 4, 5], [6, 7], [8, 9, 10, 11]]
+        source = WindowBatches(corpus_of(sentences), VOCABULARY, 2, 4, seed=1)
+        inputs = [BOS, 3, 4, 5, BOS, 6, 7, BOS, 8, 9, 10, 11]
+        targets = [3, 4, 5, EOS, 6, 7, EOS, 8, 9, 10, 11, EOS]
+        pairs = list(zip(inputs, targets, strict=True))
+        for epoch in range(5):
+            begins = []
+            for read, predicted in self.rows(source, epoch):
+                begin = pairs.index((read[0], predicted[0]))
+                assert list(zip(read, predicted, strict=True)) == pairs[begin : begin + len(read)]
+                begins.append(begin)
+            assert all((after - begin) == 4 for begin, after in itertools.pairwise(sorted(begins)[1:]))
+
+    def test_epochs_cut_elsewhere_and_seeds_decide_where(self) -> None:
+        corpus = random_corpus(100)
+        source = WindowBatches(corpus, VOCABULARY, 4, 16, seed=1)
+        firsts = [min(len(targets) for _, targets in self.rows(source, epoch)) for epoch in range(8)]
+        assert len(set(firsts)) > 1
+        assert self.rows(source, 0) != self.rows(source, 1)
+        assert self.rows(source, 0) == self.rows(WindowBatches(corpus, VOCABULARY, 4, 16, seed=1), 0)
+        assert self.rows(source, 0) != self.rows(WindowBatches(corpus, VOCABULARY, 4, 16, seed=2), 0)
+
+    def test_an_epoch_can_be_taken_up_anywhere(self) -> None:
+        source = WindowBatches(random_corpus(60), VOCABULARY, 3, 5, seed=1)
+        whole = list(source.batches(2))
+        for start in (1, 9, len(whole), 1000):
+            assert equal(list(source.batches(2, start)), whole[start:])
+
+    def test_padding_is_read_by_nobody(self) -> None:
+        (batch,) = WindowBatches(corpus_of([[3], [4]]), VOCABULARY, 100, 50, seed=1).batches(0)
+        kept = batch.targets != IGNORED
+        assert kept.sum() == 4
+        assert (kept.int().diff(dim=1) <= 0).all()

@@ -27,10 +27,11 @@ from torch import nn
 from asr_lm.errors import InputError
 from asr_lm.hypotheses.prefix_tree import PrefixTree
 from asr_lm.lm import gpt1
-from asr_lm.lm.batches import IGNORED, StreamBatches
+from asr_lm.lm.batches import IGNORED
 from asr_lm.lm.gpt1 import Gpt1Model, Gpt1Network
 from asr_lm.lm.options import TrainingOptions
 from asr_lm.lm.protocol import LogProbs, Tokens
+from asr_lm.lm.recipe import make_batches
 from asr_lm.lm.sizes import Gpt1Config
 from asr_lm.lm.text_windows import windows
 from asr_lm.lm.tree_attention import Preorder
@@ -299,26 +300,29 @@ class TestStream:
         expected = log_probs[torch.arange(5), torch.tensor([3, 4, EOS, 5, EOS])]
         np.testing.assert_allclose(np.concatenate(found), expected.double().numpy(), atol=1e-4)
 
-    def test_training_on_a_stream_reads_consecutive_windows(self) -> None:
-        scorer, sentences = model(), random_sentences(30)
-        corpus = corpus_of(sentences)
-        total, count, state = 0.0, 0, None
-        for batch in StreamBatches(corpus, VOCABULARY, 3, 16).batches(0):
-            loss, state = scorer.network.eval().loss(batch, state)
+    def test_training_on_a_stream_reads_windows_that_every_epoch_cuts_elsewhere(self) -> None:
+        scorer, corpus = model(), corpus_of(random_sentences(30))
+        options = TrainingOptions(context="stream", batch_tokens=48, bptt=16)
+        train, valid = make_batches(scorer.network, corpus, corpus, VOCABULARY, options)
+        assert (train.carries_state, valid.carries_state) == (False, True)
+        windows_of = []
+        for epoch in range(2):
+            rows = [row for batch in train.batches(epoch) for row in zip(batch.inputs, batch.targets, strict=True)]
+            loss, state = scorer.network.eval().loss(next(iter(train.batches(epoch))))
             assert state is None
-            total, count = total + float(loss.detach()), count + batch.tokens
-        assert count == len(corpus.tokens) + len(corpus)
-        (whole,) = StreamBatches(corpus, VOCABULARY, 3, 10_000).batches(0)
-        parts = [
-            nn.functional.cross_entropy(
-                scorer.network(whole.inputs[:, at : at + 16])[0].flatten(0, 1) @ scorer.network.embedding.weight.T,
-                whole.targets[:, at : at + 16].flatten(),
-                ignore_index=IGNORED,
-                reduction="sum",
-            ).item()
-            for at in range(0, whole.inputs.shape[1], 16)
-        ]
-        assert total == pytest.approx(sum(parts), rel=1e-5)
+            expected = [
+                nn.functional.cross_entropy(
+                    scorer.network(inputs[None])[0][0] @ scorer.network.embedding.weight.T,
+                    targets,
+                    ignore_index=IGNORED,
+                    reduction="sum",
+                ).item()
+                for inputs, targets in rows[:3]
+            ]
+            assert loss.item() == pytest.approx(sum(expected), rel=1e-5)
+            assert sum(int((targets != IGNORED).sum()) for _, targets in rows) == len(corpus.tokens) + len(corpus)
+            windows_of.append({tuple(targets.tolist()) for _, targets in rows})
+        assert not windows_of[0] & windows_of[1]
 
 
 class TestFolder:
