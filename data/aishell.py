@@ -39,13 +39,16 @@ _SIZES = {"train": 17_300_000_000, "dev": 2_100_000_000, "test": 1_200_000_000}
 
 @dataclass(kw_only=True)
 class Options(recipe.Options):
-    """Options of the recipe."""
+    """Options of the recipe.
+
+    Attributes:
+        parts: Parts of the corpus.
+        normalizer: How references and text are written: chinese makes every character a word, so that the word error
+            rate is the character error rate; as-is keeps the words of the transcripts.
+    """
 
     parts: tuple[Part, ...] = ("train", "dev", "test")
-    """Parts of the corpus."""
     normalizer: recipe.NormalizerName = "chinese"
-    """How references and text are written: chinese makes every character a word, so that the word error rate is the
-    character error rate; as-is keeps the words of the transcripts."""
 
 
 def main() -> None:

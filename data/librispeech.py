@@ -53,12 +53,16 @@ _LM_TEXT_SIZE = 1_600_000_000
 
 @dataclass(kw_only=True)
 class Options(recipe.Options):
-    """Options of the recipe."""
+    """Options of the recipe.
+
+    Attributes:
+        parts: Parts of the corpus.
+        normalizer: How references and text are written: librispeech is lower case, letters a to z, apostrophes and
+            digits.
+    """
 
     parts: tuple[Part, ...] = ("dev-clean", "test-clean")
-    """Parts of the corpus."""
     normalizer: recipe.NormalizerName = "librispeech"
-    """How references and text are written: librispeech is lower case, letters a to z, apostrophes and digits."""
 
 
 def main() -> None:

@@ -32,23 +32,26 @@ _EXAMPLES = 3
 
 @dataclass(kw_only=True)
 class Options:
-    """Options of every recipe."""
+    """Options of every recipe.
+
+    Attributes:
+        out: Folder in which the corpus lies or is unpacked, and where PART.jsonl and PART.txt are written.
+        source: Folder with the archives as they were published, or the corpus unpacked; nothing is downloaded then.
+        mirror: Address to download from instead of openslr.org and its European mirror, as
+            https://openslr.magicdatatech.com/resources; may be given several times, and is tried in this order.
+        lm_text: Write text for language models, too (lm.txt.zst).
+        lm_share: Share of its sentences that is written, chosen by their hashes, up to 1.
+        strict: Stop at sound that is missing or damaged, instead of naming it and going on.
+        delete_archives: Delete a downloaded archive when it is unpacked.
+    """
 
     out: Path
-    """Folder in which the corpus lies or is unpacked, and where PART.jsonl and PART.txt are written."""
     source: Annotated[Path | None, tyro.conf.arg(name="from")] = None
-    """Folder with the archives as they were published, or the corpus unpacked; nothing is downloaded then."""
     mirror: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
-    """Address to download from instead of openslr.org and its European mirror, as
-    https://openslr.magicdatatech.com/resources; may be given several times, and is tried in this order."""
     lm_text: bool = False
-    """Write text for language models, too (lm.txt.zst)."""
     lm_share: float = 1.0
-    """Share of its sentences that is written, chosen by their hashes, up to 1."""
     strict: bool = False
-    """Stop at sound that is missing or damaged, instead of naming it and going on."""
     delete_archives: bool = False
-    """Delete a downloaded archive when it is unpacked."""
 
 
 @dataclass(frozen=True)

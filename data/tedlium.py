@@ -56,12 +56,16 @@ _NO_WORD = re.compile(r"\{.*\}|\[.*\]|\(.*\)|</?s>|<sil>", re.IGNORECASE)
 
 @dataclass(kw_only=True)
 class Options(recipe.Options):
-    """Options of the recipe."""
+    """Options of the recipe.
+
+    Attributes:
+        parts: Parts of the corpus.
+        normalizer: How references and text are written: librispeech is lower case, letters a to z, apostrophes and
+            digits.
+    """
 
     parts: tuple[Part, ...] = ("dev", "test")
-    """Parts of the corpus."""
     normalizer: recipe.NormalizerName = "librispeech"
-    """How references and text are written: librispeech is lower case, letters a to z, apostrophes and digits."""
 
 
 def main() -> None:

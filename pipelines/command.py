@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Union
 
+import tyro
+
 from asr_lm.errors import InputError
 from asr_lm.lm.distributed import ProcessLost, is_first_to_speak, is_shared_run
 
@@ -21,6 +23,17 @@ Arguments = TypeVar("Arguments")
 
 BAD_INPUT = 2
 INTERRUPTED = 130
+
+
+def unless_given(metavar: str) -> Any:
+    """How the help shows an option that has no default."""
+    return tyro.conf.arg(metavar=metavar, help_behavior_hint="(optional)")
+
+
+OptionalPath = Annotated[Path | None, unless_given("PATH")]
+OptionalText = Annotated[str | None, unless_given("STR")]
+OptionalInt = Annotated[int | None, unless_given("INT")]
+OptionalFloat = Annotated[float | None, unless_given("FLOAT")]
 
 _TORCH_ADVICE = (
     "torch and torchaudio must be of one build: install both with "
@@ -38,8 +51,6 @@ def parse(arguments: type[Arguments], prog: str, description: str, package: str 
     Raises:
         InputError: a wrong command line.
     """
-    import tyro
-
     prog = f"python -m {package}.{prog}"
     return _in_one_line(lambda: tyro.cli(arguments, prog=prog, description=description))
 
@@ -64,7 +75,6 @@ def parse_one_of(
     Raises:
         InputError: a wrong command line.
     """
-    import tyro
 
     def form(name: str, choice: Any) -> Any:
         default = {"default": defaults[name]} if defaults and name in defaults else {}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from pipelines import lists, reporting, shared_scoring
-from pipelines.command import blaming, check_outputs, console, parse, run
+from pipelines.command import OptionalPath, OptionalText, blaming, check_outputs, console, parse, run
 from pipelines.display import scoring_progress
 
 if TYPE_CHECKING:
@@ -24,23 +24,35 @@ DESCRIPTION = """Compare language models: each alone and all together, weights t
 
 
 @dataclass(kw_only=True)
-class Arguments(lists.Common):
-    """Options of ``compare``."""
+class _Main:
+    """The options that stand first in the help.
+
+    Attributes:
+        dev: Development list with references; may be given several times.
+        test: List with references that is reported on; may be given several times.
+    """
 
     dev: Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
-    """Development list with references; may be given several times."""
     test: Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
-    """List with references that is reported on; may be given several times."""
+
+
+@dataclass(kw_only=True)
+class Arguments(lists.Common, _Main):
+    """Options of ``compare``.
+
+    Attributes:
+        combine: Names of models with + between them, as A+B: a row of their own, besides each alone and all together.
+            May be given several times.
+        baseline: Row that the others are tested against, by its name; by default the re-tuned first pass. All rows are
+            tested against the first pass and the row above, too.
+        mbr: Add a row for the last system choosing by minimum Bayes risk.
+        save_weights: Write the weights of every system into this folder, one file each, for rescore --weights.
+    """
+
     combine: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
-    """Names of models with + between them, as A+B: a row of their own, besides each alone and all together. May be
-    given several times."""
-    baseline: str | None = None
-    """Row that the others are tested against, by its name; by default the re-tuned first pass. All rows are tested
-    against the first pass and the row above, too."""
+    baseline: OptionalText = None
     mbr: bool = True
-    """Add a row for the last system choosing by minimum Bayes risk."""
-    save_weights: Path | None = None
-    """Write the weights of every system into this folder, one file each, for rescore --weights."""
+    save_weights: OptionalPath = None
 
 
 def main() -> None:

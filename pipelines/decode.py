@@ -13,7 +13,7 @@ import tyro
 
 from asr_lm.errors import InputError
 from pipelines import lists
-from pipelines.command import check_outputs, console, parse, run
+from pipelines.command import OptionalFloat, OptionalInt, OptionalPath, OptionalText, check_outputs, console, parse, run
 from pipelines.display import decoding_progress
 
 if TYPE_CHECKING:
@@ -40,71 +40,75 @@ _UNFINISHED = ".unfinished"
 
 @dataclass(kw_only=True)
 class Arguments:
-    """Options of ``decode``."""
+    """Options of ``decode``.
+
+    Attributes:
+        audio: What to recognise: a sound file (wav, flac, mp3, ogg), a folder of them at any depth, a LibriSpeech
+            folder (its *.trans.txt are the references), a manifest (JSON Lines: audio, and id, start, duration,
+            reference, recording) or a Kaldi folder (wav.scp, segments, text); may be given several times.
+        emissions: Saved emissions to decode instead of sound: a safetensors file, or a folder of them.
+        model: The recogniser: a folder, or a name of torchaudio.pipelines (WAV2VEC2_ASR_*, HUBERT_ASR_*,
+            VOXPOPULI_ASR_*, EMFORMER_RNNT_*), whose weights are downloaded once; by default WAV2VEC2_ASR_BASE_960H.
+        tokens: The tokens that saved emissions are of, one a line, written as tokens in config.json beside them says;
+            by default tokens.txt beside the emissions.
+        nbest: Hypotheses in a list, at most.
+        out: Where the list goes (.json, .jsonl, .trn, .ctm; .gz, .zst).
+        lattice: Write into this folder a lattice of every utterance, too (HTK: ID.slf), of all that the search found;
+            for rescore --lattice. Its acoustic scores are of single alignments.
+        ctm: Write the words of the first hypotheses here, too, with their times in the recording.
+        lexicon: Words that may be found, one a line, alone or with their tokens; by default what the model brings.
+        free: Find any spelling, even if the model brings words.
+        lm: n-gram model for the search (ARPA or KenLM): of words with a lexicon, else of tokens.
+        lm_weight: Weight of its score.
+        word_score: Added for every word.
+        beam: Hypotheses kept from frame to frame; by default 400, and --nbest (at least 10) of an RNN-T recogniser.
+        threshold: How much worse than the best one they may be, natural logarithm.
+        merging: Whether the search adds up alignments of the same hypothesis, or takes the best.
+        order: The order of a list: by the exact scores, or as the search, which leaves alignments out, found the
+            hypotheses.
+        times: Write when each word was said, in seconds from the beginning of its utterance.
+        lower: Write hypotheses and references in lower case.
+        references: What is said: an utterance's id and its words on every line.
+        batch_seconds: Seconds of sound that a CTC recogniser computes together, padding counted; the result is the
+            same. By default 320 on a GPU, and 0, which is one utterance at a time, on a processor. Some recognisers,
+            WAV2VEC2_ASR_BASE_* and VOXPOPULI_ASR_* among them, only take utterances of one length together.
+        search: What searches: torchaudio's ctc_decoder on the processor, or its cuda_ctc_decoder on a GPU, which takes
+            neither lexicon nor --lm, wants the blank to be token 0, and finds at most 128 hypotheses and no more than
+            there are tokens; auto takes the latter where it can give --nbest hypotheses.
+        longest: Seconds of sound recognised at a time; longer recordings are cut where they are quietest.
+        frame_seconds: Seconds from one frame of saved emissions to the next; by default what they say, else 0.02.
+        save_emissions: Keep the emissions in this folder (safetensors, float16).
+        strict: Stop at sound that cannot be read, instead of naming it and going on.
+        device: Where the recogniser computes: cpu, cuda, or auto.
+    """
 
     audio: Annotated[tuple[Path, ...], tyro.conf.UseAppendAction] = ()
-    """What to recognise: a sound file (wav, flac, mp3, ogg), a folder of them at any depth, a LibriSpeech folder (its
-    *.trans.txt are the references), a manifest (JSON Lines: audio, and id, start, duration, reference, recording) or a
-    Kaldi folder (wav.scp, segments, text); may be given several times."""
     emissions: Annotated[tuple[Path, ...], tyro.conf.UseAppendAction] = ()
-    """Saved emissions to decode instead of sound: a safetensors file, or a folder of them."""
-    model: str | None = None
-    """The recogniser: a folder, or a name of torchaudio.pipelines (WAV2VEC2_ASR_*, HUBERT_ASR_*, VOXPOPULI_ASR_*,
-    EMFORMER_RNNT_*), whose weights are downloaded once; by default WAV2VEC2_ASR_BASE_960H."""
-    tokens: Path | None = None
-    """The tokens that saved emissions are of, one a line, written as tokens in config.json beside them says; by default
-    tokens.txt beside the emissions."""
+    model: OptionalText = None
+    tokens: OptionalPath = None
     nbest: int = 100
-    """Hypotheses in a list, at most."""
     out: Path
-    """Where the list goes (.json, .jsonl, .trn, .ctm; .gz, .zst)."""
-    lattice: Path | None = None
-    """Write into this folder a lattice of every utterance, too (HTK: ID.slf), of all that the search found; for rescore
-    --lattice. Its acoustic scores are of single alignments."""
-    ctm: Path | None = None
-    """Write the words of the first hypotheses here, too, with their times in the recording."""
-    lexicon: Path | None = None
-    """Words that may be found, one a line, alone or with their tokens; by default what the model brings."""
+    lattice: OptionalPath = None
+    ctm: OptionalPath = None
+    lexicon: OptionalPath = None
     free: bool = False
-    """Find any spelling, even if the model brings words."""
-    lm: Path | None = None
-    """n-gram model for the search (ARPA or KenLM): of words with a lexicon, else of tokens."""
+    lm: OptionalPath = None
     lm_weight: float = 1.0
-    """Weight of its score."""
     word_score: float = 0.0
-    """Added for every word."""
-    beam: int | None = None
-    """Hypotheses kept from frame to frame; by default 400, and --nbest (at least 10) of an RNN-T recogniser."""
+    beam: OptionalInt = None
     threshold: float = 30.0
-    """How much worse than the best one they may be, natural logarithm."""
     merging: Literal["sum", "max"] = "sum"
-    """Whether the search adds up alignments of the same hypothesis, or takes the best."""
     order: Literal["exact", "search"] = "exact"
-    """The order of a list: by the exact scores, or as the search, which leaves alignments out, found the hypotheses."""
     times: bool = True
-    """Write when each word was said, in seconds from the beginning of its utterance."""
     lower: bool = False
-    """Write hypotheses and references in lower case."""
-    references: Path | None = None
-    """What is said: an utterance's id and its words on every line."""
-    batch_seconds: float | None = None
-    """Seconds of sound that a CTC recogniser computes together, padding counted; the result is the same. By default 320
-    on a GPU, and 0, which is one utterance at a time, on a processor. Some recognisers, WAV2VEC2_ASR_BASE_* and
-    VOXPOPULI_ASR_* among them, only take utterances of one length together."""
+    references: OptionalPath = None
+    batch_seconds: OptionalFloat = None
     search: Literal["auto", "cpu", "cuda"] = "auto"
-    """What searches: torchaudio's ctc_decoder on the processor, or its cuda_ctc_decoder on a GPU, which takes neither
-    lexicon nor --lm, wants the blank to be token 0, and finds at most 128 hypotheses and no more than there are tokens;
-    auto takes the latter where it can give --nbest hypotheses."""
     longest: float = 40.0
-    """Seconds of sound recognised at a time; longer recordings are cut where they are quietest."""
-    frame_seconds: float | None = None
-    """Seconds from one frame of saved emissions to the next; by default what they say, else 0.02."""
-    save_emissions: Path | None = None
-    """Keep the emissions in this folder (safetensors, float16)."""
+    frame_seconds: OptionalFloat = None
+    save_emissions: OptionalPath = None
     strict: bool = False
-    """Stop at sound that cannot be read, instead of naming it and going on."""
     device: str = "auto"
-    """Where the recogniser computes: cpu, cuda, or auto."""
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines import lists
-from pipelines.command import blaming, check_outputs, console
+from pipelines.command import OptionalFloat, OptionalPath, blaming, check_outputs, console
 
 if TYPE_CHECKING:
     from asr_lm.errors import InputError
@@ -22,38 +22,45 @@ if TYPE_CHECKING:
 
 @dataclass(kw_only=True)
 class LatticeOptions:
-    """Options of ``rescore`` for lattices."""
+    """Options of ``rescore`` for lattices.
 
-    lattice: Path | None = None
-    """Lattices to rescore instead of --nbest: a file, an archive or a folder of them (HTK, Kaldi, OpenFst, k2)."""
-    dev_lattice: Path | None = None
-    """Development lattices, on which weights are tuned."""
-    words: Path | None = None
-    """Table of words (words.txt), where the labels of lattices are numbers."""
-    references: Path | None = None
-    """What was said in lattices: an utterance's id and its words on every line."""
+    Attributes:
+        lattice: Lattices to rescore instead of --nbest: a file, an archive or a folder of them (HTK, Kaldi, OpenFst,
+            k2).
+        dev_lattice: Development lattices, on which weights are tuned.
+        words: Table of words (words.txt), where the labels of lattices are numbers.
+        references: What was said in lattices: an utterance's id and its words on every line.
+        frame_shift: Seconds from one frame to the next, where lattices count frames.
+        acoustic_scale: What the recogniser multiplied acoustic scores by; by default what the file says, else 1, or 0.1
+            for Kaldi's.
+        lattice_nbest: Hypotheses taken from a lattice.
+        lattice_beam: Width of the search: a path is given up once it promises so much less than the best, in units of
+            the natural logarithm. Wider is slower and loses fewer good paths.
+        lattice_history: Paths that end in the same so many words are taken for one, which a model of long memory then
+            reads on from the better of them; 0 merges only what the model cannot tell apart.
+        lattice_states: The search of a lattice ends after so many states, so that no lattice takes for ever.
+        lattice_out: Write the rescored lattices here, too (HTK): lm is then the weighted sum of all that is not
+            acoustic.
+        mbr_out: Write the words with the fewest expected errors of every rescored lattice here (minimum Bayes
+            risk; .json, .jsonl, .trn).
+        trust: Read a k2 file even where torch cannot read it without running what is in it.
+        strict: Stop at a lattice that cannot be read, instead of naming it and going on.
+    """
+
+    lattice: OptionalPath = None
+    dev_lattice: OptionalPath = None
+    words: OptionalPath = None
+    references: OptionalPath = None
     frame_shift: float = 0.01
-    """Seconds from one frame to the next, where lattices count frames."""
-    acoustic_scale: float | None = None
-    """What the recogniser multiplied acoustic scores by; by default what the file says, else 1, or 0.1 for Kaldi's."""
+    acoustic_scale: OptionalFloat = None
     lattice_nbest: int = 100
-    """Hypotheses taken from a lattice."""
     lattice_beam: float = 12.0
-    """How much less than the best a path may promise to be followed, in natural-log units of the score with the
-    largest weight."""
     lattice_history: int = 3
-    """Words after which two histories are taken for one; 0 tells all apart that the model tells apart."""
     lattice_states: int = 20_000
-    """States of a lattice that are expanded at most."""
-    lattice_out: Path | None = None
-    """Write the rescored lattices here, too (HTK): lm is then the weighted sum of all that is not acoustic."""
-    mbr_out: Path | None = None
-    """Write the words with the fewest expected errors of every rescored lattice here (minimum Bayes risk; .json,
-    .jsonl, .trn)."""
+    lattice_out: OptionalPath = None
+    mbr_out: OptionalPath = None
     trust: bool = False
-    """Read a k2 file even where torch cannot read it without running what is in it."""
     strict: bool = False
-    """Stop at a lattice that cannot be read, instead of naming it and going on."""
 
 
 @dataclass(frozen=True)

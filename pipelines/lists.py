@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from pipelines.command import blaming, console
+from pipelines.command import OptionalInt, OptionalPath, OptionalText, blaming, console, unless_given
 from pipelines.display import scoring_progress
 
 if TYPE_CHECKING:
@@ -23,54 +22,59 @@ if TYPE_CHECKING:
 
 @dataclass(kw_only=True)
 class Common:
-    """Options of ``rescore`` and ``compare``."""
+    """Options of ``rescore`` and ``compare``.
+
+    Attributes:
+        lm: Language model: a trained folder, an ARPA or KenLM file, or "default" (the packaged one); NAME=PATH names
+            its column. May be given several times.
+        decision: Take the hypothesis with the best total, or that with the fewest expected errors (minimum Bayes risk);
+            by default what --weights say, else the best.
+        subtract: Name of a model, or of a first-pass score, that may only count against a hypothesis. compare shows
+            every system without a subtracted model and with it, as A and A - B: for the low-order density ratio (LODR)
+            let B be a bigram (train ngram --order 2) of the transcripts that the acoustic model was trained on.
+        unnormalised: Name of a model trained with --output nce that is to score without summing over the vocabulary:
+            quicker, and the scores are log-probabilities only as far as its training made them so. The result says so.
+        context: Causal models read so many utterances of the recording before each one: what the first pass heard,
+            never the reference. The list must say which recording an utterance is of.
+        format: Format of the lists: canonical, mlm-scoring, hyporadise, nemo, kaldi, switchboard-ws97; recognised by
+            default.
+        manifest: Manifest of the list reported on, where that is NeMo's beams.
+        dev_manifest: Manifest of the development list, where that is NeMo's beams.
+        beam_size: Lines an utterance in NeMo's beams.
+        unit: What an error is counted in.
+        wer_normalizer: Normalise references and hypotheses before they are compared; as-is collapses white space and
+            nothing else.
+        resample: What the bootstrap intervals are drawn over.
+        cache: Keep scores and use those already computed.
+        cache_folder: Where scores are kept; by default $ASR_LM_CACHE, or the user's cache folder.
+        budget: Most prefix-tree nodes in memory at once; lower it where memory is short.
+        json: Write what is printed to this file, too.
+        report: Write a report to this file: one HTML page with everything in it, to be opened in a browser.
+        plots: Write the report's figures into this folder, each as SVG and PNG.
+        markdown: Write the table to this file as Markdown.
+        device: cpu, cuda, or auto.
+    """
 
     lm: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
-    """Language model: a trained folder, an ARPA or KenLM file, or "default" (the packaged one); NAME=PATH names its
-    column. May be given several times."""
-    decision: Literal["best", "mbr"] | None = None
-    """Take the hypothesis with the best total, or that with the fewest expected errors (minimum Bayes risk); by default
-    what --weights say, else the best."""
+    decision: Annotated[Literal["best", "mbr"] | None, unless_given("{best,mbr}")] = None
     subtract: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
-    """Name of a model, or of a first-pass score, that may only count against a hypothesis. compare shows every system
-    without a subtracted model and with it, as A and A - B: for the low-order density ratio (LODR) let B be a bigram
-    (train ngram --order 2) of the transcripts that the acoustic model was trained on."""
     unnormalised: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
-    """Name of a model trained with --output nce that is to score without summing over the vocabulary: quicker, and the
-    scores are log-probabilities only as far as its training made them so. The result says so."""
     context: int = 0
-    """Causal models read so many utterances of the recording before each one: what the first pass heard, never the
-    reference. The list must say which recording an utterance is of."""
-    format: str | None = None
-    """Format of the lists: canonical, mlm-scoring, hyporadise, nemo, kaldi, switchboard-ws97; recognised by default."""
-    manifest: Path | None = None
-    """Manifest of the list reported on, where that is NeMo's beams."""
-    dev_manifest: Path | None = None
-    """Manifest of the development list, where that is NeMo's beams."""
-    beam_size: int | None = None
-    """Lines an utterance in NeMo's beams."""
+    format: OptionalText = None
+    manifest: OptionalPath = None
+    dev_manifest: OptionalPath = None
+    beam_size: OptionalInt = None
     unit: Literal["word", "character"] = "word"
-    """What an error is counted in."""
     wer_normalizer: Literal["as-is", "librispeech", "unicode", "chinese"] = "as-is"
-    """Normalise references and hypotheses before they are compared; as-is collapses white space and nothing else."""
     resample: Literal["utterance", "recording"] = "utterance"
-    """What the bootstrap intervals are drawn over."""
     cache: bool = True
-    """Keep scores and use those already computed."""
-    cache_folder: Path | None = None
-    """Where scores are kept; by default $ASR_LM_CACHE, or the user's cache folder."""
-    budget: int | None = None
-    """Most prefix-tree nodes in memory at once; lower it where memory is short."""
-    json: Path | None = None
-    """Write what is printed to this file, too."""
-    report: Path | None = None
-    """Write a report to this file: one HTML page with everything in it, to be opened in a browser."""
-    plots: Path | None = None
-    """Write the report's figures into this folder, each as SVG and PNG."""
-    markdown: Path | None = None
-    """Write the table to this file as Markdown."""
+    cache_folder: OptionalPath = None
+    budget: OptionalInt = None
+    json: OptionalPath = None
+    report: OptionalPath = None
+    plots: OptionalPath = None
+    markdown: OptionalPath = None
     device: str = "auto"
-    """cpu, cuda, or auto."""
 
 
 def utterances(arguments: Common, path: str) -> Iterator[Utterance]:

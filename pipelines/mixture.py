@@ -21,25 +21,27 @@ class Mixture:
     """Mixture of trained models: weights with the highest likelihood on a validation text.
 
     The folder names its members by path and fingerprint; it is a model like any other for --lm.
+
+    Attributes:
+        lm: Member: a trained folder, an ARPA or KenLM file, or "default"; NAME=PATH names it. Give two or more. Members
+            over the same tokens are mixed token by token, others word by word.
+        valid: Text that no member was trained on, one sentence a line (.gz and .zst are read).
+        out: Folder of the mixture.
+        kind: Weighted mean of the probabilities, or normalised product of their powers (causal models over the same
+            tokens; every score then costs a distribution over all tokens).
+        context: Read each sentence of the validation text from a fresh state, or all in order, recurrent members with
+            their state carried over.
+        copy: Copy the members into the folder instead of naming where they lie.
+        device: cpu, cuda, or auto.
     """
 
     lm: Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
-    """Member: a trained folder, an ARPA or KenLM file, or "default"; NAME=PATH names it. Give two or more. Members over
-    the same tokens are mixed token by token, others word by word."""
     valid: Path
-    """Text that no member was trained on, one sentence a line (.gz and .zst are read)."""
     out: Path
-    """Folder of the mixture."""
     kind: Literal["linear", "log-linear"] = "linear"
-    """Weighted mean of the probabilities, or normalised product of their powers (causal models over the same tokens;
-    every score then costs a distribution over all tokens)."""
     context: Literal["sentence", "stream"] = "sentence"
-    """Read each sentence of the validation text from a fresh state, or all in order, recurrent members with their state
-    carried over."""
     copy: bool = False
-    """Copy the members into the folder instead of naming where they lie."""
     device: str = "auto"
-    """cpu, cuda, or auto."""
 
 
 def train(arguments: Mixture) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from pipelines.command import blaming, check_outputs, console, parse, run
+from pipelines.command import OptionalFloat, OptionalPath, blaming, check_outputs, console, parse, run
 from pipelines.lists import warn
 
 DESCRIPTION = """Perplexity of language models on a text, one sentence a line.
@@ -22,22 +22,25 @@ sides has a pseudo-perplexity, which compares with no perplexity and stands in a
 
 @dataclass
 class Arguments:
-    """Options of ``perplexity``."""
+    """Options of ``perplexity``.
+
+    Attributes:
+        lm: Trained folder, ARPA or KenLM file, or "default" (the packaged one); NAME=PATH names its row. May be given
+            several times.
+        text: Text files, one sentence a line (.gz, .zst, - for standard input).
+        context: Read each sentence from a fresh state, or all in order with the recurrent state carried over.
+        dynamic: Dynamic evaluation (Mikolov et al. 2010): read the text in order, once, and learn from every sentence
+            with this learning rate after it was scored. The models on disk stay as they are.
+        json: Write what is printed to this file, too.
+        device: cpu, cuda, or auto.
+    """
 
     lm: Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
-    """Trained folder, ARPA or KenLM file, or "default" (the packaged one); NAME=PATH names its row. May be given
-    several times."""
     text: tuple[Path, ...]
-    """Text files, one sentence a line (.gz, .zst, - for standard input)."""
     context: Literal["sentence", "stream"] = "sentence"
-    """Read each sentence from a fresh state, or all in order with the recurrent state carried over."""
-    dynamic: float | None = None
-    """Dynamic evaluation (Mikolov et al. 2010): read the text in order, once, and learn from every sentence with this
-    learning rate after it was scored. The models on disk stay as they are."""
-    json: Path | None = None
-    """Write what is printed to this file, too."""
+    dynamic: OptionalFloat = None
+    json: OptionalPath = None
     device: str = "auto"
-    """cpu, cuda, or auto."""
 
 
 def main() -> None:

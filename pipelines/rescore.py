@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 
 from pipelines import correcting, from_lattices, lists, reporting, shared_scoring
-from pipelines.command import blaming, check_outputs, console, parse, run
+from pipelines.command import OptionalPath, OptionalText, blaming, check_outputs, console, parse, run, unless_given
 from pipelines.display import scoring_progress
 
 if TYPE_CHECKING:
@@ -30,43 +30,56 @@ neither the packaged default weights are used. Weights are never tuned on the li
 
 
 @dataclass(kw_only=True)
-class Arguments(lists.Common, from_lattices.LatticeOptions):
-    """Options of ``rescore``."""
+class _Main:
+    """The options that stand first in the help.
+
+    Attributes:
+        nbest: n-best list to rescore (file, folder, or - for standard input); may be given several times.
+        dev: Development list with references, on which weights are tuned; may be given several times.
+        weights: Weights of an earlier tuning.
+        save_weights: Write the tuned weights here.
+        out: Where the rescored list goes (.json, .jsonl, .trn, .ctm; .gz, .zst), or the folder it goes to as
+            NAME.rescored.json (several lists need one); by default the current folder, or standard output for a list
+            from standard input.
+    """
 
     nbest: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
-    """n-best list to rescore (file, folder, or - for standard input); may be given several times."""
     dev: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
-    """Development list with references, on which weights are tuned; may be given several times."""
-    weights: Path | None = None
-    """Weights of an earlier tuning."""
-    save_weights: Path | None = None
-    """Write the tuned weights here."""
-    out: str | None = None
-    """Where the rescored list goes (.json, .jsonl, .trn, .ctm; .gz, .zst), or the folder it goes to as
-    NAME.rescored.json (several lists need one); by default the current folder, or standard output for a list from
-    standard input."""
+    weights: OptionalPath = None
+    save_weights: OptionalPath = None
+    out: OptionalText = None
+
+
+@dataclass(kw_only=True)
+class Arguments(from_lattices.LatticeOptions, lists.Common, _Main):
+    """Options of ``rescore``.
+
+    Attributes:
+        mbr: Add a row for choosing by minimum Bayes risk, and with --lattice rows for what the rescored lattices say
+            so, by minimum Bayes risk and by their confusion networks.
+        features: Write the feature table of the list into this folder, too: Parquet, one row a hypothesis with its
+            scores and errors.
+        score_kind: What the first-pass scores are, for the default weights: log-probability of the utterance, average a
+            token, or none; recognised by default.
+        correct: Let the models that can (birnn-attention) write transcripts, which join the list as further hypotheses;
+            needs --dev, or --weights tuned so.
+        beam: Width of the beam search that writes.
+        corrections: How many transcripts each of them writes for an utterance.
+        plot_attention: Draw into this folder what an attentive model looked at.
+        plot_utterances: Utterances to draw, by id; by default the first twelve whose output is not the recogniser's
+            first hypothesis.
+        plot_format: Format of these pictures.
+    """
+
     mbr: bool = False
-    """Add a row for choosing by minimum Bayes risk, and with --lattice rows for what the rescored lattices say so, by
-    minimum Bayes risk and by their confusion networks."""
-    features: Path | None = None
-    """Write the feature table of the list into this folder, too: Parquet, one row a hypothesis with its scores and
-    errors."""
-    score_kind: Literal["sum", "mean", "rank"] | None = None
-    """What the first-pass scores are, for the default weights: log-probability of the utterance, average a token, or
-    none; recognised by default."""
+    features: OptionalPath = None
+    score_kind: Annotated[Literal["sum", "mean", "rank"] | None, unless_given("{sum,mean,rank}")] = None
     correct: bool = False
-    """Let the models that can (birnn-attention) write transcripts, which join the list as further hypotheses; needs
-    --dev, or --weights tuned so."""
     beam: int = 8
-    """Width of the beam search that writes."""
     corrections: int = 1
-    """How many transcripts each of them writes for an utterance."""
-    plot_attention: Path | None = None
-    """Draw into this folder what an attentive model looked at."""
-    plot_utterances: tuple[str, ...] = ()
-    """Utterances to draw, by id; by default the first twelve whose output is not the recogniser's first hypothesis."""
+    plot_attention: OptionalPath = None
+    plot_utterances: Annotated[tuple[str, ...], unless_given("ID [ID ...]")] = ()
     plot_format: Literal["svg", "png"] = "svg"
-    """Format of these pictures."""
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ from asr_lm.lm import distributed, sizes
 from asr_lm.lm.options import Fold, TextOptions, TrainingOptions
 from asr_lm.lm.presets import described, find_preset
 from pipelines import mixture, train_choice, train_lists
-from pipelines.command import blaming, console, parse_one_of, run
+from pipelines.command import OptionalInt, OptionalPath, blaming, console, parse_one_of, run, unless_given
 from pipelines.display import training_progress
 from pipelines.folds import check_jackknife, check_parts, say, train_folds
 from pipelines.lists import warn
@@ -29,63 +29,68 @@ DESCRIPTION = """Train a language model on text, one sentence a line, into a fol
 A run that was killed goes on where it stopped when the same command is given again."""
 
 
-def _unless_given(metavar: str) -> Any:
-    """How an option without a default is shown in the help."""
-    return tyro.conf.arg(metavar=metavar, help_behavior_hint="(optional)")
-
-
 NormalizerName = Literal["as-is", "librispeech", "unicode", "chinese"]
 
 
 @dataclass
 class Text:
-    """Text and vocabulary."""
+    """Text and vocabulary.
+
+    Attributes:
+        text: Training text, one sentence a line (.gz and .zst are read).
+        out: Folder of the model.
+        normalizer: How text is normalised; hypotheses go through the same.
+        vocabulary: Words, or SentencePiece pieces.
+        vocabulary_size: Number of tokens; by default every word, or 4,000 pieces.
+        min_count: Words seen less often are unknown.
+        jackknife: Also train this many models, each without one part of the text, so that weights can be tuned on
+            utterances whose references are in the text (0: none, else at least 2).
+    """
 
     text: tuple[Path, ...]
-    """Training text, one sentence a line (.gz and .zst are read)."""
     out: Path
-    """Folder of the model."""
     normalizer: NormalizerName = "librispeech"
-    """How text is normalised; hypotheses go through the same."""
     vocabulary: Literal["words", "bpe", "unigram"] = "words"
-    """Words, or SentencePiece pieces."""
-    vocabulary_size: Annotated[int | None, _unless_given("N")] = None
-    """Number of tokens; by default every word, or 4,000 pieces."""
+    vocabulary_size: OptionalInt = None
     min_count: int = 1
-    """Words seen less often are unknown."""
     jackknife: int = 0
-    """Also train this many models, each without one part of the text, so that weights can be tuned on utterances
-    whose references are in the text (0: none, else at least 2)."""
 
 
 @dataclass
 class Ngram(Text):
-    """n-gram model: interpolated modified Kneser-Ney."""
+    """n-gram model: interpolated modified Kneser-Ney.
 
-    valid: Path | None = None
-    """Text whose perplexity is printed at the end."""
+    Attributes:
+        valid: Text whose perplexity is printed at the end.
+        order: Length of the longest n-grams, 1 to 6.
+        prune: Leave out n-grams seen at most so often, one number an order from 1 on (0 0 0 1: singletons of order 4).
+    """
+
+    valid: OptionalPath = None
     order: int = 4
-    """Length of the longest n-grams, 1 to 6."""
-    prune: tuple[int, ...] = ()
-    """Leave out n-grams seen at most so often, one number an order from 1 on (0 0 0 1: singletons of order 4)."""
+    prune: Annotated[tuple[int, ...], unless_given("N [N ...]")] = ()
 
 
 @dataclass
 class Neural(Text):
-    """Options of all neural models."""
+    """Options of all neural models.
+
+    Attributes:
+        valid: Validation text: decides when to stop and which weights are kept.
+        preset: Named settings (listed above, where the family has some) in place of the defaults shown here; any option
+            given beside it overrides it.
+        init_from: Fine-tune: start from the weights of this trained folder and keep its vocabulary, normaliser and
+            sizes.
+        device: cpu, cuda, or auto.
+        half: Store the weights as float16.
+    """
 
     valid: Path = field(kw_only=True)
-    """Validation text: decides when to stop and which weights are kept."""
     vocabulary: Literal["words", "bpe", "unigram"] = "bpe"
-    preset: Annotated[str | None, _unless_given("NAME")] = None
-    """Named settings (listed above, where the family has some) in place of the defaults shown here; any option given
-    beside it overrides it."""
-    init_from: Annotated[Path | None, _unless_given("DIR")] = None
-    """Fine-tune: start from the weights of this trained folder and keep its vocabulary, normaliser and sizes."""
+    preset: Annotated[str | None, unless_given("NAME")] = None
+    init_from: Annotated[Path | None, unless_given("DIR")] = None
     device: str = "auto"
-    """cpu, cuda, or auto."""
     half: bool = False
-    """Store the weights as float16."""
     training: tyro.conf.OmitArgPrefixes[TrainingOptions] = field(default_factory=TrainingOptions)
 
 

@@ -13,6 +13,7 @@ from asr_lm.errors import InputError
 from asr_lm.lm import distributed
 from asr_lm.lm.options import Fold, TrainingOptions
 from asr_lm.lm.sizes import ChoiceTarget
+from pipelines.command import OptionalFloat
 from pipelines.display import training_progress
 from pipelines.folds import check_jackknife, check_lists, say, train_folds
 
@@ -26,30 +27,33 @@ _FINE_TUNING = TrainingOptions(
 @dataclass
 class Gpt1Choice:
     """GPT-1 fine-tuned to choose from n-best lists (Radford et al. 2018, multiple choice): a linear head on the last
-    token scores each hypothesis. The score is a feature for rescore and compare, no log-probability."""
+    token scores each hypothesis. The score is a feature for rescore and compare, no log-probability.
+
+    Attributes:
+        init_from: Trained gpt1 folder to begin with, a folder with OpenAI's weights, or hf:openai-community/openai-gpt.
+        nbest: n-best lists with references to train on.
+        valid_nbest: n-best lists with references that decide when to stop and which weights are kept.
+        out: Folder of the model.
+        target: Make the expected word errors few, or choose the hypotheses of fewest errors (cross-entropy).
+        auxiliary: Weight of the language model's loss on the references.
+        dropout: Share of embeddings, attention weights, residual branches and of the head's input dropped; by default
+            that of the model to begin with.
+        jackknife: Also train this many models, each without the utterances of one part of the references, so that
+            weights can be tuned on the lists trained on (0: none, else at least 2).
+        device: cpu, cuda, or auto.
+        half: Store the weights as float16.
+    """
 
     init_from: Annotated[str, tyro.conf.arg(metavar="DIR")]
-    """Trained gpt1 folder to begin with, a folder with OpenAI's weights, or hf:openai-community/openai-gpt."""
     nbest: tuple[Path, ...]
-    """n-best lists with references to train on."""
     valid_nbest: tuple[Path, ...]
-    """n-best lists with references that decide when to stop and which weights are kept."""
     out: Path
-    """Folder of the model."""
     target: ChoiceTarget = "errors"
-    """Make the expected word errors few, or choose the hypotheses of fewest errors (cross-entropy)."""
     auxiliary: float = 0.5
-    """Weight of the language model's loss on the references."""
-    dropout: Annotated[float | None, tyro.conf.arg(metavar="FLOAT")] = None
-    """Share of embeddings, attention weights, residual branches and of the head's input dropped; by default that of the
-    model to begin with."""
+    dropout: OptionalFloat = None
     jackknife: int = 0
-    """Also train this many models, each without the utterances of one part of the references, so that weights can be
-    tuned on the lists trained on (0: none, else at least 2)."""
     device: str = "auto"
-    """cpu, cuda, or auto."""
     half: bool = False
-    """Store the weights as float16."""
     training: tyro.conf.OmitArgPrefixes[TrainingOptions] = field(default_factory=lambda: _FINE_TUNING)
 
 

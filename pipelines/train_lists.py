@@ -12,6 +12,7 @@ import tyro
 from asr_lm.errors import InputError
 from asr_lm.lm import distributed, sizes
 from asr_lm.lm.options import Fold, TrainingOptions
+from pipelines.command import OptionalInt, unless_given
 from pipelines.display import training_progress
 from pipelines.folds import check_jackknife, check_lists, say, train_folds
 
@@ -28,34 +29,37 @@ class _Sizes(sizes.BirnnAttentionConfig):
 @dataclass
 class BirnnAttention:
     """Bidirectional recurrent encoder with attention (Bahdanau, Cho, Bengio 2014), from what was heard to what was
-    said; learns from n-best lists with references."""
+    said; learns from n-best lists with references.
+
+    Attributes:
+        nbest: n-best lists with references to train on.
+        valid_nbest: n-best lists with references that decide when to stop and which weights are kept.
+        out: Folder of the model.
+        pretrain_text: Text, one sentence a line, which the network first learns to restore from a version with the
+            confusions of the lists.
+        pretrain_epochs: Passes over that text.
+        normalizer: How references, hypotheses and text are normalised.
+        vocabulary: Words, or SentencePiece pieces, which can spell words never seen.
+        vocabulary_size: Number of tokens; by default every word, or 1,000 pieces.
+        min_count: Words seen less often are unknown.
+        jackknife: Also train this many models, each without the utterances and sentences of one part of the references,
+            so that weights can be tuned on the lists trained on (0: none, else at least 2).
+        device: cpu, cuda, or auto.
+        half: Store the weights as float16.
+    """
 
     nbest: tuple[Path, ...]
-    """n-best lists with references to train on."""
     valid_nbest: tuple[Path, ...]
-    """n-best lists with references that decide when to stop and which weights are kept."""
     out: Path
-    """Folder of the model."""
-    pretrain_text: tuple[Path, ...] = ()
-    """Text, one sentence a line, which the network first learns to restore from a version with the confusions of the
-    lists."""
+    pretrain_text: Annotated[tuple[Path, ...], unless_given("PATH [PATH ...]")] = ()
     pretrain_epochs: float = 5.0
-    """Passes over that text."""
     normalizer: NormalizerName = "librispeech"
-    """How references, hypotheses and text are normalised."""
     vocabulary: Literal["words", "bpe", "unigram"] = "bpe"
-    """Words, or SentencePiece pieces, which can spell words never seen."""
-    vocabulary_size: int | None = None
-    """Number of tokens; by default every word, or 1,000 pieces."""
+    vocabulary_size: OptionalInt = None
     min_count: int = 1
-    """Words seen less often are unknown."""
     jackknife: int = 0
-    """Also train this many models, each without the utterances and sentences of one part of the references, so that
-    weights can be tuned on the lists trained on (0: none, else at least 2)."""
     device: str = "auto"
-    """cpu, cuda, or auto."""
     half: bool = False
-    """Store the weights as float16."""
     training: tyro.conf.OmitArgPrefixes[TrainingOptions] = field(default_factory=TrainingOptions)
     network: tyro.conf.OmitArgPrefixes[_Sizes] = field(default_factory=_Sizes)
 

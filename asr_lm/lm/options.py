@@ -53,9 +53,10 @@ class TrainingOptions:
     Attributes:
         epochs: Passes over the text; may be a fraction.
         context: Read every sentence from a fresh state, or the whole text in order with the state carried over.
-        batch_tokens: Tokens of a batch, padding included; a stream is read in batch-tokens / bptt rows.
+        batch_tokens: Tokens of a batch, padding included; of a stream, batch-tokens / bptt rows are read side by side.
         accumulate: Batches that make one step together, as if they were one batch.
-        bptt: Tokens that a stream is read at a time, and back-propagation through time goes back.
+        bptt: With --context stream, tokens of a row that are read at a time, and that back-propagation through time
+            goes back; for a transformer the length of the windows, which are cut elsewhere in every epoch.
         optimizer: AdamW; Muon for the matrices between layers and AdamW for the rest (a transformer learns from far
             fewer tokens); or plain stochastic gradient descent.
         learning_rate: The highest one; the loss is the mean over the tokens of a step.
@@ -70,7 +71,8 @@ class TrainingOptions:
         ema: Keep a moving average of the weights with this decay, 0.999 for example, and validate and save that (0:
             none).
         average: Try the average of the weights of so many last validations at the end; kept if it is better (0: no).
-        validations: How often the validation loss is measured, counted over the whole training.
+        validations: How many times in the whole training the validation loss is measured; the weights of the best
+            time are kept.
         patience: Stop after so many validations without improvement (0: never).
         precision: bfloat16 is for matrix products on a GPU.
         seed: Of initial weights, order and dropout.
