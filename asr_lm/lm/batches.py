@@ -24,6 +24,9 @@ from asr_lm.text.vocabulary import Vocabulary
 IGNORED = -1
 """Target of padding."""
 
+_SHORTEST_WINDOW = 32
+"""Tokens of the first windows, where they grow."""
+
 _POOL_BATCHES = 100
 """Sentences are sorted by length within pools of about so many batches."""
 
@@ -206,40 +209,68 @@ class WindowBatches:
     Every epoch cuts the text at other places, so that no word always stands at the same place of a window, behind the
     same context. The pieces at both ends of the text are shorter than a window, and padded.
 
+    The first epochs may read shorter windows: 32 tokens, then 64, and so on, each for as many epochs (Press, Smith,
+    Lewis: Shortformer, 2021). Attention begins by looking everywhere alike; among few words it soon learns that the
+    last ones matter, among 512 they are drowned.
+
     Args:
         corpus: sentences in order.
         vocabulary: knows ``<s>`` and ``</s>``.
-        rows: windows of a batch.
+        tokens: of a batch.
         steps: tokens of a window.
         seed: of the cuts and the order.
+        short_epochs: epochs with shorter windows.
     """
 
     carries_state = False
 
-    def __init__(self, corpus: TokenCorpus, vocabulary: Vocabulary, rows: int, steps: int, seed: int) -> None:
+    def __init__(
+        self,
+        corpus: TokenCorpus,
+        vocabulary: Vocabulary,
+        tokens: int,
+        steps: int,
+        seed: int,
+        short_epochs: float = 0.0,
+    ) -> None:
         self._text = _ConsecutiveText(corpus, vocabulary)
-        self._rows = rows
+        self._tokens = tokens
         self._steps = steps
         self._seed = seed
+        self._short_epochs = short_epochs
+
+    def steps(self, epoch: int) -> int:
+        """Tokens of a window in an epoch."""
+        shorter = list(itertools.takewhile(lambda length: length < self._steps, map(_doubled, itertools.count())))
+        if epoch >= self._short_epochs or not shorter:
+            return self._steps
+        return shorter[int(epoch / self._short_epochs * len(shorter))]
 
     def count(self, epoch: int) -> int:
-        return -(-len(self._windows(epoch)) // self._rows)
+        return -(-len(self._windows(epoch)) // self._rows(epoch))
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        windows = self._windows(epoch)
-        for number in range(start * self._rows, len(windows), self._rows):
-            yield Batch(*map(torch.stack, zip(*map(self._read, windows[number : number + self._rows]), strict=True)))
+        windows, rows, steps = self._windows(epoch), self._rows(epoch), self.steps(epoch)
+        for number in range(start * rows, len(windows), rows):
+            read = [self._read(begin, end, steps) for begin, end in windows[number : number + rows]]
+            yield Batch(*map(torch.stack, zip(*read, strict=True)))
+
+    def _rows(self, epoch: int) -> int:
+        return max(1, self._tokens // self.steps(epoch))
 
     def _windows(self, epoch: int) -> list[tuple[int, int]]:
         """Begin and end of the windows of an epoch, in its order."""
-        random = np.random.default_rng([self._seed, epoch])
-        first = int(random.integers(1, self._steps + 1))
-        cuts = [0, *range(first, self._text.length, self._steps), self._text.length]
+        random, steps = np.random.default_rng([self._seed, epoch]), self.steps(epoch)
+        first = int(random.integers(1, steps + 1))
+        cuts = [0, *range(first, self._text.length, steps), self._text.length]
         windows = list(itertools.pairwise(cuts))
         return [windows[index] for index in random.permutation(len(windows))]
 
-    def _read(self, window: tuple[int, int]) -> tuple[Tensor, Tensor]:
-        begin, end = window
-        inputs, targets = self._text.read(begin, begin + self._steps)
+    def _read(self, begin: int, end: int, steps: int) -> tuple[Tensor, Tensor]:
+        inputs, targets = self._text.read(begin, begin + steps)
         targets[end - begin :] = IGNORED
         return inputs, targets
+
+
+def _doubled(times: int) -> int:
+    return _SHORTEST_WINDOW << times

@@ -38,6 +38,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -128,6 +129,8 @@ class Alignment(nn.Module):
 
 class DecoderCell(nn.Module):
     """The gated unit of the decoder, which reads the last token, its own state and a context."""
+
+    stacked: ClassVar = {"token": 3, "context": 3, "gates": 2}
 
     def __init__(self, config: BirnnAttentionConfig) -> None:
         super().__init__()

@@ -12,12 +12,19 @@ Radford, Narasimhan, Salimans, Sutskever: Improving Language Understanding by Ge
 
 Weights begin as N(0, 0.02), biases as 0; dropout acts on embeddings, attention weights and residual branches.
 
+Position embeddings are learned, but begin as the sinusoids of Vaswani et al. (2017, section 3.5), as large as
+N(0, 0.02), and learn at a tenth of the learning rate. Drawn at random, as in the paper, they are still random after
+some million words: a batch shows a position but once a row, so that its steps are noise, and no head learns to look one
+word back.
+
 A text that is longer than the position embeddings is read in windows (:mod:`asr_lm.lm.text_windows`).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -32,6 +39,9 @@ from asr_lm.lm.sizes import Gpt1Config
 from asr_lm.lm.text_windows import WindowStream, windows
 from asr_lm.lm.tree_attention import Indices, Piece, Preorder, pieces
 
+_DEVIATION = 0.02
+"""Of the weights in the beginning."""
+
 _PIECE = 1024
 """Nodes of a tree that are read at once on a CPU: their activations stay in its last-level cache."""
 
@@ -45,6 +55,8 @@ attend = nn.functional.scaled_dot_product_attention
 
 class Block(nn.Module):
     """Attention and a feed-forward layer, each followed by the sum with its input and layer norm."""
+
+    stacked: ClassVar = {"queries_keys_values": 3}
 
     def __init__(self, config: Gpt1Config) -> None:
         super().__init__()
@@ -105,8 +117,13 @@ class Gpt1Network(CausalNetwork):
         self.dropout = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.apply(_initialise)
+        with torch.no_grad():
+            self.position.weight.copy_(sinusoids(config.positions, config.width) * _DEVIATION * math.sqrt(2))
         self.output = SoftmaxOutput(config.vocabulary_size, config.width, tied=self.embedding)
         self.output.bias.requires_grad_(False)
+
+    def slow_parameters(self) -> list[Tensor]:
+        return [self.position.weight]
 
     def forward(self, inputs: Tensor, state: State | None = None) -> tuple[Tensor, None]:
         length, parts = inputs.shape[1], []
@@ -182,8 +199,18 @@ def _rows(x: Tensor, numbers: Tensor) -> Tensor:
     return x.index_select(0, numbers.flatten()).unflatten(0, numbers.shape)
 
 
+def sinusoids(positions: int, width: int) -> Tensor:
+    """Sines and cosines of wavelengths from 2 pi to 20,000 pi positions, in turn ``[positions, width]``.
+
+    A step of k positions is the same rotation wherever it is taken (Vaswani et al. 2017, section 3.5).
+    """
+    wavelength = torch.pow(10_000.0, torch.arange(0, width, 2) / width)
+    angle = torch.arange(positions)[:, None] / wavelength
+    return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)[:, :width]
+
+
 def _initialise(module: nn.Module) -> None:
     if isinstance(module, nn.Linear | nn.Embedding):
-        nn.init.normal_(module.weight, std=0.02)
+        nn.init.normal_(module.weight, std=_DEVIATION)
     if isinstance(module, nn.Linear):
         nn.init.zeros_(module.bias)

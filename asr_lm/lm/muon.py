@@ -29,6 +29,10 @@ _ADAMW_SIZE = 0.2
 class Muon(torch.optim.AdamW):
     """AdamW but for the groups of parameters with ``orthogonal`` set, matrices ``[m, n]`` that take Muon's step.
 
+    ``orthogonal`` is the number of matrices ``[m / orthogonal, n]`` that such a parameter holds, one above the other;
+    each takes a step of its own. Queries and keys, whose gradient is small beside that of the values, would else hardly
+    learn: the step as a whole is orthogonal, and mostly the values'.
+
     The moments are named as AdamW's are. torch's own Muon iterates in bfloat16, which CPUs are slow at, and knows
     matrices only.
     """
@@ -54,17 +58,36 @@ class Muon(torch.optim.AdamW):
             state["exp_avg"] = torch.zeros_like(parameter)
         momentum = state["exp_avg"].lerp_(gradient, 1 - _MOMENTUM)
         ahead = gradient.lerp(momentum, _MOMENTUM)  # Nesterov
-        size = _ADAMW_SIZE * max(parameter.shape) ** 0.5
         parameter.mul_(1 - group["lr"] * group["weight_decay"])
-        parameter.add_(orthogonal(ahead), alpha=-group["lr"] * size)
+        for part, step in zip(*(tensor.chunk(group["orthogonal"]) for tensor in (parameter, ahead)), strict=True):
+            size = _ADAMW_SIZE * max(part.shape) ** 0.5
+            part.add_(orthogonal(step), alpha=-group["lr"] * size)
 
 
-def hidden_matrices(network: nn.Module) -> list[nn.Parameter]:
-    """The matrices of a network that belong to no embedding and no output layer."""
+def hidden_matrices(network: nn.Module) -> dict[str, int]:
+    """The parameters of a network that are matrices and belong to no embedding and no output layer.
+
+    Returns:
+        By name, how many matrices each holds, one above the other: the gates of torch's recurrent layers, and what a
+        module says of its layers in its attribute ``stacked``.
+    """
     words = [module for module in network.modules() if isinstance(module, nn.Embedding | OutputLayer)]
     known = {id(parameter) for module in words for parameter in module.parameters()}
-    trained = (parameter for parameter in network.parameters() if parameter.requires_grad)
-    return [parameter for parameter in trained if parameter.dim() == 2 and id(parameter) not in known]
+    return {
+        name: _stacked(network, name)
+        for name, parameter in network.named_parameters()
+        if parameter.requires_grad and parameter.dim() == 2 and id(parameter) not in known
+    }
+
+
+def _stacked(network: nn.Module, name: str) -> int:
+    module, _, parameter = name.rpartition(".")
+    layer = network.get_submodule(module)
+    if isinstance(layer, nn.RNNBase):
+        return len(layer.get_parameter(parameter)) // layer.hidden_size
+    owner, _, layer_name = module.rpartition(".")
+    counts: dict[str, int] = getattr(network.get_submodule(owner), "stacked", {})
+    return counts.get(layer_name, 1)
 
 
 def orthogonal(matrix: Tensor) -> Tensor:

@@ -57,6 +57,8 @@ class TrainingOptions:
         accumulate: Batches that make one step together, as if they were one batch.
         bptt: With --context stream, tokens of a row that are read at a time, and that back-propagation through time
             goes back; for a transformer the length of the windows, which are cut elsewhere in every epoch.
+        short_windows: Share of the epochs in which a transformer reads shorter windows of a stream: 32 tokens, then 64
+            and so on (Press et al. 2021). It learns sooner to look at the last words, and each epoch takes less time.
         optimizer: AdamW; Muon for the matrices between layers and AdamW for the rest (a transformer learns from far
             fewer tokens); or plain stochastic gradient descent.
         learning_rate: The highest one; the loss is the mean over the tokens of a step.
@@ -86,6 +88,7 @@ class TrainingOptions:
     batch_tokens: int = 2048
     accumulate: int = 1
     bptt: int = 35
+    short_windows: float = 0.0
     optimizer: Literal["adamw", "muon", "sgd"] = "adamw"
     learning_rate: float = 2e-3
     weight_decay: float = 0.0
@@ -110,8 +113,9 @@ class TrainingOptions:
         for name in ("weight_decay", "clip", "patience", "decay_after", "initial_range", "average"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise InputError(f"expected 0 or more, not {getattr(self, name)}", field=name)
-        if not 0 <= self.warmup <= 1:
-            raise InputError(f"expected a share from 0 to 1, not {self.warmup}", field="warmup")
+        for name in ("warmup", "short_windows"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"expected a share from 0 to 1, not {getattr(self, name)}", field=name)
         if self.average == 1:
             raise InputError("expected 0 or at least 2 validations, not 1", field="average")
         if not 0 <= self.ema < 1:

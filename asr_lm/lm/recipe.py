@@ -202,7 +202,8 @@ def make_batches(
         rows, steps = max(1, options.batch_tokens // options.bptt), options.bptt
         valid_batches = StreamBatches(valid, vocabulary, min(processes * rows, 10), steps)
         if isinstance(network, CausalNetwork) and not network.has_state:
-            return WindowBatches(corpus, vocabulary, rows, steps, options.seed), valid_batches
+            short = options.short_windows * options.epochs
+            return WindowBatches(corpus, vocabulary, options.batch_tokens, steps, options.seed, short), valid_batches
         return StreamBatches(corpus, vocabulary, processes * rows, steps), valid_batches
     return (
         SentenceBatches(corpus, vocabulary, options.batch_tokens, options.seed),

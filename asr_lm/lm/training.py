@@ -40,6 +40,9 @@ from asr_lm.lm.options import TrainingOptions
 
 CURVE_FILE = "training.jsonl"
 
+_SLOWLY = 0.1
+"""Share of the learning rate for :meth:`~asr_lm.lm.neural.Network.slow_parameters`."""
+
 
 @dataclass
 class Progress:
@@ -192,7 +195,7 @@ class _Run:
         """One step, on the mean loss over all tokens of the batches of all processes."""
         self.network.train()
         for group in self.optimizer.param_groups:
-            group["lr"] = self._learning_rate(self.step)
+            group["lr"] = self._learning_rate(self.step) * group["rate"]
         (tokens,) = self.processes.total(float(sum(batch.tokens for batch in batches)))
         count = int(tokens)
         (loss,) = self.processes.total(sum(self._learn(batch, count) for batch in batches))
@@ -318,7 +321,7 @@ class _Run:
         left = (self.total - self.step) * self.tokens / max(self.step, 1) / max(rate, 1e-9)
         valid_loss = self.curve[-1]["valid_loss"] if self.curve else None
         recent = self.loss_sum / self.loss_tokens if self.loss_tokens else self.curve[-1]["train_loss"]
-        learning_rate = self.optimizer.param_groups[0]["lr"]
+        learning_rate = self._learning_rate(self.step - 1)
         pseudo = self.network.pseudo
         return Progress(self.step, self.total, self.tokens, rate, left, recent, valid_loss, learning_rate, pseudo)
 
@@ -490,17 +493,20 @@ def learning_rate_factor(step: int, total: int, options: TrainingOptions) -> flo
 
 
 def _make_optimizer(network: Network, options: TrainingOptions) -> torch.optim.Optimizer:
-    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    matrices = hidden_matrices(network) if options.optimizer == "muon" else {}
+    slow = {id(parameter) for parameter in network.slow_parameters()}
+    alike: dict[tuple[Any, ...], list[torch.nn.Parameter]] = {}
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad:
+            is_decayed = options.optimizer == "sgd" or (parameter.dim() > 1 and id(parameter) not in slow)
+            settings = {
+                "rate": _SLOWLY if id(parameter) in slow else 1.0,
+                "weight_decay": options.weight_decay if is_decayed else 0.0,
+                "orthogonal": matrices.get(name, 0),
+            }
+            alike.setdefault(tuple(settings.items()), []).append(parameter)
+    groups: list[dict[str, Any]] = [{"params": members, **dict(settings)} for settings, members in alike.items()]
     if options.optimizer == "sgd":
-        return torch.optim.SGD(parameters, lr=options.learning_rate, weight_decay=options.weight_decay)
-    matrices = hidden_matrices(network) if options.optimizer == "muon" else []
-    taken = {id(parameter) for parameter in matrices}
-    decayed = [parameter for parameter in parameters if parameter.dim() > 1 and id(parameter) not in taken]
-    others = [parameter for parameter in parameters if parameter.dim() <= 1]
-    groups: list[dict[str, Any]] = [{"params": decayed}, {"params": others, "weight_decay": 0.0}]
-    if matrices:
-        groups.append({"params": matrices, "orthogonal": True})
+        return torch.optim.SGD(groups, lr=options.learning_rate)
     # Fused is one pass over the moments: with a large vocabulary the separate ones took half of a step on a CPU.
-    return (Muon if matrices else torch.optim.AdamW)(
-        groups, lr=options.learning_rate, weight_decay=options.weight_decay, betas=(0.9, 0.98), fused=True
-    )
+    return (Muon if matrices else torch.optim.AdamW)(groups, lr=options.learning_rate, betas=(0.9, 0.98), fused=True)

@@ -159,11 +159,13 @@ class TestWindowBatches:
                 rows.append((inputs[kept].tolist(), targets[kept].tolist()))
         return rows
 
-    @given(texts, st.integers(1, 8), st.integers(1, 10), st.integers(0, 5))
+    @given(texts, st.integers(1, 8), st.sampled_from([1, 3, 10, 70]), st.integers(0, 5), st.sampled_from([0, 4, 4.5]))
     def test_every_token_is_predicted_once_an_epoch(
-        self, sentences: list[list[int]], rows: int, steps: int, epoch: int
+        self, sentences: list[list[int]], rows: int, most: int, epoch: int, short: float
     ) -> None:
-        source = WindowBatches(corpus_of(sentences), VOCABULARY, rows, steps, seed=1)
+        source = WindowBatches(corpus_of(sentences), VOCABULARY, rows * most, most, seed=1, short_epochs=short)
+        steps = source.steps(epoch)
+        rows = rows * most // steps
         batches = list(source.batches(epoch))
         assert len(batches) == source.count(epoch)
         assert all(batch.inputs.shape == batch.targets.shape for batch in batches)
@@ -174,7 +176,7 @@ class TestWindowBatches:
 
     def test_a_window_is_a_piece_of_the_text(self) -> None:
         sentences = [[3, 4, 5], [6, 7], [8, 9, 10, 11]]
-        source = WindowBatches(corpus_of(sentences), VOCABULARY, 2, 4, seed=1)
+        source = WindowBatches(corpus_of(sentences), VOCABULARY, 8, 4, seed=1)
         inputs = [BOS, 3, 4, 5, BOS, 6, 7, BOS, 8, 9, 10, 11]
         targets = [3, 4, 5, EOS, 6, 7, EOS, 8, 9, 10, 11, EOS]
         pairs = list(zip(inputs, targets, strict=True))
@@ -188,21 +190,31 @@ class TestWindowBatches:
 
     def test_epochs_cut_elsewhere_and_seeds_decide_where(self) -> None:
         corpus = random_corpus(100)
-        source = WindowBatches(corpus, VOCABULARY, 4, 16, seed=1)
+        source = WindowBatches(corpus, VOCABULARY, 64, 16, seed=1)
         firsts = [min(len(targets) for _, targets in self.rows(source, epoch)) for epoch in range(8)]
         assert len(set(firsts)) > 1
         assert self.rows(source, 0) != self.rows(source, 1)
-        assert self.rows(source, 0) == self.rows(WindowBatches(corpus, VOCABULARY, 4, 16, seed=1), 0)
-        assert self.rows(source, 0) != self.rows(WindowBatches(corpus, VOCABULARY, 4, 16, seed=2), 0)
+        assert self.rows(source, 0) == self.rows(WindowBatches(corpus, VOCABULARY, 64, 16, seed=1), 0)
+        assert self.rows(source, 0) != self.rows(WindowBatches(corpus, VOCABULARY, 64, 16, seed=2), 0)
 
     def test_an_epoch_can_be_taken_up_anywhere(self) -> None:
-        source = WindowBatches(random_corpus(60), VOCABULARY, 3, 5, seed=1)
+        source = WindowBatches(random_corpus(60), VOCABULARY, 15, 5, seed=1)
         whole = list(source.batches(2))
         for start in (1, 9, len(whole), 1000):
             assert equal(list(source.batches(2, start)), whole[start:])
 
     def test_padding_is_read_by_nobody(self) -> None:
-        (batch,) = WindowBatches(corpus_of([[3], [4]]), VOCABULARY, 100, 50, seed=1).batches(0)
+        (batch,) = WindowBatches(corpus_of([[3], [4]]), VOCABULARY, 5000, 50, seed=1).batches(0)
         kept = batch.targets != IGNORED
         assert kept.sum() == 4
         assert (kept.int().diff(dim=1) <= 0).all()
+
+    def test_windows_grow(self) -> None:
+        corpus = random_corpus(200)
+        source = WindowBatches(corpus, VOCABULARY, 600, 300, seed=1, short_epochs=6.5)
+        assert [source.steps(epoch) for epoch in range(9)] == [32, 32, 64, 64, 128, 256, 256, 300, 300]
+        for epoch in (0, 3, 8):
+            batch = next(source.batches(epoch))
+            assert batch.inputs.shape == (600 // source.steps(epoch), source.steps(epoch))
+        assert WindowBatches(corpus, VOCABULARY, 600, 300, seed=1).steps(0) == 300
+        assert WindowBatches(corpus, VOCABULARY, 600, 20, seed=1, short_epochs=5).steps(0) == 20

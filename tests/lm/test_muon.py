@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from asr_lm.lm.bilstm import BilstmNetwork
+from asr_lm.lm.birnn_attention import BirnnAttentionNetwork
 from asr_lm.lm.gpt1 import Gpt1Network
+from asr_lm.lm.gpt1_choice import Gpt1ChoiceNetwork
 from asr_lm.lm.lstm import LstmNetwork
 from asr_lm.lm.muon import Muon, hidden_matrices, orthogonal
 from asr_lm.lm.rnnlm import RnnlmNetwork
-from asr_lm.lm.sizes import BilstmConfig, Gpt1Config, LstmConfig, RnnlmConfig
+from asr_lm.lm.sizes import BilstmConfig, BirnnAttentionConfig, Gpt1ChoiceConfig, Gpt1Config, LstmConfig, RnnlmConfig
 
 RATE = 0.01
 
@@ -52,8 +54,7 @@ class TestOrthogonal:
 
 class TestHiddenMatrices:
     def names(self, network: nn.Module) -> set[str]:
-        found = {id(parameter) for parameter in hidden_matrices(network)}
-        return {name for name, parameter in network.named_parameters() if id(parameter) in found}
+        return set(hidden_matrices(network))
 
     def test_of_gpt1(self) -> None:
         parts = ("queries_keys_values", "merge", "expand", "contract")
@@ -67,6 +68,23 @@ class TestHiddenMatrices:
         assert self.names(network) == expected
         assert all("embedding" not in name for name in self.names(RnnlmNetwork(RnnlmConfig(20, hidden=6))))
 
+    def test_gates_queries_keys_and_values_are_matrices_of_their_own(self) -> None:
+        lstm = hidden_matrices(LstmNetwork(LstmConfig(20, embedding=6, hidden=5, layers=2, tied=False)))
+        assert set(lstm.values()) == {4}
+        gpt = hidden_matrices(Gpt1ChoiceNetwork(Gpt1ChoiceConfig(20, layers=2, width=8, heads=2, positions=9)))
+        assert {name for name, count in gpt.items() if count == 3} == {
+            f"language.blocks.{layer}.queries_keys_values.weight" for layer in (0, 1)
+        }
+        assert set(gpt.values()) == {1, 3}
+        birnn = BirnnAttentionNetwork(BirnnAttentionConfig(20, embedding=4, hidden=5, attention=3, maxout=4))
+        assert {name: count for name, count in hidden_matrices(birnn).items() if count > 1} == {
+            **{f"encoder.{side}s.weight_{part}_l0": 3 for side in ("forward", "backward") for part in ("ih", "hh")},
+            "decoder.token.weight": 3,
+            "decoder.context.weight": 3,
+            "decoder.gates.weight": 2,
+        }
+        assert set(hidden_matrices(RnnlmNetwork(RnnlmConfig(20, hidden=6))).values()) == {1}
+
     def test_what_is_not_trained_is_left_out(self) -> None:
         network = BilstmNetwork(BilstmConfig(20, embedding=6, hidden=6, layers=1))
         assert hidden_matrices(network)
@@ -77,9 +95,9 @@ class TestHiddenMatrices:
 class TestStep:
     """A network of one matrix of each kind, after some steps."""
 
-    def parts(self, weight_decay: float) -> tuple[nn.Parameter, nn.Parameter, Muon]:
+    def parts(self, weight_decay: float, matrices: int = 1) -> tuple[nn.Parameter, nn.Parameter, Muon]:
         matrix, vector = nn.Parameter(drawn(24, 16, 1)), nn.Parameter(drawn(1, 16, 2)[0])
-        groups = [{"params": [vector]}, {"params": [matrix], "orthogonal": True}]
+        groups = [{"params": [vector]}, {"params": [matrix], "orthogonal": matrices}]
         return matrix, vector, Muon(groups, lr=RATE, weight_decay=weight_decay, fused=True)
 
     @pytest.mark.parametrize("weight_decay", [0.0, 0.3])
@@ -90,6 +108,15 @@ class TestStep:
         optimizer.step()
         expected = before * (1 - RATE * weight_decay) - RATE * 0.2 * math.sqrt(24) * orthogonal(gradient)
         torch.testing.assert_close(matrix.detach(), expected)
+
+    def test_a_matrix_of_small_gradient_moves_as_far_as_that_below_it(self) -> None:
+        matrix, _, optimizer = self.parts(0.3, matrices=3)
+        before, gradient = matrix.detach().clone(), drawn(24, 16, 3)
+        gradient[:16] *= 1e-4
+        matrix.grad = gradient.clone()
+        optimizer.step()
+        steps = [orthogonal(part) for part in gradient.chunk(3)]
+        torch.testing.assert_close(matrix.detach(), before * (1 - RATE * 0.3) - RATE * 0.2 * 4 * torch.cat(steps))
 
     def test_it_is_as_large_as_one_of_adamw(self) -> None:
         matrix, _, optimizer = self.parts(0.0)
