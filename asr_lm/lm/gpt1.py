@@ -13,9 +13,8 @@ Radford, Narasimhan, Salimans, Sutskever: Improving Language Understanding by Ge
 Weights begin as N(0, 0.02), biases as 0; dropout acts on embeddings, attention weights and residual branches.
 
 Position embeddings are learned, but begin as the sinusoids of Vaswani et al. (2017, section 3.5), as large as
-N(0, 0.02), and learn at a tenth of the learning rate. Drawn at random, as in the paper, they are still random after
-some million words: a batch shows a position but once a row, so that its steps are noise, and no head learns to look one
-word back.
+N(0, 0.02). Drawn at random, as in the paper, they are still random after some million words, and no head learns to look
+one word back.
 
 A text that is longer than the position embeddings is read in windows (:mod:`asr_lm.lm.text_windows`).
 """
@@ -121,9 +120,6 @@ class Gpt1Network(CausalNetwork):
             self.position.weight.copy_(sinusoids(config.positions, config.width) * _DEVIATION * math.sqrt(2))
         self.output = SoftmaxOutput(config.vocabulary_size, config.width, tied=self.embedding)
         self.output.bias.requires_grad_(False)
-
-    def slow_parameters(self) -> list[Tensor]:
-        return [self.position.weight]
 
     def forward(self, inputs: Tensor, state: State | None = None) -> tuple[Tensor, None]:
         length, parts = inputs.shape[1], []

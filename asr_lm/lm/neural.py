@@ -68,10 +68,6 @@ class Network(nn.Module):
     def prepare(self, counts: Tensor) -> None:
         """Told before the training how often each token occurs in its text ``[vocabulary]``."""
 
-    def slow_parameters(self) -> list[Tensor]:
-        """Parameters of which few tokens of a batch tell anything: they learn at a tenth of the learning rate."""
-        return []
-
     @property
     def device(self) -> torch.device:
         """Where the weights lie."""

@@ -62,6 +62,8 @@ class TrainingOptions:
         optimizer: AdamW; Muon for the matrices between layers and AdamW for the rest (a transformer learns from far
             fewer tokens); or plain stochastic gradient descent.
         learning_rate: The highest one; the loss is the mean over the tokens of a step.
+        epsilon: Of AdamW, for gradients of which the root mean square is smaller: a large one, 3e-4 for example, lets a
+            word seen once move no further than SGD would, where the text is small.
         weight_decay: Decoupled for AdamW and Muon, L2 for SGD.
         schedule: Cosine or linear to zero over all steps; constant; plateau (times decay whenever the validation loss
             did not fall); step (times decay after every epoch from decay-after on).
@@ -91,6 +93,7 @@ class TrainingOptions:
     short_windows: float = 0.0
     optimizer: Literal["adamw", "muon", "sgd"] = "adamw"
     learning_rate: float = 2e-3
+    epsilon: float = 1e-8
     weight_decay: float = 0.0
     schedule: Literal["cosine", "linear", "constant", "plateau", "step"] = "cosine"
     decay: float = 0.5
@@ -107,7 +110,8 @@ class TrainingOptions:
 
     def __post_init__(self) -> None:
         _check_choices(self)
-        for name in ("epochs", "batch_tokens", "accumulate", "bptt", "learning_rate", "decay", "validations"):
+        above = ("epochs", "batch_tokens", "accumulate", "bptt", "learning_rate", "epsilon", "decay", "validations")
+        for name in above:
             if not 0 < getattr(self, name) < math.inf:
                 raise InputError(f"expected a number above 0, not {getattr(self, name)}", field=name)
         for name in ("weight_decay", "clip", "patience", "decay_after", "initial_range", "average"):

@@ -40,9 +40,6 @@ from asr_lm.lm.options import TrainingOptions
 
 CURVE_FILE = "training.jsonl"
 
-_SLOWLY = 0.1
-"""Share of the learning rate for :meth:`~asr_lm.lm.neural.Network.slow_parameters`."""
-
 
 @dataclass
 class Progress:
@@ -195,7 +192,7 @@ class _Run:
         """One step, on the mean loss over all tokens of the batches of all processes."""
         self.network.train()
         for group in self.optimizer.param_groups:
-            group["lr"] = self._learning_rate(self.step) * group["rate"]
+            group["lr"] = self._learning_rate(self.step)
         (tokens,) = self.processes.total(float(sum(batch.tokens for batch in batches)))
         count = int(tokens)
         (loss,) = self.processes.total(sum(self._learn(batch, count) for batch in batches))
@@ -494,19 +491,17 @@ def learning_rate_factor(step: int, total: int, options: TrainingOptions) -> flo
 
 def _make_optimizer(network: Network, options: TrainingOptions) -> torch.optim.Optimizer:
     matrices = hidden_matrices(network) if options.optimizer == "muon" else {}
-    slow = {id(parameter) for parameter in network.slow_parameters()}
-    alike: dict[tuple[Any, ...], list[torch.nn.Parameter]] = {}
+    alike: dict[tuple[float, int], list[torch.nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
         if parameter.requires_grad:
-            is_decayed = options.optimizer == "sgd" or (parameter.dim() > 1 and id(parameter) not in slow)
-            settings = {
-                "rate": _SLOWLY if id(parameter) in slow else 1.0,
-                "weight_decay": options.weight_decay if is_decayed else 0.0,
-                "orthogonal": matrices.get(name, 0),
-            }
-            alike.setdefault(tuple(settings.items()), []).append(parameter)
-    groups: list[dict[str, Any]] = [{"params": members, **dict(settings)} for settings, members in alike.items()]
+            is_decayed = parameter.dim() > 1 or options.optimizer == "sgd"
+            decay = options.weight_decay if is_decayed else 0.0
+            alike.setdefault((decay, matrices.get(name, 0)), []).append(parameter)
+    groups: list[dict[str, Any]] = [
+        {"params": members, "weight_decay": decay, "orthogonal": count} for (decay, count), members in alike.items()
+    ]
     if options.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=options.learning_rate)
     # Fused is one pass over the moments: with a large vocabulary the separate ones took half of a step on a CPU.
-    return (Muon if matrices else torch.optim.AdamW)(groups, lr=options.learning_rate, betas=(0.9, 0.98), fused=True)
+    kind = Muon if matrices else torch.optim.AdamW
+    return kind(groups, lr=options.learning_rate, betas=(0.9, 0.98), eps=options.epsilon, fused=True)

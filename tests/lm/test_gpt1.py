@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pytest
@@ -35,7 +34,6 @@ from asr_lm.lm.protocol import LogProbs, Tokens
 from asr_lm.lm.recipe import make_batches
 from asr_lm.lm.sizes import Gpt1Config
 from asr_lm.lm.text_windows import windows
-from asr_lm.lm.training import train_network
 from asr_lm.lm.tree_attention import Preorder
 
 CONFIGS = {
@@ -151,29 +149,6 @@ class TestNetwork:
             turn = pairs[step:] / pairs[:-step]
             torch.testing.assert_close(turn, turn[:1].expand_as(turn), atol=1e-4, rtol=0)
         assert len({tuple(row) for row in waves.tolist()}) == 100
-
-    @pytest.mark.parametrize("optimizer", ["adamw", "muon", "sgd"])
-    def test_positions_learn_at_a_tenth_of_the_rate(
-        self, optimizer: Literal["adamw", "muon", "sgd"], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        one_step = TrainingOptions(1e-3, "stream", batch_tokens=48, bptt=16, optimizer=optimizer, warmup=0)
-        corpus = corpus_of(random_sentences(30))
-
-        def step_of(folder: Path) -> dict[str, torch.Tensor]:
-            network = model().network.eval()
-            before = {name: value.clone() for name, value in network.state_dict().items()}
-            train, valid = make_batches(network, corpus, corpus, VOCABULARY, one_step)
-            torch.manual_seed(1)
-            assert train_network(network, train, valid, one_step, folder, identity={}).steps == 1
-            return {name: value - before[name] for name, value in network.state_dict().items()}
-
-        found = step_of(tmp_path / "slow")
-        monkeypatch.setattr(Gpt1Network, "slow_parameters", lambda self: [])
-        expected = step_of(tmp_path / "all alike")
-        expected["position.weight"] *= 0.1
-        for name, step in found.items():
-            torch.testing.assert_close(step, expected[name], atol=1e-7, rtol=1e-3, msg=name)
-        assert found["position.weight"].any()
 
     def test_the_full_configuration_has_the_published_number_of_parameters(self) -> None:
         def parameters(vocabulary: int, layers: int, width: int, positions: int) -> int:

@@ -713,6 +713,7 @@ class TestNotFinite:
         ("warmup", 1.5), ("optimizer", "adam"), ("schedule", "steps"), ("context", "words"), ("precision", "float16"),
         ("accumulate", 0), ("ema", 1.0), ("ema", -0.1), ("average", 1), ("average", -2), ("initial_range", -0.1),
         ("decay_after", -1.0), ("seed", -1), ("seed", 1 << 63), ("short_windows", -0.1), ("short_windows", 1.1),
+        ("epsilon", 0.0),
     ],
 )  # fmt: skip
 def test_options_that_make_no_sense(field: str, value: Any) -> None:
