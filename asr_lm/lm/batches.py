@@ -241,7 +241,8 @@ class WindowBatches:
 
     def steps(self, epoch: int) -> int:
         """Tokens of a window in an epoch."""
-        shorter = list(itertools.takewhile(lambda length: length < self._steps, map(_doubled, itertools.count())))
+        doublings = range(self._steps.bit_length())
+        shorter = [_SHORTEST_WINDOW << times for times in doublings if _SHORTEST_WINDOW << times < self._steps]
         if epoch >= self._short_epochs or not shorter:
             return self._steps
         return shorter[int(epoch / self._short_epochs * len(shorter))]
@@ -270,7 +271,3 @@ class WindowBatches:
         inputs, targets = self._text.read(begin, begin + steps)
         targets[end - begin :] = IGNORED
         return inputs, targets
-
-
-def _doubled(times: int) -> int:
-    return _SHORTEST_WINDOW << times

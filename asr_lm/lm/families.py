@@ -33,7 +33,11 @@ class Family:
 
     def make_network(self, config: size.NetworkConfig) -> Network:
         """A freshly initialised network."""
-        network: Network = _find(self.network)(config)
+        return self.network_class()(config)
+
+    def network_class(self) -> type[Network]:
+        """Its class, which takes the sizes."""
+        network: type[Network] = _find(self.network)
         return network
 
     def model_class(self) -> type[NeuralModel]:

@@ -137,9 +137,11 @@ def train_model(
         InputError: unreadable or empty text, a folder that is in use, or an initial model that does not fit.
     """
     if options.context == "stream" and not FAMILIES[family].streams:
-        raise InputError(f"a model of family {family!r} reads sentence by sentence, not a stream", field="context")
+        raise InputError(f"a model of family {family!r} reads sentence by sentence, not a stream", field="--context")
+    if options.short_windows and not (options.context == "stream" and _reads_windows(FAMILIES[family].network_class())):
+        raise InputError("is for a transformer that is trained with --context stream", field="--short-windows")
     if text.valid is None:
-        raise InputError("a neural model needs a validation text", field="valid")
+        raise InputError("a neural model needs a validation text", field="--valid")
     if next(read_sentences([text.valid], text.normalizer), None) is None:
         raise InputError("no sentence in the validation text", file=text.valid)
     check_unused(folder)
@@ -189,6 +191,11 @@ def _initialise(network: Network, options: TrainingOptions, initial: InitialMode
                 torch.nn.init.uniform_(parameter, -options.initial_range, options.initial_range)
 
 
+def _reads_windows(kind: type[Network]) -> bool:
+    """Whether a network reads a stream in windows, since it has no state to carry."""
+    return issubclass(kind, CausalNetwork) and not kind.has_state
+
+
 def make_batches(
     network: Network,
     corpus: TokenCorpus,
@@ -201,7 +208,7 @@ def make_batches(
     if options.context == "stream":
         rows, steps = max(1, options.batch_tokens // options.bptt), options.bptt
         valid_batches = StreamBatches(valid, vocabulary, min(processes * rows, 10), steps)
-        if isinstance(network, CausalNetwork) and not network.has_state:
+        if _reads_windows(type(network)):
             short = options.short_windows * options.epochs
             return WindowBatches(corpus, vocabulary, options.batch_tokens, steps, options.seed, short), valid_batches
         return StreamBatches(corpus, vocabulary, processes * rows, steps), valid_batches

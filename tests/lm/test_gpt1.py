@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -29,9 +30,9 @@ from asr_lm.hypotheses.prefix_tree import PrefixTree
 from asr_lm.lm import gpt1
 from asr_lm.lm.batches import IGNORED
 from asr_lm.lm.gpt1 import Gpt1Model, Gpt1Network
-from asr_lm.lm.options import TrainingOptions
+from asr_lm.lm.options import TextOptions, TrainingOptions
 from asr_lm.lm.protocol import LogProbs, Tokens
-from asr_lm.lm.recipe import make_batches
+from asr_lm.lm.recipe import make_batches, train_model
 from asr_lm.lm.sizes import Gpt1Config
 from asr_lm.lm.text_windows import windows
 from asr_lm.lm.tree_attention import Preorder
@@ -335,6 +336,23 @@ class TestStream:
             assert sum(int((targets != IGNORED).sum()) for _, targets in rows) == len(corpus.tokens) + len(corpus)
             windows_of.append({tuple(targets.tolist()) for _, targets in rows})
         assert not windows_of[0] & windows_of[1]
+
+    def test_windows_grow_where_windows_are_read(self) -> None:
+        corpus = corpus_of(random_sentences(30))
+        options = TrainingOptions(epochs=10, context="stream", batch_tokens=128, bptt=64, short_windows=0.4)
+        train, _ = make_batches(model().network, corpus, corpus, VOCABULARY, options)
+        assert [next(iter(train.batches(epoch))).inputs.shape[1] for epoch in (0, 3, 4, 9)] == [32, 32, 64, 64]
+
+    @pytest.mark.parametrize(("family", "context"), [("lstm", "stream"), ("gpt1", "sentence"), ("bilstm", "sentence")])
+    def test_windows_cannot_grow_where_none_are_read(
+        self, family: str, context: Literal["sentence", "stream"], tmp_path: Path
+    ) -> None:
+        options = TrainingOptions(context=context, short_windows=0.4)
+        text = TextOptions((tmp_path / "train.txt",), tmp_path / "valid.txt")
+        with pytest.raises(InputError, match="is for a transformer") as error:
+            train_model(family, CONFIGS["two layers"], text, options, tmp_path / "model")
+        assert error.value.field == "--short-windows"
+        assert not (tmp_path / "model").exists()
 
 
 class TestFolder:
