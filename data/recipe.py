@@ -18,7 +18,7 @@ from asr_lm.corpora.training_text import write_training_text
 from asr_lm.errors import InputError
 from asr_lm.files import make_folder
 from pipelines import lists
-from pipelines.command import console
+from pipelines.command import OptionalPath, console
 from pipelines.display import byte_progress, item_progress
 
 MIRRORS = ("https://www.openslr.org/resources", "https://openslr.elda.org/resources")
@@ -46,7 +46,7 @@ class Options:
     """
 
     out: Path
-    source: Annotated[Path | None, tyro.conf.arg(name="from")] = None
+    source: Annotated[OptionalPath, tyro.conf.arg(name="from")] = None
     mirror: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
     lm_text: bool = False
     lm_share: float = 1.0

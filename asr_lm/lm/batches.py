@@ -241,8 +241,8 @@ class WindowBatches:
 
     def steps(self, epoch: int) -> int:
         """Tokens of a window in an epoch."""
-        doublings = range(self._steps.bit_length())
-        shorter = [_SHORTEST_WINDOW << times for times in doublings if _SHORTEST_WINDOW << times < self._steps]
+        doubled = (_SHORTEST_WINDOW << times for times in itertools.count())
+        shorter = list(itertools.takewhile(lambda length: length < self._steps, doubled))
         if epoch >= self._short_epochs or not shorter:
             return self._steps
         return shorter[int(epoch / self._short_epochs * len(shorter))]

@@ -131,6 +131,7 @@ class DecoderCell(nn.Module):
     """The gated unit of the decoder, which reads the last token, its own state and a context."""
 
     stacked: ClassVar = {"token": 3, "context": 3, "gates": 2}
+    """How many matrices the weight of a layer holds (:func:`~asr_lm.lm.muon.hidden_matrices`)."""
 
     def __init__(self, config: BirnnAttentionConfig) -> None:
         super().__init__()

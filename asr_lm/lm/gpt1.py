@@ -56,6 +56,7 @@ class Block(nn.Module):
     """Attention and a feed-forward layer, each followed by the sum with its input and layer norm."""
 
     stacked: ClassVar = {"queries_keys_values": 3}
+    """How many matrices the weight of a layer holds (:func:`~asr_lm.lm.muon.hidden_matrices`)."""
 
     def __init__(self, config: Gpt1Config) -> None:
         super().__init__()
