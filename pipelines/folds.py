@@ -7,7 +7,7 @@ from pathlib import Path
 
 from asr_lm.errors import InputError
 from asr_lm.lm.folder import CONFIG_FILE, fold_folder, read_config
-from asr_lm.lm.options import Fold
+from asr_lm.lm.options import Fold, TrainingOptions
 from pipelines.command import console
 
 
@@ -51,6 +51,19 @@ def check_lists(**options: tuple[Path, ...]) -> None:
             raise InputError("expected at least one list", field=option)
         if any(str(path) == STDIN for path in paths):
             raise InputError("lists are read more than once; give a file, not standard input", field=option)
+
+
+def check_training(options: TrainingOptions) -> None:
+    """Refuse what only a training on text knows, where lists are trained on.
+
+    Raises:
+        InputError: there is such a thing.
+    """
+    if options.context != "sentence":
+        raise InputError("lists are no stream; expected sentence", field="--context")
+    for name in ("short_windows", "input_noise"):
+        if getattr(options, name):
+            raise InputError("is for a training on text, not on lists", field="--" + name.replace("_", "-"))
 
 
 def train_folds(out: Path, family: str, parts: int, train_one: Callable[[Path, Fold | None], None]) -> None:

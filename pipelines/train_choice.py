@@ -9,13 +9,12 @@ from typing import Annotated
 
 import tyro
 
-from asr_lm.errors import InputError
 from asr_lm.lm import distributed
 from asr_lm.lm.options import Fold, TrainingOptions
 from asr_lm.lm.sizes import ChoiceTarget
 from pipelines.command import OptionalFloat
 from pipelines.display import training_progress
-from pipelines.folds import check_jackknife, check_lists, say, train_folds
+from pipelines.folds import check_jackknife, check_lists, check_training, say, train_folds
 
 FAMILY = "gpt1-choice"
 
@@ -67,8 +66,7 @@ def _check(arguments: Gpt1Choice) -> None:
     """Refuse what cannot work before anything is written."""
     check_lists(nbest=arguments.nbest, valid_nbest=arguments.valid_nbest)
     check_jackknife(arguments.jackknife)
-    if arguments.training.context != "sentence":
-        raise InputError("lists are no stream; expected sentence", field="--context")
+    check_training(arguments.training)
 
 
 def _train_one(arguments: Gpt1Choice, folder: Path, fold: Fold | None) -> None:

@@ -14,7 +14,7 @@ from asr_lm.lm import distributed, sizes
 from asr_lm.lm.options import Fold, TrainingOptions
 from pipelines.command import OptionalInt, unless_given
 from pipelines.display import training_progress
-from pipelines.folds import check_jackknife, check_lists, say, train_folds
+from pipelines.folds import check_jackknife, check_lists, check_training, say, train_folds
 
 FAMILY = "birnn-attention"
 
@@ -76,6 +76,7 @@ def _check(arguments: BirnnAttention) -> None:
 
     check_lists(nbest=arguments.nbest, valid_nbest=arguments.valid_nbest)
     check_jackknife(arguments.jackknife)
+    check_training(arguments.training)
     if not arguments.pretrain_epochs > 0:
         raise InputError(f"expected a number above 0, not {arguments.pretrain_epochs}", field="--pretrain-epochs")
     for option, number in (("--vocabulary-size", arguments.vocabulary_size), ("--min-count", arguments.min_count)):

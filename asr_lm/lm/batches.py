@@ -3,7 +3,7 @@
 The input of a sentence is ``<s> w1 … wn``, its target ``w1 … wn </s>``. In a stream the sentences follow one another,
 so ``<s>`` stands wherever a sentence begins and the network's state is carried across. A network without a state to
 carry reads windows of that text, cut elsewhere in every epoch. The order of the batches depends on the seed and the
-epoch alone, so a training can be taken up anywhere.
+epoch alone, so a training can be taken up anywhere. Noise may replace some of the input.
 """
 
 from __future__ import annotations
@@ -271,3 +271,43 @@ class WindowBatches:
         inputs, targets = self._text.read(begin, begin + steps)
         targets[end - begin :] = IGNORED
         return inputs, targets
+
+
+class NoisyBatches:
+    """Batches in whose inputs a share of the words gives way to words drawn as often as they occur in the text.
+
+    Unigram noising (Xie et al.: Data noising as smoothing in neural network language models, 2017, section 3.2). A
+    network that reads a small text many times learns less of it by heart, since the same words seldom come before the
+    same word again. Targets stay as they are, and so do ``<s>`` and padding.
+
+    Args:
+        batches: those without noise.
+        share: of the words, 0 to 1.
+        counts: how often each token occurs ``[vocabulary]``.
+        vocabulary: knows ``<s>`` and ``</s>``.
+        seed: of the noise, which depends on it, the epoch and the number of the batch alone.
+    """
+
+    def __init__(
+        self, batches: BatchSource, share: float, counts: NDArray[np.int64], vocabulary: Vocabulary, seed: int
+    ) -> None:
+        self.carries_state = batches.carries_state
+        self._batches = batches
+        self._share = share
+        self._seed = seed
+        self._kept = [vocabulary.bos_id, vocabulary.eos_id]
+        counts = counts.copy()
+        counts[self._kept] = 0
+        self._below = np.cumsum(counts)
+        self._words = max(int(self._below[-1]), 1)
+
+    def count(self, epoch: int) -> int:
+        return self._batches.count(epoch)
+
+    def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        for number, batch in enumerate(self._batches.batches(epoch, start), start):
+            random = np.random.default_rng([self._seed, epoch, number])
+            inputs = batch.inputs.numpy()
+            drawn = np.searchsorted(self._below, random.integers(self._words, size=inputs.shape), side="right")
+            is_replaced = (random.random(inputs.shape) < self._share) & ~np.isin(inputs, self._kept)
+            yield replace(batch, inputs=torch.from_numpy(np.where(is_replaced, drawn, inputs)))

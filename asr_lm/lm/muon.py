@@ -6,7 +6,7 @@ approximates. Rare directions are learnt as fast as frequent ones, so that far f
 transformer of four layers reached after 300 steps what AdamW did not reach at all (perplexity 300 and 730).
 
 As in Liu et al.: Muon is scalable for LLM training (2025), section 2.2, the step is scaled to the size of one of
-AdamW's, so that one learning rate and one weight decay serve both. Embeddings, output layers and vectors take AdamW.
+AdamW's, so that one learning rate serves both. Embeddings, output layers and vectors take AdamW.
 """
 
 from __future__ import annotations

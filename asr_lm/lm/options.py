@@ -59,12 +59,14 @@ class TrainingOptions:
             goes back; for a transformer the length of the windows, which are cut elsewhere in every epoch.
         short_windows: Share of the epochs in which a transformer reads shorter windows of a stream: 32 tokens, then 64
             and so on (Press et al. 2021). It learns sooner to look at the last words, and each epoch takes less time.
+        input_noise: Share of the words read that give way to words drawn by their frequency, others in every epoch (Xie
+            et al. 2017). Of a small text that is read many times, less is learnt by heart.
         optimizer: AdamW; Muon for the matrices between layers and AdamW for the rest (a transformer learns from far
             fewer tokens); or plain stochastic gradient descent.
         learning_rate: The highest one; the loss is the mean over the tokens of a step.
         epsilon: Of AdamW, for gradients of which the root mean square is smaller: a large one, 3e-4 for example, lets a
             word seen once move no further than SGD would, where the text is small.
-        weight_decay: Decoupled for AdamW and Muon, L2 for SGD.
+        weight_decay: Decoupled for AdamW and Muon (with Muon of the matrices between layers alone), L2 for SGD.
         schedule: Cosine or linear to zero over all steps; constant; plateau (times decay whenever the validation loss
             did not fall); step (times decay after every epoch from decay-after on).
         decay: Factor of the schedules plateau and step.
@@ -91,6 +93,7 @@ class TrainingOptions:
     accumulate: int = 1
     bptt: int = 35
     short_windows: float = 0.0
+    input_noise: float = 0.0
     optimizer: Literal["adamw", "muon", "sgd"] = "adamw"
     learning_rate: float = 2e-3
     epsilon: float = 1e-8
@@ -117,7 +120,7 @@ class TrainingOptions:
         for name in ("weight_decay", "clip", "patience", "decay_after", "initial_range", "average"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise InputError(f"expected 0 or more, not {getattr(self, name)}", field=name)
-        for name in ("warmup", "short_windows"):
+        for name in ("warmup", "short_windows", "input_noise"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"expected a share from 0 to 1, not {getattr(self, name)}", field=name)
         if self.average == 1:

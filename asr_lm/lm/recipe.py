@@ -13,7 +13,7 @@ import torch
 
 from asr_lm.errors import InputError
 from asr_lm.files import make_folder, write_text
-from asr_lm.lm.batches import BatchSource, SentenceBatches, StreamBatches, WindowBatches
+from asr_lm.lm.batches import BatchSource, NoisyBatches, SentenceBatches, StreamBatches, WindowBatches
 from asr_lm.lm.checkpoint import CHECKPOINT_FILE
 from asr_lm.lm.corpus import TokenCorpus, read_sentences, text_identity
 from asr_lm.lm.distributed import ALONE, Processes, shared
@@ -203,8 +203,22 @@ def make_batches(
     vocabulary: Vocabulary,
     options: TrainingOptions,
     processes: int = 1,
-) -> Sequence[BatchSource]:
-    """Training and validation batches, of all processes, for the context the options ask for."""
+) -> tuple[BatchSource, BatchSource]:
+    """Training and validation batches, of all processes, for the context and the noise the options ask for."""
+    train, validation = _clean_batches(network, corpus, valid, vocabulary, options, processes)
+    if options.input_noise:
+        train = NoisyBatches(train, options.input_noise, corpus.counts(vocabulary), vocabulary, options.seed)
+    return train, validation
+
+
+def _clean_batches(
+    network: Network,
+    corpus: TokenCorpus,
+    valid: TokenCorpus,
+    vocabulary: Vocabulary,
+    options: TrainingOptions,
+    processes: int,
+) -> tuple[BatchSource, BatchSource]:
     if options.context == "stream":
         rows, steps = max(1, options.batch_tokens // options.bptt), options.bptt
         valid_batches = StreamBatches(valid, vocabulary, min(processes * rows, 10), steps)

@@ -494,7 +494,8 @@ def _make_optimizer(network: Network, options: TrainingOptions) -> torch.optim.O
     alike: dict[tuple[float, int], list[torch.nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
         if parameter.requires_grad:
-            is_decayed = parameter.dim() > 1 or options.optimizer == "sgd"
+            # An embedding's rows meet AdamW's decay at every step and a gradient only where their word occurs.
+            is_decayed = name in matrices if matrices else parameter.dim() > 1 or options.optimizer == "sgd"
             decay = options.weight_decay if is_decayed else 0.0
             alike.setdefault((decay, matrices.get(name, 0)), []).append(parameter)
     groups: list[dict[str, Any]] = [

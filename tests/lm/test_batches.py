@@ -11,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr_lm.lm.batches import IGNORED, Batch, SentenceBatches, StreamBatches, WindowBatches
+from asr_lm.lm.batches import IGNORED, Batch, NoisyBatches, SentenceBatches, StreamBatches, WindowBatches
 from asr_lm.lm.corpus import TokenCorpus
 from asr_lm.text.vocabulary import WordVocabulary
 
@@ -218,3 +218,49 @@ class TestWindowBatches:
             assert batch.inputs.shape == (600 // source.steps(epoch), source.steps(epoch))
         assert WindowBatches(corpus, VOCABULARY, 600, 300, seed=1).steps(0) == 300
         assert WindowBatches(corpus, VOCABULARY, 600, 20, seed=1, short_epochs=5).steps(0) == 20
+
+
+class TestNoisyBatches:
+    @staticmethod
+    def noisy(corpus: TokenCorpus, share: float, seed: int = 0) -> NoisyBatches:
+        clean = StreamBatches(corpus, VOCABULARY, 4, 7)
+        return NoisyBatches(clean, share, corpus.counts(VOCABULARY), VOCABULARY, seed)
+
+    def test_a_share_of_the_words_read_is_drawn_by_frequency(self) -> None:
+        words = [3] * 6000 + [4] * 3000 + [5] * 1000
+        np.random.default_rng(1).shuffle(words)
+        corpus = corpus_of([words[at : at + 10] for at in range(0, len(words), 10)])
+        clean = StreamBatches(corpus, VOCABULARY, 4, 7).batches(0)
+        before, after = (
+            torch.cat([batch.inputs.flatten() for batch in batches])
+            for batches in (clean, self.noisy(corpus, 0.5).batches(0))
+        )
+        for word, often in ((3, 0.6), (4, 0.3), (5, 0.1)):
+            kept = (after[before == word] == word).double().mean().item()
+            assert kept == pytest.approx(0.5 + 0.5 * often, abs=0.05)
+        counts = torch.bincount(after, minlength=6)[3:6].double()
+        assert (counts / counts.sum()).tolist() == pytest.approx([0.6, 0.3, 0.1], abs=0.02)
+
+    @given(texts)
+    def test_targets_sentence_beginnings_and_padding_stay(self, sentences: list[list[int]]) -> None:
+        corpus = corpus_of(sentences)
+        for clean in (StreamBatches(corpus, VOCABULARY, 2, 5), SentenceBatches(corpus, VOCABULARY, 40, 1)):
+            noisy = NoisyBatches(clean, 1.0, corpus.counts(VOCABULARY), VOCABULARY, 3)
+            assert (noisy.count(0), noisy.carries_state) == (clean.count(0), clean.carries_state)
+            for before, after in zip(clean.batches(0), noisy.batches(0), strict=True):
+                assert torch.equal(before.targets, after.targets)
+                for token in (BOS, EOS):
+                    assert torch.equal(before.inputs == token, after.inputs == token)
+                assert set(after.inputs.flatten().tolist()) <= {BOS, EOS, *itertools.chain(*sentences)}
+
+    def test_it_differs_by_epoch_and_seed_and_can_be_taken_up_anywhere(self) -> None:
+        corpus = random_corpus(40)
+        whole = list(self.noisy(corpus, 0.3).batches(2))
+        assert equal(whole, list(self.noisy(corpus, 0.3).batches(2)))
+        assert equal(whole[4:], list(self.noisy(corpus, 0.3).batches(2, 4)))
+        assert not equal(whole, list(self.noisy(corpus, 0.3).batches(1)))
+        assert not equal(whole, list(self.noisy(corpus, 0.3, seed=1).batches(2)))
+
+    def test_none_of_it_changes_nothing(self) -> None:
+        corpus = random_corpus(20)
+        assert equal(list(self.noisy(corpus, 0.0).batches(0)), list(StreamBatches(corpus, VOCABULARY, 4, 7).batches(0)))

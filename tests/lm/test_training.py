@@ -30,6 +30,7 @@ from asr_lm.lm.batches import Batch, SentenceBatches, StreamBatches
 from asr_lm.lm.checkpoint import CHECKPOINT_FILE, Checkpoint
 from asr_lm.lm.corpus import TokenCorpus
 from asr_lm.lm.lstm import LstmConfig, LstmNetwork
+from asr_lm.lm.muon import hidden_matrices
 from asr_lm.lm.neural import NeuralLanguageModel
 from asr_lm.lm.options import TextOptions, TrainingOptions
 from asr_lm.lm.presets import find_preset
@@ -554,6 +555,23 @@ class TestStep:
         clear = gradient.abs() > 1e-5
         torch.testing.assert_close(change[clear], expected[clear], atol=2e-6, rtol=1e-2)
 
+    def test_muon_decays_the_matrices_between_layers_alone(self, tmp_path: Path) -> None:
+        options = replace(OPTIONS, learning_rate=1e-3, weight_decay=100.0, warmup=0.0, schedule="constant", clip=0.0)
+        gradient, change = self.first_gradient_and_change(tmp_path, replace(options, optimizer="muon"))
+        plain, at = network(replace(CONFIG, dropout=0.0)), 0
+        matrices = hidden_matrices(plain)
+        for name, parameter in plain.named_parameters():
+            part = slice(at, at := at + parameter.numel())
+            if name in matrices:
+                step = change[part] + 0.1 * parameter.detach().flatten()
+                assert 1e-4 < step.square().mean().sqrt() < 3e-4 < change[part].abs().max()
+            else:
+                clear = gradient[part].abs() > 1e-5
+                torch.testing.assert_close(
+                    change[part][clear], -1e-3 * gradient[part][clear].sign(), atol=2e-6, rtol=1e-2
+                )
+        assert 0 < len(matrices) < len([*plain.parameters()])
+
     def test_a_stream_carries_its_state_through_an_epoch_and_not_beyond(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -713,7 +731,7 @@ class TestNotFinite:
         ("warmup", 1.5), ("optimizer", "adam"), ("schedule", "steps"), ("context", "words"), ("precision", "float16"),
         ("accumulate", 0), ("ema", 1.0), ("ema", -0.1), ("average", 1), ("average", -2), ("initial_range", -0.1),
         ("decay_after", -1.0), ("seed", -1), ("seed", 1 << 63), ("short_windows", -0.1), ("short_windows", 1.1),
-        ("epsilon", 0.0),
+        ("input_noise", -0.1), ("input_noise", 1.1), ("epsilon", 0.0),
     ],
 )  # fmt: skip
 def test_options_that_make_no_sense(field: str, value: Any) -> None:
