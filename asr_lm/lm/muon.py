@@ -2,8 +2,7 @@
 
 Jordan, Jin, Boza, You, Cesista, Newhouse, Bernstein: Muon, an optimizer for hidden layers in neural networks (2024).
 The step of a matrix is its momentum M = U S Vᵀ with every singular value made 1, U Vᵀ, which a Newton-Schulz iteration
-approximates. Rare directions are learnt as fast as frequent ones, so that far fewer tokens do: on a million words a
-transformer of four layers reached after 300 steps what AdamW did not reach at all (perplexity 300 and 730).
+approximates. Rare directions are learnt as fast as frequent ones, so that a transformer learns from far fewer tokens.
 
 As in Liu et al.: Muon is scalable for LLM training (2025), section 2.2, the step is scaled to the size of one of
 AdamW's, so that one learning rate serves both. Embeddings, output layers and vectors take AdamW.
