@@ -45,6 +45,11 @@ _HELP = re.compile(r"python -m [\w.]+( \w+)? --help")
 _SUGGESTED = re.compile(r"Perhaps you meant:\s*(--[\w-]+)")
 
 
+def option_name(name: str) -> str:
+    """An option of the command line by the name of its field: ``--batch-tokens``."""
+    return "--" + name.replace("_", "-")
+
+
 def parse(arguments: type[Arguments], prog: str, description: str, package: str = "pipelines") -> Arguments:
     """The command line as a dataclass, of the command ``prog`` of a package.
 
@@ -93,7 +98,7 @@ def _in_one_line(read: Callable[[], Arguments]) -> Arguments:
             return read()
     except InputError as error:  # a value that the dataclass itself refuses
         if error.field and not error.file:
-            error.field = "--" + error.field.removeprefix("--").replace("_", "-")
+            error.field = option_name(error.field.removeprefix("--"))
         raise
     except SystemExit as error:
         if error.code in (None, 0):

@@ -13,7 +13,17 @@ import tyro
 
 from asr_lm.errors import InputError
 from pipelines import lists
-from pipelines.command import OptionalFloat, OptionalInt, OptionalPath, OptionalText, check_outputs, console, parse, run
+from pipelines.command import (
+    OptionalFloat,
+    OptionalInt,
+    OptionalPath,
+    OptionalText,
+    check_outputs,
+    console,
+    option_name,
+    parse,
+    run,
+)
 from pipelines.display import decoding_progress
 
 if TYPE_CHECKING:
@@ -129,14 +139,14 @@ def _check(arguments: Arguments) -> None:
     for name, wanted in [(name, False) for name in of_sound] + [(name, True) for name in of_emissions]:
         if getattr(arguments, name) is not None and bool(arguments.emissions) != wanted:
             other = "saved emissions" if wanted else "sound"
-            raise InputError(f"is for {other}", field=_option(name))
+            raise InputError(f"is for {other}", field=option_name(name))
     for name, least in (("nbest", 1), ("beam", 1), ("longest", 1.0), ("batch_seconds", 0)):
         if getattr(arguments, name) is not None and getattr(arguments, name) < least:
-            raise InputError(f"expected {least:g} or more, not {getattr(arguments, name):g}", field=_option(name))
+            raise InputError(f"expected {least:g} or more, not {getattr(arguments, name):g}", field=option_name(name))
     for name in ("frame_seconds", "threshold"):
         value = getattr(arguments, name)
         if value is not None and value <= 0:
-            raise InputError(f"expected more than 0, not {value:g}", field=_option(name))
+            raise InputError(f"expected more than 0, not {value:g}", field=option_name(name))
     if arguments.free and arguments.lexicon:
         raise InputError("give either --free or --lexicon")
     if arguments.ctm is not None and not arguments.times:
@@ -147,10 +157,6 @@ def _check(arguments: Arguments) -> None:
     format_of(arguments.out)
     inputs = [*arguments.audio, *arguments.emissions, arguments.lexicon, arguments.lm, arguments.references]
     check_outputs([arguments.out, arguments.ctm, _unfinished(arguments)], inputs)
-
-
-def _option(name: str) -> str:
-    return "--" + name.replace("_", "-")
 
 
 def _unfinished(arguments: Arguments) -> Path:
@@ -255,7 +261,7 @@ def _check_rnnt(arguments: Arguments) -> None:
 
     for name in ("lexicon", "lm", "save_emissions", "lattice", "ctm", "free", "batch_seconds"):
         if getattr(arguments, name):
-            raise InputError("is for CTC recognisers, and this is an RNN-T", field=_option(name))
+            raise InputError("is for CTC recognisers, and this is an RNN-T", field=option_name(name))
     if arguments.search == "cuda":
         raise InputError("cuda is for CTC recognisers, and this is an RNN-T", field="--search")
 

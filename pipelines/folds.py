@@ -8,7 +8,7 @@ from pathlib import Path
 from asr_lm.errors import InputError
 from asr_lm.lm.folder import CONFIG_FILE, fold_folder, read_config
 from asr_lm.lm.options import Fold, TrainingOptions
-from pipelines.command import console
+from pipelines.command import console, option_name
 
 
 def check_jackknife(parts: int) -> None:
@@ -46,7 +46,7 @@ def check_lists(**options: tuple[Path, ...]) -> None:
     from asr_lm.files import STDIN
 
     for name, paths in options.items():
-        option = "--" + name.replace("_", "-")
+        option = option_name(name)
         if not paths:
             raise InputError("expected at least one list", field=option)
         if any(str(path) == STDIN for path in paths):
@@ -63,7 +63,7 @@ def check_training(options: TrainingOptions) -> None:
         raise InputError("lists are no stream; expected sentence", field="--context")
     for name in ("short_windows", "input_noise"):
         if getattr(options, name):
-            raise InputError("is for a training on text, not on lists", field="--" + name.replace("_", "-"))
+            raise InputError("is for a training on text, not on lists", field=option_name(name))
 
 
 def train_folds(out: Path, family: str, parts: int, train_one: Callable[[Path, Fold | None], None]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines import lists
-from pipelines.command import OptionalFloat, OptionalPath, blaming, check_outputs, console
+from pipelines.command import OptionalFloat, OptionalPath, blaming, check_outputs, console, option_name
 
 if TYPE_CHECKING:
     from asr_lm.errors import InputError
@@ -89,7 +89,7 @@ def check(arguments: Any) -> None:
     if arguments.lattice is None:
         for name in ("dev_lattice", "references", "lattice_out", "words", "mbr_out"):
             if getattr(arguments, name) is not None:
-                raise InputError("is for lattices; give --lattice, too", field="--" + name.replace("_", "-"))
+                raise InputError("is for lattices; give --lattice, too", field=option_name(name))
         return
     if arguments.nbest or arguments.dev:
         raise InputError("takes the place of --nbest, and --dev-lattice that of --dev", field="--lattice")
@@ -100,7 +100,7 @@ def check(arguments: Any) -> None:
     for name in ("lattice", "dev_lattice", "words", "references"):
         path = getattr(arguments, name)
         if path is not None and not path.exists():
-            raise InputError("no such file", file=path, field="--" + name.replace("_", "-"))
+            raise InputError("no such file", file=path, field=option_name(name))
     if arguments.lattice_nbest < 1:
         raise InputError(f"expected a number above 0, not {arguments.lattice_nbest}", field="--lattice-nbest")
     if arguments.lattice_out is not None and arguments.lattice_out.exists() and not arguments.lattice_out.is_dir():
