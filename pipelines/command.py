@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Union
 import tyro
 
 from asr_lm.errors import InputError
-from asr_lm.lm.distributed import ProcessLost, is_first_to_speak, is_shared_run
+from asr_lm.lm.training.distributed import ProcessLost, is_first_to_speak, is_shared_run
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -17,7 +17,7 @@ from pipelines.display import scoring_progress
 
 if TYPE_CHECKING:
     from asr_lm.report.contents import Contents
-    from asr_lm.rescoring.models import RescoringModel
+    from asr_lm.rescoring.scoring.models import RescoringModel
     from asr_lm.rescoring.second_pass import Development
 
 DESCRIPTION = """Compare language models: each alone and all together, weights tuned on --dev, error rates on --test."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from asr_lm.hypotheses.utterance import Utterance
-    from asr_lm.rescoring.models import RescoringModel
+    from asr_lm.rescoring.scoring.models import RescoringModel
     from asr_lm.rescoring.second_pass import CorrectionReport, Development, SecondPass
 
 MOST_PICTURES = 12
@@ -79,7 +79,7 @@ class Pictures:
     ) -> None:
         from asr_lm.errors import InputError
         from asr_lm.files import make_folder
-        from asr_lm.lm.birnn_attention import BirnnAttentionModel
+        from asr_lm.lm.families.birnn_attention import BirnnAttentionModel
 
         attentive = [model.model for model in models if isinstance(model.model, BirnnAttentionModel)]
         if not attentive:

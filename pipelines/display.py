@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pipelines.command import console
 
 if TYPE_CHECKING:
-    from asr_lm.lm.training import Progress
+    from asr_lm.lm.training.loop import Progress
 
 _PLAIN_SECONDS = 30.0
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from asr_lm.errors import InputError
 from asr_lm.lm.folder import CONFIG_FILE, fold_folder, read_config
-from asr_lm.lm.options import Fold, TrainingOptions
+from asr_lm.lm.training.options import Fold, TrainingOptions
 from pipelines.command import console, option_name
 
 

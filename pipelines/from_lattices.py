@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from asr_lm.hypotheses.utterance import Utterance
     from asr_lm.lattice.lattice import Lattice
     from asr_lm.rescoring.lattices import Listing, Searched
-    from asr_lm.rescoring.models import RescoringModel
+    from asr_lm.rescoring.scoring.models import RescoringModel
     from asr_lm.rescoring.second_pass import Development
     from asr_lm.rescoring.weights import Weights
 
@@ -161,8 +161,8 @@ class _Tuned:
 def _tuned(arguments: Any, models: Sequence[RescoringModel], listing: Listing, places: Mapping[str, Path]) -> _Tuned:
     from asr_lm.errors import InputError
     from asr_lm.hypotheses.writing import write_nbest
-    from asr_lm.rescoring.lattice_decision import RULES
     from asr_lm.rescoring.lattices import develop_lattices
+    from asr_lm.rescoring.rules.lattice_decision import RULES
     from asr_lm.rescoring.second_pass import deciding
     from asr_lm.rescoring.weights import Weights
 
@@ -209,8 +209,8 @@ def _scales(
     listing: Listing,
 ) -> dict[str, float]:
     """Scales of the posteriors of development lattices, searched as the others will be."""
-    from asr_lm.rescoring.lattice_decision import tune_scales
     from asr_lm.rescoring.lattices import Work, search
+    from asr_lm.rescoring.rules.lattice_decision import tune_scales
 
     known = [lattice for lattice in lattices if lattice.reference is not None]
     found = (searched.lattice for searched in search(known, models, weights.values, listing, Work()))
@@ -239,7 +239,7 @@ class _PassedOn:
 
     def utterances(self, found: Iterator[Searched]) -> Iterator[Utterance]:
         """The lists."""
-        from asr_lm.rescoring.lattice_decision import decide
+        from asr_lm.rescoring.rules.lattice_decision import decide
 
         for searched in found:
             lattice = searched.lattice
@@ -257,7 +257,7 @@ class _PassedOn:
         from asr_lm.hypotheses.utterance import Hypothesis, Utterance
         from asr_lm.hypotheses.writing import write_nbest
         from asr_lm.lattice.writing import write_lattices
-        from asr_lm.rescoring.lattice_decision import LATTICE_RISK
+        from asr_lm.rescoring.rules.lattice_decision import LATTICE_RISK
 
         if (folder := self._arguments.lattice_out) is not None:
             write_lattices(self._rescored, folder, "slf")

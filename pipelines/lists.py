@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from asr_lm.evaluation.comparison import Comparison
     from asr_lm.hypotheses.utterance import Utterance
     from asr_lm.rescoring.correction import Correction
-    from asr_lm.rescoring.models import RescoringModel
+    from asr_lm.rescoring.scoring.models import RescoringModel
     from asr_lm.rescoring.second_pass import Development, Measuring, SecondPass
 
 
@@ -125,8 +125,8 @@ def _place(path: str) -> str:
 def models(arguments: Common, specifications: Sequence[str]) -> list[RescoringModel]:
     """The language models, with their cache; warns of those that leave the context unread."""
     from asr_lm.errors import InputError
-    from asr_lm.rescoring.models import open_models
-    from asr_lm.rescoring.scoring import ScoreCache, default_cache_folder
+    from asr_lm.rescoring.scoring.models import open_models
+    from asr_lm.rescoring.scoring.scorer import ScoreCache, default_cache_folder
 
     folder = (arguments.cache_folder or default_cache_folder()) if arguments.cache else None
     if arguments.context < 0:

@@ -13,7 +13,7 @@ from pipelines.command import blaming, console
 from pipelines.lists import warn
 
 if TYPE_CHECKING:
-    from asr_lm.lm.mixture_training import MixtureTraining
+    from asr_lm.lm.mixtures.estimation import MixtureTraining
 
 
 @dataclass
@@ -48,12 +48,12 @@ def train(arguments: Mixture) -> None:
     """Make the mixture.
 
     Raises:
-        InputError: as :func:`asr_lm.lm.mixture_training.train_mixture`, or no such model.
+        InputError: as :func:`asr_lm.lm.mixtures.estimation.train_mixture`, or no such model.
     """
     from asr_lm.lm.loading import load, resolve_device
-    from asr_lm.lm.members import Member
-    from asr_lm.lm.mixture_training import train_mixture
-    from asr_lm.rescoring.models import name_and_path
+    from asr_lm.lm.mixtures.estimation import train_mixture
+    from asr_lm.lm.mixtures.members import Member
+    from asr_lm.rescoring.scoring.models import name_and_path
 
     device = resolve_device(arguments.device)
     named = [name_and_path(specification) for specification in arguments.lm]

@@ -50,8 +50,8 @@ def main() -> None:
     from asr_lm.evaluation.perplexity import measure
     from asr_lm.files import write_text
     from asr_lm.lm import load
-    from asr_lm.lm.corpus import read_lines
-    from asr_lm.rescoring.models import name_and_path
+    from asr_lm.lm.training.corpus import read_lines
+    from asr_lm.rescoring.scoring.models import name_and_path
     from asr_lm.text.sentence_hashes import OVERLAP_WARNING
 
     if not arguments.lm:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from asr_lm.evaluation.comparison import Comparison
     from asr_lm.report.contents import Contents
-    from asr_lm.rescoring.models import RescoringModel
+    from asr_lm.rescoring.scoring.models import RescoringModel
     from asr_lm.rescoring.second_pass import Development, SecondPass
 
 
@@ -139,7 +139,7 @@ def weight_table(found: Contents) -> Table:
 
     from asr_lm.evaluation.table import title
     from asr_lm.report.markdown import flat_text
-    from asr_lm.rescoring.flatness import TOLERANCE
+    from asr_lm.rescoring.tuning.flatness import TOLERANCE
 
     table = _table("system", "feature", "weight", f"dev within {TOLERANCE:g} points")
     table.columns[1].justify = "left"

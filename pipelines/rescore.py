@@ -19,7 +19,7 @@ from pipelines.display import scoring_progress
 if TYPE_CHECKING:
     from asr_lm.hypotheses.utterance import Utterance
     from asr_lm.rescoring.correction import Correction
-    from asr_lm.rescoring.models import RescoringModel
+    from asr_lm.rescoring.scoring.models import RescoringModel
     from asr_lm.rescoring.second_pass import Development, SecondPass
     from asr_lm.rescoring.weights import Weights
 

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr_lm.errors import InputError
-from asr_lm.lm import distributed
+from asr_lm.lm.training import distributed
 from pipelines import lists
 from pipelines.display import scoring_progress
 
 if TYPE_CHECKING:
-    from asr_lm.rescoring.models import RescoringModel
+    from asr_lm.rescoring.scoring.models import RescoringModel
 
 
 def meet(arguments: lists.Common, paths: Sequence[str]) -> None:
@@ -45,7 +45,7 @@ def take_part(
     """Score a share of the lists; whether this process goes on with the command."""
     if not distributed.is_shared_run():
         return True
-    from asr_lm.rescoring.sharing import score_share
+    from asr_lm.rescoring.scoring.sharing import score_share
 
     with scoring_progress() as report:
         goes_on = score_share(

@@ -15,9 +15,10 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from asr_lm.errors import InputError
-from asr_lm.lm import distributed, sizes
-from asr_lm.lm.options import Fold, TextOptions, TrainingOptions
-from asr_lm.lm.presets import described, find_preset
+from asr_lm.lm import sizes
+from asr_lm.lm.training import distributed
+from asr_lm.lm.training.options import Fold, TextOptions, TrainingOptions
+from asr_lm.lm.training.presets import described, find_preset
 from pipelines import mixture, train_choice, train_lists
 from pipelines.command import OptionalInt, OptionalPath, blaming, console, parse_one_of, run, unless_given
 from pipelines.display import training_progress
@@ -237,7 +238,7 @@ def _with_settings(
 
 def _as_trained(defaults: Any, family: str, folder: Path) -> Any:
     """The sizes and the text options of a trained folder."""
-    from asr_lm.lm.initial import InitialModel
+    from asr_lm.lm.training.initial import InitialModel
 
     initial = InitialModel.open(folder)
     if initial.family != family:
@@ -250,7 +251,7 @@ def _as_trained(defaults: Any, family: str, folder: Path) -> Any:
 def _check(arguments: Text) -> None:
     """Refuse what cannot work before anything is written."""
     from asr_lm.files import STDIN, open_binary
-    from asr_lm.lm.corpus import read_sentences
+    from asr_lm.lm.training.corpus import read_sentences
 
     if not arguments.text:
         raise InputError("expected at least one file", field="--text")
@@ -290,7 +291,7 @@ def _text_options(arguments: Any, fold: Any) -> TextOptions:
 def _train_ngram(arguments: Ngram, folder: Path, fold: Fold | None) -> None:
     from rich.markup import escape
 
-    from asr_lm.lm.recipe import train_ngram_model
+    from asr_lm.lm.training.recipe import train_ngram_model
 
     begin = time.monotonic()
     with console().status(f"estimating {escape(str(folder))}"):
@@ -309,7 +310,7 @@ def _train_ngram(arguments: Ngram, folder: Path, fold: Fold | None) -> None:
 def _print_perplexity(folder: Path, valid: Path) -> None:
     from asr_lm.evaluation.perplexity import measure
     from asr_lm.lm import load
-    from asr_lm.lm.corpus import read_lines
+    from asr_lm.lm.training.corpus import read_lines
 
     with blaming(str(valid)):
         result = measure([load(folder)], read_lines(valid))[0]
@@ -318,9 +319,9 @@ def _print_perplexity(folder: Path, valid: Path) -> None:
 
 
 def _train_neural(arguments: Any, folder: Path, fold: Fold | None) -> None:
-    from asr_lm.lm.initial import InitialModel
     from asr_lm.lm.loading import resolve_device
-    from asr_lm.lm.recipe import train_model
+    from asr_lm.lm.training.initial import InitialModel
+    from asr_lm.lm.training.recipe import train_model
 
     with training_progress(str(folder)) as report:
         model, result = train_model(

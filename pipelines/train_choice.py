@@ -9,9 +9,9 @@ from typing import Annotated
 
 import tyro
 
-from asr_lm.lm import distributed
-from asr_lm.lm.options import Fold, TrainingOptions
 from asr_lm.lm.sizes import ChoiceTarget
+from asr_lm.lm.training import distributed
+from asr_lm.lm.training.options import Fold, TrainingOptions
 from pipelines.command import OptionalFloat
 from pipelines.display import training_progress
 from pipelines.folds import check_jackknife, check_lists, check_training, say, train_folds
@@ -70,8 +70,8 @@ def _check(arguments: Gpt1Choice) -> None:
 
 
 def _train_one(arguments: Gpt1Choice, folder: Path, fold: Fold | None) -> None:
-    from asr_lm.lm.list_fine_tuning import ChoiceOptions, fine_tune_on_lists
     from asr_lm.lm.loading import resolve_device
+    from asr_lm.lm.training.list_fine_tuning import ChoiceOptions, fine_tune_on_lists
 
     choice = ChoiceOptions(
         initial=arguments.init_from,

@@ -10,8 +10,9 @@ from typing import Annotated, Literal
 import tyro
 
 from asr_lm.errors import InputError
-from asr_lm.lm import distributed, sizes
-from asr_lm.lm.options import Fold, TrainingOptions
+from asr_lm.lm import sizes
+from asr_lm.lm.training import distributed
+from asr_lm.lm.training.options import Fold, TrainingOptions
 from pipelines.command import OptionalInt, unless_given
 from pipelines.display import training_progress
 from pipelines.folds import check_jackknife, check_lists, check_training, say, train_folds
@@ -72,7 +73,7 @@ def train(arguments: BirnnAttention) -> None:
 
 def _check(arguments: BirnnAttention) -> None:
     """Refuse what cannot work before anything is written."""
-    from asr_lm.lm.pair_recipe import read_lists
+    from asr_lm.lm.training.pair_recipe import read_lists
 
     check_lists(nbest=arguments.nbest, valid_nbest=arguments.valid_nbest)
     check_jackknife(arguments.jackknife)
@@ -89,7 +90,7 @@ def _train_one(arguments: BirnnAttention, folder: Path, fold: Fold | None) -> No
     import math
 
     from asr_lm.lm.loading import resolve_device
-    from asr_lm.lm.pair_recipe import ListOptions, train_on_lists
+    from asr_lm.lm.training.pair_recipe import ListOptions, train_on_lists
 
     lists = ListOptions(
         nbest=arguments.nbest,

@@ -66,7 +66,7 @@ class FirstPass:
     gpu: str | None = None
 
     def __post_init__(self) -> None:
-        from asr_lm.lm.kenlm_file import read_with_kenlm
+        from asr_lm.lm.ngrams.kenlm_file import read_with_kenlm
 
         if self.gpu is not None and (self.lexicon is not None or self.lm is not None):
             raise InputError("the search on a GPU takes neither a lexicon nor a language model")

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from asr_lm.errors import InputError
 from asr_lm.lm.protocol import LanguageModel, LogProbs
-from asr_lm.lm.words import word_log_probs
+from asr_lm.lm.scoring.words import word_log_probs
 from asr_lm.text.normalizer import get_normalizer
 
 _BLOCK = 2000
@@ -176,7 +176,7 @@ def _reader(model: LanguageModel, carry_state: bool, dynamic: float | None, budg
     """A function from normalised sentences to their token log-probabilities."""
     encode = model.vocabulary.encode_batch
     if dynamic is not None:
-        from asr_lm.lm.dynamic_evaluation import DynamicReader
+        from asr_lm.lm.scoring.dynamic_evaluation import DynamicReader
 
         learner = DynamicReader(model, dynamic, carry_state=carry_state)
         return lambda texts: learner.token_log_probs(encode(texts))

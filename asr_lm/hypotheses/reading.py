@@ -8,11 +8,7 @@ from pathlib import Path
 from asr_lm.errors import InputError
 from asr_lm.files import display_name
 from asr_lm.hypotheses.canonical import read_canonical
-from asr_lm.hypotheses.hyporadise import read_hyporadise
-from asr_lm.hypotheses.kaldi import read_kaldi
-from asr_lm.hypotheses.mlm_scoring import read_mlm_scoring
-from asr_lm.hypotheses.nemo import read_nemo
-from asr_lm.hypotheses.recognition import (
+from asr_lm.hypotheses.formats import (
     CANONICAL,
     FORMATS,
     HYPORADISE,
@@ -22,6 +18,10 @@ from asr_lm.hypotheses.recognition import (
     SWITCHBOARD,
     recognise,
 )
+from asr_lm.hypotheses.hyporadise import read_hyporadise
+from asr_lm.hypotheses.kaldi import read_kaldi
+from asr_lm.hypotheses.mlm_scoring import read_mlm_scoring
+from asr_lm.hypotheses.nemo import read_nemo
 from asr_lm.hypotheses.spool import rereadable
 from asr_lm.hypotheses.switchboard import read_switchboard
 from asr_lm.hypotheses.utterance import Utterance
@@ -47,7 +47,7 @@ def read_nbest(
 
     Args:
         path: file (plain, ``.gz`` or ``.zst``), folder for the formats that are folders, ``-`` for standard input.
-        format: one of :data:`~asr_lm.hypotheses.recognition.FORMATS`; None recognises it by content.
+        format: one of :data:`~asr_lm.hypotheses.formats.FORMATS`; None recognises it by content.
         manifest: the manifest of NeMo's beams; goes with that format only.
         beam_size: lines of an utterance in NeMo's beams; None takes what both files' lengths say.
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from asr_lm.lattice.forward_backward import best_arcs
 from asr_lm.lattice.lattice import Floats, Lattice
 from asr_lm.lm.protocol import LanguageModel
-from asr_lm.lm.words import word_log_probs
+from asr_lm.lm.scoring.words import word_log_probs
 from asr_lm.text.normalizer import get_normalizer
 
 

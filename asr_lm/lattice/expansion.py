@@ -21,8 +21,8 @@ import numpy as np
 from asr_lm.errors import InputError
 from asr_lm.lattice.forward_backward import backward, best_path
 from asr_lm.lattice.lattice import EPSILON, Floats, Lattice
-from asr_lm.lm.growing_tree import ROOT, GrowingTree, grow
 from asr_lm.lm.protocol import LanguageModel, LogProbs, Tokens
+from asr_lm.lm.scoring.growing_tree import ROOT, GrowingTree, grow
 from asr_lm.text.normalizer import get_normalizer
 
 COUNTS = ("words", "characters", "unknown")

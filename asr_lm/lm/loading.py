@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asr_lm.errors import InputError
-from asr_lm.lm.families import FAMILIES
+from asr_lm.lm.families.registry import FAMILIES
 from asr_lm.lm.folder import CONFIG_FILE, HUB, read_config
 from asr_lm.lm.protocol import LanguageModel
 from asr_lm.lm.sizes import NetworkConfig
@@ -18,7 +18,7 @@ OPENAI_GPT = "openai-gpt"
 """Type of the models that have a tokeniser and a class of their own here."""
 
 if TYPE_CHECKING:
-    from asr_lm.lm.members import Mixture
+    from asr_lm.lm.mixtures.members import Mixture
     from asr_lm.lm.neural import NeuralModel, TrainingContext
 
 
@@ -43,7 +43,7 @@ def load(path: str | Path, device: str = "cpu") -> LanguageModel:
         return load_foreign(str(path), device)
     family = "ngram" if path.is_file() else read_config(path)["family"]
     if family == "ngram":
-        from asr_lm.lm.ngram import NgramModel
+        from asr_lm.lm.families.ngram import NgramModel
 
         return NgramModel.load(path)
     return load_mixture(path, device) if family == "mixture" else load_neural(path, device)
@@ -63,13 +63,13 @@ def load_foreign(name: str, device: str = "cpu") -> LanguageModel:
     """A model that ``transformers`` knows: a folder, or ``hf:NAME`` of the hub.
 
     Raises:
-        InputError: as :func:`asr_lm.lm.huggingface.load_huggingface`.
+        InputError: as :func:`asr_lm.lm.pretrained.huggingface.load_huggingface`.
     """
-    from asr_lm.lm.huggingface import hub_type, load_huggingface
+    from asr_lm.lm.pretrained.huggingface import hub_type, load_huggingface
 
     place, device = Path(name.removeprefix(HUB)), resolve_device(device)
     if (foreign_type(place) or hub_type(str(place))) == OPENAI_GPT:
-        from asr_lm.lm.pretrained import load_openai_gpt
+        from asr_lm.lm.pretrained.openai_gpt1 import load_openai_gpt
 
         return load_openai_gpt(name.removeprefix(HUB), device)
     return load_huggingface(name, device)
@@ -81,8 +81,8 @@ def load_mixture(folder: Path, device: str = "cpu") -> Mixture:
     Raises:
         InputError: missing or damaged, or a member is missing or not what it was.
     """
-    from asr_lm.lm.members import read_members
-    from asr_lm.lm.mixture_training import make_mixture
+    from asr_lm.lm.mixtures.estimation import make_mixture
+    from asr_lm.lm.mixtures.members import read_members
 
     record = read_members(folder, read_config(folder), lambda member: load(member, device))
     try:

@@ -22,12 +22,12 @@ from asr_lm import __version__
 from asr_lm.errors import InputError
 from asr_lm.files import atomic_write
 from asr_lm.hypotheses.prefix_tree import PrefixTree, split_by_nodes
-from asr_lm.lm.batches import IGNORED, Batch
-from asr_lm.lm.causal import CausalModel
 from asr_lm.lm.folder import begin, write_config
-from asr_lm.lm.output import OutputLayer, even_block
+from asr_lm.lm.output.layer import OutputLayer, even_block
 from asr_lm.lm.protocol import LanguageModel, LogProbs, Tokens
+from asr_lm.lm.scoring.causal import CausalModel
 from asr_lm.lm.sizes import NetworkConfig
+from asr_lm.lm.training.batches import IGNORED, Batch
 from asr_lm.text.vocabulary import Vocabulary
 
 WEIGHTS_FILE = "model.safetensors"
@@ -58,7 +58,7 @@ class Network(nn.Module):
         """Summed loss of a batch that lies on the network's device, in nats.
 
         Args:
-            batch: what to learn; its :attr:`~asr_lm.lm.batches.Batch.tokens` are what the sum runs over.
+            batch: what to learn; its :attr:`~asr_lm.lm.training.batches.Batch.tokens` are what the sum runs over.
             state: what the network remembers from before, or None at a beginning.
 
         Returns:

@@ -12,9 +12,9 @@ from asr_lm.evaluation.bootstrap import Interval
 from asr_lm.evaluation.comparison import BOUNDS, RETUNED, Comparison, SystemResult
 from asr_lm.evaluation.perplexity import Perplexity, measure
 from asr_lm.lm.protocol import LanguageModel
-from asr_lm.rescoring.flatness import weight_curve
-from asr_lm.rescoring.models import RescoringModel
+from asr_lm.rescoring.scoring.models import RescoringModel
 from asr_lm.rescoring.second_pass import Decided, Measuring, without_least_risk
+from asr_lm.rescoring.tuning.flatness import weight_curve
 from asr_lm.rescoring.weights import Weights
 
 
@@ -72,7 +72,7 @@ class Row:
             exactly one model; a pseudo-perplexity is none.
         weights: of its features; None for the first pass as it came and for bounds.
         flat: for each feature the interval of its weight within which the error rate on the development list stays
-            within :data:`asr_lm.rescoring.flatness.TOLERANCE` points; None without a development list.
+            within :data:`asr_lm.rescoring.tuning.flatness.TOLERANCE` points; None without a development list.
     """
 
     result: SystemResult

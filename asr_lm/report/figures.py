@@ -17,9 +17,9 @@ from asr_lm.evaluation.comparison import FIRST_PASS, ORACLE, RETUNED
 from asr_lm.evaluation.table import title
 from asr_lm.files import atomic_write, make_folder
 from asr_lm.report.contents import Contents, ReportedList
-from asr_lm.rescoring.features import FeatureTable
-from asr_lm.rescoring.flatness import WeightCurve, weight_curve
-from asr_lm.rescoring.lists import Rows
+from asr_lm.rescoring.features.lists import Rows
+from asr_lm.rescoring.features.table import FeatureTable
+from asr_lm.rescoring.tuning.flatness import WeightCurve, weight_curve
 from asr_lm.rescoring.weights import Weights
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from asr_lm.evaluation.bootstrap import Interval
 from asr_lm.evaluation.comparison import BOUNDS, Comparison, Difference
 from asr_lm.evaluation.table import p_text, title
 from asr_lm.report.contents import Contents, ReportedList, Row
-from asr_lm.rescoring.flatness import TOLERANCE
+from asr_lm.rescoring.tuning.flatness import TOLERANCE
 
 _NOTHING = "–"
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~])")

@@ -33,8 +33,8 @@ from asr_lm.report.markdown import flat_text, number, span, speed_text
 from asr_lm.report.packing import pack
 from asr_lm.report.verdict import verdict
 from asr_lm.report.word_scores import STEP, WordScores
-from asr_lm.rescoring.flatness import TOLERANCE
 from asr_lm.rescoring.second_pass import LEAST_RISK, Decided
+from asr_lm.rescoring.tuning.flatness import TOLERANCE
 from asr_lm.text.normalizer import get_normalizer
 
 MOST_WORDS = 15

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr_lm.lm.protocol import LanguageModel
-from asr_lm.lm.words import word_log_probs
+from asr_lm.lm.scoring.words import word_log_probs
 from asr_lm.text.normalizer import get_normalizer
 
 STEP = 0.05

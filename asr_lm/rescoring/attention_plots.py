@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from asr_lm.files import atomic_write
 from asr_lm.hypotheses.utterance import Utterance
-from asr_lm.lm.birnn_attention import BirnnAttentionModel
-from asr_lm.rescoring.conditional_scoring import heard
+from asr_lm.lm.families.birnn_attention import BirnnAttentionModel
+from asr_lm.rescoring.scoring.conditional import heard
 from asr_lm.text.normalizer import get_normalizer
 from asr_lm.text.vocabulary import EOS
 

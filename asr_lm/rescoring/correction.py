@@ -2,8 +2,8 @@
 
 The text of a corrector may be better than every hypothesis of the list. It is not taken on trust: it stands among the
 others with what all models say of it, the first-pass scores of its closest neighbour
-(:meth:`asr_lm.rescoring.features.FeatureTable.from_utterances`) and a feature of its own, whose weight is tuned on a
-development list that was corrected in the same way.
+(:meth:`asr_lm.rescoring.features.table.FeatureTable.from_utterances`) and a feature of its own, whose weight is tuned
+on a development list that was corrected in the same way.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import msgspec
 
 from asr_lm.errors import InputError
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
-from asr_lm.lm.conditional import ConditionalModel
-from asr_lm.rescoring.conditional_scoring import ConditionalScorer
-from asr_lm.rescoring.models import RescoringModel
+from asr_lm.lm.scoring.conditional import ConditionalModel
+from asr_lm.rescoring.scoring.conditional import ConditionalScorer
+from asr_lm.rescoring.scoring.models import RescoringModel
 
 
 @dataclass(frozen=True)

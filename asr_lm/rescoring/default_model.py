@@ -15,8 +15,8 @@ import numpy as np
 
 from asr_lm.errors import InputError
 from asr_lm.hypotheses.utterance import Utterance
-from asr_lm.rescoring.features import CHARACTERS, RANK, WORDS, FeatureTable
-from asr_lm.rescoring.lists import Values
+from asr_lm.rescoring.features.lists import Values
+from asr_lm.rescoring.features.table import CHARACTERS, RANK, WORDS, FeatureTable
 from asr_lm.rescoring.weights import Weights
 
 DEFAULT = "default"

@@ -21,9 +21,9 @@ from asr_lm.lattice.arc_covering import score_arcs
 from asr_lm.lattice.expansion import Search, expand_together
 from asr_lm.lattice.lattice import EPSILON, Floats, Lattice
 from asr_lm.lattice.nbest import Path, nbest
-from asr_lm.lm.causal import CausalModel
-from asr_lm.rescoring.features import CHARACTERS, UNKNOWN, WORDS
-from asr_lm.rescoring.models import RescoringModel
+from asr_lm.lm.scoring.causal import CausalModel
+from asr_lm.rescoring.features.table import CHARACTERS, UNKNOWN, WORDS
+from asr_lm.rescoring.scoring.models import RescoringModel
 from asr_lm.rescoring.second_pass import Development
 from asr_lm.text.normalizer import get_normalizer
 

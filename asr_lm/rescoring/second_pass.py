@@ -28,17 +28,17 @@ from asr_lm.evaluation.comparison import (
 from asr_lm.evaluation.spacing import SpacingErrors, spacing_errors
 from asr_lm.evaluation.word_errors import Unit
 from asr_lm.hypotheses.utterance import Utterance
-from asr_lm.rescoring.context import Context, SpokenBefore
 from asr_lm.rescoring.correction import Correction, add_corrections
-from asr_lm.rescoring.decision import Decisions, apply, choosable, tune_decision
 from asr_lm.rescoring.default_model import FIRST_PASS_TOTAL, ScoreKind, default_weights, first_pass_total, score_kind
-from asr_lm.rescoring.feature_shards import write_shard
-from asr_lm.rescoring.features import UNKNOWN, Column, FeatureTable
-from asr_lm.rescoring.lists import Rows
-from asr_lm.rescoring.models import RescoringModel, check_score_names, feature_table
-from asr_lm.rescoring.scoring import shards
-from asr_lm.rescoring.tuning import FOLDS, CrossValidation, cross_validate, tune
-from asr_lm.rescoring.vocabulary_fit import VocabularyFit, Warn
+from asr_lm.rescoring.features.lists import Rows
+from asr_lm.rescoring.features.shards import write_shard
+from asr_lm.rescoring.features.table import UNKNOWN, Column, FeatureTable
+from asr_lm.rescoring.rules.decision import Decisions, apply, choosable, tune_decision
+from asr_lm.rescoring.scoring.context import Context, SpokenBefore
+from asr_lm.rescoring.scoring.models import RescoringModel, check_score_names, feature_table
+from asr_lm.rescoring.scoring.scorer import shards
+from asr_lm.rescoring.scoring.vocabulary_fit import VocabularyFit, Warn
+from asr_lm.rescoring.tuning.tune import FOLDS, CrossValidation, cross_validate, tune
 from asr_lm.rescoring.weights import DecisionRule, Weights
 from asr_lm.text.sentence_hashes import SentenceHashes
 
@@ -156,12 +156,12 @@ def develop(
         systems: for each system the names of its models; that without any is the re-tuned first pass.
         decision: how one hypothesis is chosen.
         measuring: how errors are counted.
-        signs: see :func:`asr_lm.rescoring.tuning.tune`.
+        signs: see :func:`asr_lm.rescoring.tuning.tune.tune`.
         least_risk: add the last system once more, choosing by minimum Bayes risk.
         context: utterances of the recording that models read before each one, as the first pass heard them.
         correction: let models correct the list first; systems of which :data:`CORRECTED` is a member may then choose
             what they wrote.
-        report, warn: see :func:`asr_lm.rescoring.models.feature_table`.
+        report, warn: see :func:`asr_lm.rescoring.scoring.models.feature_table`.
 
     Raises:
         InputError: no reference, a sign for something that is neither a model nor a first-pass score, or as scoring
@@ -293,7 +293,7 @@ class SecondPass:
             system, ``rescored``.
         kind: of the first-pass scores, for the default weights; None recognises it.
         measuring: how errors are counted.
-        report, warn: see :func:`asr_lm.rescoring.models.feature_table`.
+        report, warn: see :func:`asr_lm.rescoring.scoring.models.feature_table`.
         features: folder that gets the feature table as Parquet shards; None writes none.
         keep: remember the feature table, too, for :attr:`decided`.
         context: utterances of the recording that models read before each one, as the first pass heard them.

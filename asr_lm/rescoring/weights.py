@@ -12,13 +12,13 @@ import numpy as np
 
 from asr_lm.errors import InputError
 from asr_lm.files import display_name, read_bytes, write_text
-from asr_lm.rescoring.features import FeatureTable
-from asr_lm.rescoring.lists import Values
+from asr_lm.rescoring.features.lists import Values
+from asr_lm.rescoring.features.table import FeatureTable
 
 VERSION = 1
 DecisionRule = Literal["best", "mbr"]
 """``best``: the hypothesis with the largest total. ``mbr``: minimum Bayes risk, the one with the fewest expected
-errors (:mod:`asr_lm.rescoring.decision`)."""
+errors (:mod:`asr_lm.rescoring.rules.decision`)."""
 
 
 class Weights(msgspec.Struct, frozen=True, kw_only=True):

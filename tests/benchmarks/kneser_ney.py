@@ -11,8 +11,8 @@ from pathlib import Path
 from statistics import median
 
 from asr_lm.files import iterate_lines
-from asr_lm.lm.corpus import TokenCorpus, read_sentences
-from asr_lm.lm.ngram import train_ngram
+from asr_lm.lm.families.ngram import train_ngram
+from asr_lm.lm.training.corpus import TokenCorpus, read_sentences
 from asr_lm.text.vocabulary import WordVocabulary
 
 BOOKS = Path(__file__).parents[2] / "../shared/data/text/books.train.txt.zst"

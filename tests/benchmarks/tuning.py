@@ -9,10 +9,10 @@ from statistics import median
 
 import numpy as np
 
-from asr_lm.rescoring.envelope import ErrorCurve, error_curve
-from asr_lm.rescoring.features import Column, FeatureTable
-from asr_lm.rescoring.objective import Objective
-from asr_lm.rescoring.tuning import tune
+from asr_lm.rescoring.features.table import Column, FeatureTable
+from asr_lm.rescoring.tuning.envelope import ErrorCurve, error_curve
+from asr_lm.rescoring.tuning.objective import Objective
+from asr_lm.rescoring.tuning.tune import tune
 
 UTTERANCES = 1_300
 HYPOTHESES = 100

@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from asr_lm.errors import InputError
+from asr_lm.hypotheses.formats import FORMATS
 from asr_lm.hypotheses.reading import read_nbest
-from asr_lm.hypotheses.recognition import FORMATS
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
 from asr_lm.hypotheses.writing import write_nbest
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from asr_lm.errors import InputError
+from asr_lm.hypotheses.formats import FORMATS, recognise
 from asr_lm.hypotheses.reading import read_nbest
-from asr_lm.hypotheses.recognition import FORMATS, recognise
 
 CANONICAL = {"id": "a", "hypotheses": [{"text": "x"}]}
 HYPORADISE = {"input": ["x"], "output": "x"}

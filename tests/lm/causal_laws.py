@@ -24,12 +24,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from asr_lm.lm import load
-from asr_lm.lm.batches import IGNORED, Batch, SentenceBatches
-from asr_lm.lm.corpus import TokenCorpus
 from asr_lm.lm.neural import NeuralLanguageModel
-from asr_lm.lm.options import TrainingOptions
 from asr_lm.lm.protocol import LogProbs, Tokens
-from asr_lm.lm.training import train_network
+from asr_lm.lm.training.batches import IGNORED, Batch, SentenceBatches
+from asr_lm.lm.training.corpus import TokenCorpus
+from asr_lm.lm.training.loop import train_network
+from asr_lm.lm.training.options import TrainingOptions
 from asr_lm.text.vocabulary import WordVocabulary
 
 VOCABULARY = WordVocabulary([f"w{number}" for number in range(12)])

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr_lm.errors import InputError
-from asr_lm.lm import arpa
-from asr_lm.lm.arpa import ArpaEntry, read_arpa, read_counts, write_arpa
-from asr_lm.lm.kneser_ney import NgramTable
+from asr_lm.lm.ngrams import arpa
+from asr_lm.lm.ngrams.arpa import ArpaEntry, read_arpa, read_counts, write_arpa
+from asr_lm.lm.ngrams.kneser_ney import NgramTable
 
 SMALL = """\\data\\
 ngram 1=4

@@ -11,8 +11,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr_lm.lm.batches import IGNORED, Batch, NoisyBatches, SentenceBatches, StreamBatches, WindowBatches
-from asr_lm.lm.corpus import TokenCorpus
+from asr_lm.lm.training.batches import IGNORED, Batch, NoisyBatches, SentenceBatches, StreamBatches, WindowBatches
+from asr_lm.lm.training.corpus import TokenCorpus
 from asr_lm.text.vocabulary import WordVocabulary
 
 VOCABULARY = WordVocabulary([f"w{number}" for number in range(50)])
@@ -83,7 +83,7 @@ class TestSentenceBatches:
         assert equal(list(source.batches(2, start)), whole[start:])
 
     def test_pools_mix_the_text_and_waste_little_on_padding(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("asr_lm.lm.batches._POOL_BATCHES", 20)
+        monkeypatch.setattr("asr_lm.lm.training.batches._POOL_BATCHES", 20)
         corpus = random_corpus(4000)
         batches = list(SentenceBatches(corpus, VOCABULARY, 128, 1).batches(0))
         used = sum(batch.tokens for batch in batches) / sum(batch.targets.numel() for batch in batches)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from asr_lm.lm.beam_search import beam_search
+from asr_lm.lm.scoring.beam_search import beam_search
 
 UNK, BOS, EOS = 0, 1, 2
 VOCABULARY = 5

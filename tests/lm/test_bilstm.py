@@ -18,18 +18,18 @@ from torch import Tensor, nn
 from asr_lm.errors import InputError
 from asr_lm.hypotheses.prefix_tree import PrefixTree
 from asr_lm.lm import load
-from asr_lm.lm.batches import IGNORED, Batch, SentenceBatches
-from asr_lm.lm.bilstm import BidirectionalModel, BilstmNetwork
-from asr_lm.lm.corpus import TokenCorpus
-from asr_lm.lm.lstm import LstmNetwork
-from asr_lm.lm.members import Member
-from asr_lm.lm.mixture import validation_log_probs
+from asr_lm.lm.families.bilstm import BidirectionalModel, BilstmNetwork
+from asr_lm.lm.families.lstm import LstmNetwork
+from asr_lm.lm.mixtures.linear import validation_log_probs
+from asr_lm.lm.mixtures.members import Member
 from asr_lm.lm.neural import NeuralLanguageModel, State
-from asr_lm.lm.options import TextOptions, TrainingOptions
 from asr_lm.lm.protocol import LogProbs, Tokens
-from asr_lm.lm.recipe import train_model
 from asr_lm.lm.sizes import BilstmConfig, LstmConfig
-from asr_lm.lm.training import Progress, train_network
+from asr_lm.lm.training.batches import IGNORED, Batch, SentenceBatches
+from asr_lm.lm.training.corpus import TokenCorpus
+from asr_lm.lm.training.loop import Progress, train_network
+from asr_lm.lm.training.options import TextOptions, TrainingOptions
+from asr_lm.lm.training.recipe import train_model
 from asr_lm.text.vocabulary import WordVocabulary
 
 VOCABULARY = WordVocabulary([f"w{number}" for number in range(12)])

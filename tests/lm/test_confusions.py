@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asr_lm.errors import InputError
-from asr_lm.lm.confusions import Confusions, differences
+from asr_lm.lm.training.confusions import Confusions, differences
 
 
 def corrupted(confusions: Confusions, text: str, times: int, seed: int = 0) -> list[list[str]]:

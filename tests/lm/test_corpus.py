@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from asr_lm.errors import InputError
 from asr_lm.files import write_text
-from asr_lm.lm import corpus as corpus_module
-from asr_lm.lm.corpus import TokenCorpus, read_sentences
+from asr_lm.lm.training import corpus as corpus_module
+from asr_lm.lm.training.corpus import TokenCorpus, read_sentences
 from asr_lm.text.vocabulary import SentencePieceVocabulary, WordVocabulary
 
 SENTENCES = ["a b c", "b", "c c a b", "b", "zebra a", "a b c"]

@@ -17,11 +17,11 @@ from processes import in_processes
 from torch import Tensor
 
 from asr_lm.errors import InputError
-from asr_lm.lm.batches import IGNORED, StreamBatches
-from asr_lm.lm.checkpoint import CHECKPOINT_FILE, Checkpoint
-from asr_lm.lm.distributed import ALONE, Processes, ProcessLost, SharedBatches, join, shared
-from asr_lm.lm.options import TrainingOptions
-from asr_lm.lm.training import Progress, train_network
+from asr_lm.lm.training.batches import IGNORED, StreamBatches
+from asr_lm.lm.training.checkpoint import CHECKPOINT_FILE, Checkpoint
+from asr_lm.lm.training.distributed import ALONE, Processes, ProcessLost, SharedBatches, join, shared
+from asr_lm.lm.training.loop import Progress, train_network
+from asr_lm.lm.training.options import TrainingOptions
 
 PLAIN = replace(one.CONFIG, dropout=0.0)
 Report = Callable[[Progress], None]

@@ -11,11 +11,11 @@ from torch import nn
 
 from asr_lm.errors import InputError
 from asr_lm.evaluation.perplexity import measure
-from asr_lm.lm.dynamic_evaluation import DynamicReader
-from asr_lm.lm.lstm import LstmNetwork
+from asr_lm.lm.families.lstm import LstmNetwork
+from asr_lm.lm.families.rnnlm import RnnlmNetwork
 from asr_lm.lm.neural import CausalNetwork, NeuralLanguageModel
 from asr_lm.lm.protocol import Tokens
-from asr_lm.lm.rnnlm import RnnlmNetwork
+from asr_lm.lm.scoring.dynamic_evaluation import DynamicReader
 from asr_lm.lm.sizes import LstmConfig, OutputKind, RnnlmConfig
 from asr_lm.text.vocabulary import WordVocabulary
 
@@ -119,7 +119,7 @@ def test_a_rate_that_is_too_high_is_told_and_gives_no_score() -> None:
 
 
 def test_a_rate_at_which_the_model_does_worse_than_guessing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("asr_lm.lm.dynamic_evaluation._FAIR_TRIAL", 20)
+    monkeypatch.setattr("asr_lm.lm.scoring.dynamic_evaluation._FAIR_TRIAL", 20)
     scorer = model("rnnlm", "nce")
     for parameter in scorer.network.parameters():
         parameter.detach().mul_(0.1)  # near to guessing
@@ -127,5 +127,5 @@ def test_a_rate_at_which_the_model_does_worse_than_guessing_is_told(monkeypatch:
     assert np.concatenate(DynamicReader(scorer, 0.01).token_log_probs(text)).mean() > -np.log(2 * VOCABULARY.size)
     with pytest.raises(InputError, match=r"5\.0 is too high: the weights diverge"):
         DynamicReader(scorer, 5.0).token_log_probs(text)
-    monkeypatch.setattr("asr_lm.lm.dynamic_evaluation._FAIR_TRIAL", 10**6)
+    monkeypatch.setattr("asr_lm.lm.scoring.dynamic_evaluation._FAIR_TRIAL", 10**6)
     assert np.isfinite(np.concatenate(DynamicReader(scorer, 5.0).token_log_probs(text))).all()

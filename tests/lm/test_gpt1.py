@@ -27,15 +27,15 @@ from torch import nn
 
 from asr_lm.errors import InputError
 from asr_lm.hypotheses.prefix_tree import PrefixTree
-from asr_lm.lm import gpt1
-from asr_lm.lm.batches import IGNORED
-from asr_lm.lm.gpt1 import Gpt1Model, Gpt1Network
-from asr_lm.lm.options import TextOptions, TrainingOptions
+from asr_lm.lm.families import gpt1
+from asr_lm.lm.families.gpt1 import Gpt1Model, Gpt1Network
 from asr_lm.lm.protocol import LogProbs, Tokens
-from asr_lm.lm.recipe import make_batches, train_model
+from asr_lm.lm.scoring.tree_attention import Preorder
+from asr_lm.lm.scoring.windows import windows
 from asr_lm.lm.sizes import Gpt1Config
-from asr_lm.lm.text_windows import windows
-from asr_lm.lm.tree_attention import Preorder
+from asr_lm.lm.training.batches import IGNORED
+from asr_lm.lm.training.options import TextOptions, TrainingOptions
+from asr_lm.lm.training.recipe import make_batches, train_model
 
 CONFIGS = {
     "one layer": Gpt1Config(VOCABULARY.size, layers=1, width=8, heads=1, positions=40),

@@ -17,17 +17,18 @@ from torch import nn
 
 from asr_lm.errors import InputError
 from asr_lm.evaluation.perplexity import measure
-from asr_lm.lm import gpt1, load
-from asr_lm.lm.distributed import join
-from asr_lm.lm.gpt1 import Gpt1Model, Gpt1Network
-from asr_lm.lm.gpt1_choice import Gpt1ChoiceModel, Gpt1ChoiceNetwork, choice_loss
-from asr_lm.lm.list_batches import EncodedList, ListBatches
-from asr_lm.lm.list_fine_tuning import ChoiceOptions, encode_lists, fine_tune_on_lists
-from asr_lm.lm.options import TrainingOptions
-from asr_lm.lm.pair_recipe import ReferencedList
+from asr_lm.lm import load
+from asr_lm.lm.families import gpt1
+from asr_lm.lm.families.gpt1 import Gpt1Model, Gpt1Network
+from asr_lm.lm.families.gpt1_choice import Gpt1ChoiceModel, Gpt1ChoiceNetwork, choice_loss
 from asr_lm.lm.protocol import Tokens
 from asr_lm.lm.sizes import Gpt1ChoiceConfig, Gpt1Config
-from asr_lm.rescoring.models import RescoringModel
+from asr_lm.lm.training.distributed import join
+from asr_lm.lm.training.list_batches import EncodedList, ListBatches
+from asr_lm.lm.training.list_fine_tuning import ChoiceOptions, encode_lists, fine_tune_on_lists
+from asr_lm.lm.training.options import TrainingOptions
+from asr_lm.lm.training.pair_recipe import ReferencedList
+from asr_lm.rescoring.scoring.models import RescoringModel
 from asr_lm.text.vocabulary import WordVocabulary
 from pipelines import train
 
@@ -244,7 +245,7 @@ class TestFineTuning:
         assert sorted(os.listdir(tmp_path / "two")) == sorted(os.listdir(tmp_path / "one"))
 
     def test_it_begins_with_the_weights_it_was_given(self, initial: Path) -> None:
-        from asr_lm.lm.list_fine_tuning import _begin
+        from asr_lm.lm.training.list_fine_tuning import _begin
 
         model = load(initial)
         assert isinstance(model, Gpt1Model)

@@ -19,13 +19,14 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from asr_lm.errors import InputError  # noqa: E402
 from asr_lm.evaluation.perplexity import measure  # noqa: E402
 from asr_lm.hypotheses.prefix_tree import PrefixTree  # noqa: E402
-from asr_lm.lm import huggingface, load  # noqa: E402
-from asr_lm.lm.huggingface import HuggingFaceCausalModel, HuggingFaceMaskedModel  # noqa: E402
-from asr_lm.lm.log_linear import LogLinearMixture  # noqa: E402
-from asr_lm.lm.members import Member  # noqa: E402
-from asr_lm.lm.mixture import LinearMixture  # noqa: E402
+from asr_lm.lm import load  # noqa: E402
+from asr_lm.lm.mixtures.linear import LinearMixture  # noqa: E402
+from asr_lm.lm.mixtures.log_linear import LogLinearMixture  # noqa: E402
+from asr_lm.lm.mixtures.members import Member  # noqa: E402
+from asr_lm.lm.pretrained import huggingface  # noqa: E402
+from asr_lm.lm.pretrained.huggingface import HuggingFaceCausalModel, HuggingFaceMaskedModel  # noqa: E402
 from asr_lm.lm.protocol import LogProbs  # noqa: E402
-from asr_lm.rescoring.models import RescoringModel, name_and_path  # noqa: E402
+from asr_lm.rescoring.scoring.models import RescoringModel, name_and_path  # noqa: E402
 from asr_lm.text.huggingface_tokenizer import HuggingFaceVocabulary  # noqa: E402
 
 TEXTS = ["the cat sat on the mat", "the cat sat on a mat", "the cat", "", "a dog sat", "the cat sat on the hat today"]

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from asr_lm.errors import InputError
-from asr_lm.lm.arpa import read_arpa, write_arpa
-from asr_lm.lm.kneser_ney import DISCOUNT_FALLBACK, KneserNeyModel, estimate
+from asr_lm.lm.ngrams.arpa import read_arpa, write_arpa
+from asr_lm.lm.ngrams.kneser_ney import DISCOUNT_FALLBACK, KneserNeyModel, estimate
 
 UNK, BOS, EOS = 0, 1, 2
 Gram = tuple[int, ...]

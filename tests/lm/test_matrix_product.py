@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from asr_lm.lm import matrix_product
-from asr_lm.lm.matrix_product import linear
+from asr_lm.lm.scoring import matrix_product
+from asr_lm.lm.scoring.matrix_product import linear
 
 
 @pytest.mark.parametrize("onednn", [True, False])

@@ -16,16 +16,16 @@ from torch import nn
 from asr_lm.errors import InputError
 from asr_lm.evaluation.perplexity import measure
 from asr_lm.lm import load
-from asr_lm.lm.log_linear import LogLinearMixture, interpolate_log_linearly
-from asr_lm.lm.lstm import LstmConfig, LstmNetwork
-from asr_lm.lm.members import Member
-from asr_lm.lm.mixture import LinearMixture, interpolate, validation_log_probs
-from asr_lm.lm.mixture_training import MixtureTraining, train_mixture
+from asr_lm.lm.families.lstm import LstmConfig, LstmNetwork
+from asr_lm.lm.families.ngram import NgramModel
+from asr_lm.lm.mixtures.estimation import MixtureTraining, train_mixture
+from asr_lm.lm.mixtures.linear import LinearMixture, interpolate, validation_log_probs
+from asr_lm.lm.mixtures.log_linear import LogLinearMixture, interpolate_log_linearly
+from asr_lm.lm.mixtures.members import Member
 from asr_lm.lm.neural import NeuralLanguageModel
-from asr_lm.lm.ngram import NgramModel
-from asr_lm.lm.options import TextOptions
 from asr_lm.lm.protocol import LanguageModel, Tokens
-from asr_lm.lm.recipe import train_ngram_model
+from asr_lm.lm.training.options import TextOptions
+from asr_lm.lm.training.recipe import train_ngram_model
 from asr_lm.text.sentence_hashes import SentenceHashes
 from asr_lm.text.vocabulary import SentencePieceVocabulary, Vocabulary, WordVocabulary
 
@@ -175,7 +175,7 @@ def test_log_linear_scores_do_not_depend_on_blocks_and_budget(tmp_path: Path, mo
     mixture = LogLinearMixture(of(bigram, lstm(bigram.vocabulary)), [0.6, 0.5])
     sentences = encoded(mixture, ["a b c a", "a b", "", "c c c c c c", "a b c b", "b", "d d"])
     whole = mixture.token_log_probs(sentences)
-    monkeypatch.setattr("asr_lm.lm.log_linear._BLOCK_VALUES", 20)
+    monkeypatch.setattr("asr_lm.lm.mixtures.log_linear._BLOCK_VALUES", 20)
     for budget in (3, None):
         for one, other in zip(whole, mixture.token_log_probs(sentences, budget), strict=True):
             np.testing.assert_allclose(one, other, atol=1e-6)

@@ -11,14 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from asr_lm.lm.bilstm import BilstmNetwork
-from asr_lm.lm.birnn_attention import BirnnAttentionNetwork
-from asr_lm.lm.gpt1 import Gpt1Network
-from asr_lm.lm.gpt1_choice import Gpt1ChoiceNetwork
-from asr_lm.lm.lstm import LstmNetwork
-from asr_lm.lm.muon import Muon, hidden_matrices, orthogonal
-from asr_lm.lm.rnnlm import RnnlmNetwork
+from asr_lm.lm.families.bilstm import BilstmNetwork
+from asr_lm.lm.families.birnn_attention import BirnnAttentionNetwork
+from asr_lm.lm.families.gpt1 import Gpt1Network
+from asr_lm.lm.families.gpt1_choice import Gpt1ChoiceNetwork
+from asr_lm.lm.families.lstm import LstmNetwork
+from asr_lm.lm.families.rnnlm import RnnlmNetwork
 from asr_lm.lm.sizes import BilstmConfig, BirnnAttentionConfig, Gpt1ChoiceConfig, Gpt1Config, LstmConfig, RnnlmConfig
+from asr_lm.lm.training.muon import Muon, hidden_matrices, orthogonal
 
 RATE = 0.01
 

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 
 from asr_lm.errors import InputError
 from asr_lm.lm import load
-from asr_lm.lm.arpa import read_arpa
-from asr_lm.lm.corpus import TokenCorpus
-from asr_lm.lm.ngram import NgramModel, NgramTraining, train_ngram
+from asr_lm.lm.families.ngram import NgramModel, NgramTraining, train_ngram
+from asr_lm.lm.ngrams.arpa import read_arpa
+from asr_lm.lm.training.corpus import TokenCorpus
 from asr_lm.text.vocabulary import SentencePieceVocabulary, Vocabulary, WordVocabulary
 
 WORDS = ["the", "a", "cat", "dog", "bird", "sees", "hears", "likes", "small", "old", "green", "and", "it", "that"]
@@ -266,7 +266,7 @@ def test_a_run_that_fails_leaves_no_model(copied: Path, monkeypatch: pytest.Monk
     def full_disk(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("asr_lm.lm.ngram.write_arpa", full_disk)
+    monkeypatch.setattr("asr_lm.lm.families.ngram.write_arpa", full_disk)
     with pytest.raises(InputError, match="No space left"):
         train(copied, sentences(0), WordVocabulary(WORDS), order=2)
     with pytest.raises(InputError, match=r"no config\.json"):

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from asr_lm.lm import output as output_module
-from asr_lm.lm.output import SoftmaxOutput
+from asr_lm.lm.output import layer as output_module
+from asr_lm.lm.output.layer import SoftmaxOutput
 
 VOCABULARY, WIDTH = 23, 8
 

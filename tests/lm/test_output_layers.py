@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from asr_lm.errors import InputError
-from asr_lm.lm import noise_contrastive
-from asr_lm.lm import output as output_module
-from asr_lm.lm.adaptive_output import AdaptiveOutput, cutoffs
-from asr_lm.lm.class_output import ClassOutput, class_edges
-from asr_lm.lm.noise_contrastive import NoiseContrastiveOutput
-from asr_lm.lm.output import OutputLayer, SoftmaxOutput, make_output
+from asr_lm.lm.output import layer as output_module
+from asr_lm.lm.output import noise_contrastive
+from asr_lm.lm.output.adaptive import AdaptiveOutput, cutoffs
+from asr_lm.lm.output.classes import ClassOutput, class_edges
+from asr_lm.lm.output.layer import OutputLayer, SoftmaxOutput, make_output
+from asr_lm.lm.output.noise_contrastive import NoiseContrastiveOutput
 from asr_lm.lm.sizes import OutputConfig, OutputKind
 
 VOCABULARY, WIDTH = 37, 20

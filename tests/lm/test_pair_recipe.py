@@ -18,14 +18,14 @@ from asr_lm.hypotheses.reading import read_nbest
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
 from asr_lm.hypotheses.writing import write_nbest
 from asr_lm.lm import load
-from asr_lm.lm.birnn_attention import BirnnAttentionModel
-from asr_lm.lm.distributed import join
+from asr_lm.lm.families.birnn_attention import BirnnAttentionModel
 from asr_lm.lm.folder import SENTENCES_FILE, fold_folder
-from asr_lm.lm.options import TrainingOptions
-from asr_lm.lm.pair_recipe import ListOptions, train_on_lists
 from asr_lm.lm.sizes import BirnnAttentionConfig
-from asr_lm.lm.training import Progress
-from asr_lm.rescoring.models import RescoringModel
+from asr_lm.lm.training.distributed import join
+from asr_lm.lm.training.loop import Progress
+from asr_lm.lm.training.options import TrainingOptions
+from asr_lm.lm.training.pair_recipe import ListOptions, train_on_lists
+from asr_lm.rescoring.scoring.models import RescoringModel
 from asr_lm.text.sentence_hashes import SentenceHashes, fold_of
 
 SIZES = BirnnAttentionConfig(1, 12, 12, 8, 12, dropout=0.1)

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from asr_lm.lm.batches import IGNORED
-from asr_lm.lm.confusions import Confusions
-from asr_lm.lm.pairs import ListedPairs, NoisyPairs, PairBatch, PairBatches, encode_sources, join_source
+from asr_lm.lm.training.batches import IGNORED
+from asr_lm.lm.training.confusions import Confusions
+from asr_lm.lm.training.pairs import ListedPairs, NoisyPairs, PairBatch, PairBatches, encode_sources, join_source
 from asr_lm.text.vocabulary import WordVocabulary
 
 WORDS = WordVocabulary(["a", "b", "c"])

@@ -25,17 +25,17 @@ from torch import Tensor
 
 from asr_lm.errors import InputError
 from asr_lm.lm import load
-from asr_lm.lm import training as training_module
-from asr_lm.lm.batches import Batch, SentenceBatches, StreamBatches
-from asr_lm.lm.checkpoint import CHECKPOINT_FILE, Checkpoint
-from asr_lm.lm.corpus import TokenCorpus
-from asr_lm.lm.lstm import LstmConfig, LstmNetwork
-from asr_lm.lm.muon import hidden_matrices
+from asr_lm.lm.families.lstm import LstmConfig, LstmNetwork
 from asr_lm.lm.neural import NeuralLanguageModel
-from asr_lm.lm.options import TextOptions, TrainingOptions
-from asr_lm.lm.presets import find_preset
-from asr_lm.lm.recipe import train_model
-from asr_lm.lm.training import CURVE_FILE, Progress, TrainingResult, learning_rate_factor, train_network
+from asr_lm.lm.training import loop as training_module
+from asr_lm.lm.training.batches import Batch, SentenceBatches, StreamBatches
+from asr_lm.lm.training.checkpoint import CHECKPOINT_FILE, Checkpoint
+from asr_lm.lm.training.corpus import TokenCorpus
+from asr_lm.lm.training.loop import CURVE_FILE, Progress, TrainingResult, learning_rate_factor, train_network
+from asr_lm.lm.training.muon import hidden_matrices
+from asr_lm.lm.training.options import TextOptions, TrainingOptions
+from asr_lm.lm.training.presets import find_preset
+from asr_lm.lm.training.recipe import train_model
 from asr_lm.text.vocabulary import WordVocabulary
 
 VOCABULARY = WordVocabulary([f"w{number}" for number in range(9)])

@@ -14,7 +14,8 @@ from toy_language import Command, Toy
 
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
 from asr_lm.hypotheses.writing import write_nbest
-from asr_lm.rescoring import scoring, second_pass
+from asr_lm.rescoring import second_pass
+from asr_lm.rescoring.scoring import scorer as scoring
 
 UTTERANCE = {"id": "u", "reference": "the cat", "hypotheses": [{"text": "the cat", "scores": {"s": -1.0}}]}
 

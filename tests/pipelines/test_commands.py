@@ -209,9 +209,9 @@ class TestInterruption:
             raise KeyboardInterrupt
 
         place = {
-            "scoring": "asr_lm.rescoring.scoring.score_texts",
+            "scoring": "asr_lm.rescoring.scoring.scorer.score_texts",
             "writing": "asr_lm.files.os.fsync",
-            "models": "asr_lm.rescoring.models.load",
+            "models": "asr_lm.rescoring.scoring.models.load",
         }[where]
         monkeypatch.setattr(place, interrupt)
         Path("out.json").write_text("old")

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 from toy_language import Command, Toy
 
-from asr_lm.lm.training import Progress
+from asr_lm.lm.training.loop import Progress
 from pipelines import display
 
 PROGRESS = Progress(30, 120, 4000, 250.0, 3725.0, 2.0, None, 0.001)

@@ -16,9 +16,9 @@ from toy_language import Command, Toy
 
 from asr_lm.errors import InputError
 from asr_lm.lm import load
-from asr_lm.lm.families import FAMILIES
-from asr_lm.lm.options import TextOptions, TrainingOptions
-from asr_lm.lm.presets import PRESETS, find_preset
+from asr_lm.lm.families.registry import FAMILIES
+from asr_lm.lm.training.options import TextOptions, TrainingOptions
+from asr_lm.lm.training.presets import PRESETS, find_preset
 from asr_lm.text.sentence_hashes import SentenceHashes
 
 SHORT = ("--epochs", 1, "--batch-tokens", 512, "--validations", 2)

@@ -14,7 +14,7 @@ from toy_language import Command, Finished, Toy
 from asr_lm.hypotheses.reading import read_nbest
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
 from asr_lm.hypotheses.writing import write_nbest
-from asr_lm.rescoring.feature_shards import read_shards
+from asr_lm.rescoring.features.shards import read_shards
 from asr_lm.rescoring.weights import Weights
 
 
@@ -397,7 +397,7 @@ class TestCache:
     ) -> None:
         succeeded(command("rescore", "--nbest", toy.test, "--lm", ngram, "--out", "one.json"))
         assert any(Path("cache").iterdir())
-        monkeypatch.setattr("asr_lm.rescoring.scoring.score_texts", None)
+        monkeypatch.setattr("asr_lm.rescoring.scoring.scorer.score_texts", None)
         succeeded(command("rescore", "--nbest", toy.test, "--lm", ngram, "--out", "two.json"))
         assert Path("one.json").read_bytes() == Path("two.json").read_bytes()
 

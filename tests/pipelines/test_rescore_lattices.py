@@ -19,8 +19,8 @@ from asr_lm.lattice.forward_backward import best_path
 from asr_lm.lattice.lattice import Lattice
 from asr_lm.lattice.reading import read_lattices
 from asr_lm.lattice.writing import write_lattices
-from asr_lm.rescoring.lattice_decision import LATTICE_NETWORK, LATTICE_RISK
 from asr_lm.rescoring.lattices import with_counts
+from asr_lm.rescoring.rules.lattice_decision import LATTICE_NETWORK, LATTICE_RISK
 from asr_lm.rescoring.second_pass import LEAST_RISK
 
 

@@ -16,7 +16,7 @@ from toy_language import Command, Finished, Toy, call
 
 from asr_lm.hypotheses.reading import read_nbest
 from asr_lm.lm import load
-from asr_lm.rescoring import scoring
+from asr_lm.rescoring.scoring import scorer as scoring
 from pipelines import shared_scoring
 
 SMALL = 24

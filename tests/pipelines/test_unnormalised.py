@@ -11,7 +11,7 @@ from toy_language import Command, Toy, call
 
 from asr_lm.hypotheses.reading import read_nbest
 from asr_lm.lm import load
-from asr_lm.rescoring.models import RescoringModel
+from asr_lm.rescoring.scoring.models import RescoringModel
 
 
 @pytest.fixture(scope="module")

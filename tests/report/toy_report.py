@@ -13,10 +13,10 @@ from asr_lm.evaluation.comparison import FIRST_PASS, ORACLE, RETUNED, compare
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
 from asr_lm.lm.protocol import LanguageModel, LogProbs, Tokens
 from asr_lm.report.contents import Contents, ModelFacts, ReportedList
-from asr_lm.rescoring.decision import apply
-from asr_lm.rescoring.features import FeatureTable
+from asr_lm.rescoring.features.table import FeatureTable
+from asr_lm.rescoring.rules.decision import apply
 from asr_lm.rescoring.second_pass import Decided, Measuring
-from asr_lm.rescoring.tuning import tune
+from asr_lm.rescoring.tuning.tune import tune
 from asr_lm.rescoring.weights import Weights
 from asr_lm.text.vocabulary import WordVocabulary
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from asr_lm.rescoring.features import Column, FeatureTable
+from asr_lm.rescoring.features.table import Column, FeatureTable
 
 Build = Callable[..., FeatureTable]
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
 from asr_lm.lm.protocol import LanguageModel, LogProbs, Tokens
-from asr_lm.rescoring.models import RescoringModel
-from asr_lm.rescoring.scoring import Scorer
+from asr_lm.rescoring.scoring.models import RescoringModel
+from asr_lm.rescoring.scoring.scorer import Scorer
 from asr_lm.text.vocabulary import Vocabulary, WordVocabulary
 
 

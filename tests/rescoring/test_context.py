@@ -14,18 +14,18 @@ from torch import nn
 from asr_lm.errors import InputError
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
 from asr_lm.lm import load
-from asr_lm.lm.lstm import LstmConfig, LstmNetwork
-from asr_lm.lm.members import Member
-from asr_lm.lm.mixture import LinearMixture
+from asr_lm.lm.families.lstm import LstmConfig, LstmNetwork
+from asr_lm.lm.families.ngram import NgramModel
+from asr_lm.lm.mixtures.linear import LinearMixture
+from asr_lm.lm.mixtures.members import Member
 from asr_lm.lm.neural import NeuralLanguageModel
-from asr_lm.lm.ngram import NgramModel
-from asr_lm.lm.options import TextOptions
 from asr_lm.lm.protocol import LanguageModel, LogProbs
-from asr_lm.lm.recipe import train_ngram_model
-from asr_lm.rescoring import scoring
-from asr_lm.rescoring.context import SpokenBefore
-from asr_lm.rescoring.models import RescoringModel, feature_table
-from asr_lm.rescoring.scoring import ScoreCache, Scorer, score_texts
+from asr_lm.lm.training.options import TextOptions
+from asr_lm.lm.training.recipe import train_ngram_model
+from asr_lm.rescoring.scoring import scorer as scoring
+from asr_lm.rescoring.scoring.context import SpokenBefore
+from asr_lm.rescoring.scoring.models import RescoringModel, feature_table
+from asr_lm.rescoring.scoring.scorer import ScoreCache, Scorer, score_texts
 from asr_lm.rescoring.second_pass import SecondPass, develop
 from asr_lm.rescoring.weights import Weights
 from asr_lm.text.sentence_hashes import SentenceHashes

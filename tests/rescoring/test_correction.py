@@ -12,12 +12,12 @@ from asr_lm.evaluation.comparison import CORRECTED, FIRST_PASS, ORACLE, RESCORED
 from asr_lm.hypotheses.reading import read_nbest
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
 from asr_lm.hypotheses.writing import write_nbest
-from asr_lm.rescoring.conditional_scoring import ConditionalScorer
 from asr_lm.rescoring.correction import Correction, add_corrections
-from asr_lm.rescoring.decision import apply
-from asr_lm.rescoring.features import FeatureTable, closest_hypothesis
-from asr_lm.rescoring.models import feature_table
-from asr_lm.rescoring.scoring import ScoreCache
+from asr_lm.rescoring.features.table import FeatureTable, closest_hypothesis
+from asr_lm.rescoring.rules.decision import apply
+from asr_lm.rescoring.scoring.conditional import ConditionalScorer
+from asr_lm.rescoring.scoring.models import feature_table
+from asr_lm.rescoring.scoring.scorer import ScoreCache
 from asr_lm.rescoring.second_pass import SecondPass, develop, systems_for_rescore
 from asr_lm.rescoring.weights import Weights
 

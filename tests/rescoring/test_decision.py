@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from asr_lm.evaluation.word_errors import count_errors
-from asr_lm.rescoring.decision import SCALES, apply, least_risk, most_probable, tune_decision, word_distances
-from asr_lm.rescoring.features import FeatureTable
-from asr_lm.rescoring.tuning import tune
+from asr_lm.rescoring.features.table import FeatureTable
+from asr_lm.rescoring.rules.decision import SCALES, apply, least_risk, most_probable, tune_decision, word_distances
+from asr_lm.rescoring.tuning.tune import tune
 from asr_lm.rescoring.weights import Weights
 
 SCORE = Weights(values={"score0": 1.0})

@@ -26,7 +26,7 @@ from asr_lm.rescoring.default_model import (
     read_default_weights,
     score_kind,
 )
-from asr_lm.rescoring.features import Column, FeatureTable
+from asr_lm.rescoring.features.table import Column, FeatureTable
 
 KINDS = ("sum", "mean", "rank")
 LARGEST_PACKAGE = 12 * 2**20

@@ -7,8 +7,8 @@ from itertools import combinations, pairwise
 import numpy as np
 import pytest
 
-from asr_lm.rescoring.envelope import error_curve, upper_envelopes
-from asr_lm.rescoring.lists import Lists
+from asr_lm.rescoring.features.lists import Lists
+from asr_lm.rescoring.tuning.envelope import error_curve, upper_envelopes
 
 
 def draw(seed: int, whole: bool) -> tuple[Lists, np.ndarray, np.ndarray, np.ndarray]:

@@ -8,8 +8,8 @@ from pyarrow import parquet
 
 from asr_lm.errors import InputError
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
-from asr_lm.rescoring.feature_shards import finished_shards, read_shard, read_shards, shard_path, write_shard
-from asr_lm.rescoring.features import FeatureTable
+from asr_lm.rescoring.features.shards import finished_shards, read_shard, read_shards, shard_path, write_shard
+from asr_lm.rescoring.features.table import FeatureTable
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from asr_lm.errors import InputError
 from asr_lm.evaluation.word_errors import count_errors
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
-from asr_lm.rescoring.features import Column, FeatureTable
+from asr_lm.rescoring.features.table import Column, FeatureTable
 
 SCORED = (
     Utterance(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from asr_lm.rescoring.flatness import weight_curve
+from asr_lm.rescoring.tuning.flatness import weight_curve
 from asr_lm.rescoring.weights import Weights
 
 

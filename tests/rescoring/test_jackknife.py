@@ -5,7 +5,7 @@ import pytest
 
 from asr_lm.errors import InputError
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
-from asr_lm.rescoring.jackknife import unseen_by
+from asr_lm.rescoring.scoring.jackknife import unseen_by
 from asr_lm.text.sentence_hashes import SentenceHashes, fold_of
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from asr_lm.errors import InputError
 from asr_lm.lattice.lattice import Lattice
-from asr_lm.rescoring.lattice_decision import LATTICE_NETWORK, LATTICE_RISK, RULES, SCALES, decide, tune_scales
+from asr_lm.rescoring.rules.lattice_decision import LATTICE_NETWORK, LATTICE_RISK, RULES, SCALES, decide, tune_scales
 
 SYMBOLS = ("", "a", "b", "c", "d", "x", "y")
 VALUES = {"acoustic": 2.0}

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from asr_lm.rescoring.lists import Lists
+from asr_lm.rescoring.features.lists import Lists
 
 LISTS = Lists(np.array([0, 3, 4, 6]))
 

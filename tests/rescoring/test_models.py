@@ -14,9 +14,9 @@ from counting_model import counting, listed
 from asr_lm.errors import InputError
 from asr_lm.hypotheses.utterance import Utterance
 from asr_lm.lm.folder import fold_folder
-from asr_lm.lm.options import TextOptions
-from asr_lm.rescoring.models import TAKEN, RescoringModel, feature_table, open_models
-from asr_lm.rescoring.vocabulary_fit import VocabularyFit
+from asr_lm.lm.training.options import TextOptions
+from asr_lm.rescoring.scoring.models import TAKEN, RescoringModel, feature_table, open_models
+from asr_lm.rescoring.scoring.vocabulary_fit import VocabularyFit
 from asr_lm.text.sentence_hashes import SentenceHashes
 
 FOLDS = 3
@@ -30,7 +30,7 @@ SEEN, NEW = SENTENCES[:80], SENTENCES[80:]
 @pytest.fixture(scope="module")
 def domain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An n-gram model of SEEN with jackknife models."""
-    from asr_lm.lm.recipe import train_ngram_model
+    from asr_lm.lm.training.recipe import train_ngram_model
 
     folder = tmp_path_factory.mktemp("models") / "domain"
     text = folder.parent / "train.txt"

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from asr_lm.errors import InputError
-from asr_lm.rescoring.bounded_bfgs import minimize
-from asr_lm.rescoring.objective import Objective
+from asr_lm.rescoring.tuning.bounded_bfgs import minimize
+from asr_lm.rescoring.tuning.objective import Objective
 
 
 @pytest.mark.parametrize("seed", range(5))

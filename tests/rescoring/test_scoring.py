@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from asr_lm.errors import InputError
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
 from asr_lm.lm.protocol import LanguageModel, LogProbs, Tokens
-from asr_lm.rescoring import scoring as scoring_module
-from asr_lm.rescoring.scoring import ScoreCache, Scorer, Scores, default_cache_folder, score_texts, shards
+from asr_lm.rescoring.scoring import scorer as scoring_module
+from asr_lm.rescoring.scoring.scorer import ScoreCache, Scorer, Scores, default_cache_folder, score_texts, shards
 from asr_lm.text.vocabulary import WordVocabulary
 
 WORDS = WordVocabulary(["a", "b", "c", "it's"])

@@ -13,10 +13,10 @@ from asr_lm.errors import InputError
 from asr_lm.evaluation.comparison import FIRST_PASS, ORACLE, RESCORED, RETUNED, Comparison
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
 from asr_lm.rescoring import second_pass as module
-from asr_lm.rescoring.decision import word_distances
 from asr_lm.rescoring.default_model import FIRST_PASS_TOTAL, read_default_weights
-from asr_lm.rescoring.models import RescoringModel, feature_table
-from asr_lm.rescoring.scoring import shards
+from asr_lm.rescoring.rules.decision import word_distances
+from asr_lm.rescoring.scoring.models import RescoringModel, feature_table
+from asr_lm.rescoring.scoring.scorer import shards
 from asr_lm.rescoring.second_pass import (
     Development,
     Measuring,

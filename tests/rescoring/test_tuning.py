@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from asr_lm.errors import InputError
-from asr_lm.rescoring.envelope import ErrorCurve
-from asr_lm.rescoring.features import Column, FeatureTable
-from asr_lm.rescoring.search import CERTAINTY, Bounds, best_step
-from asr_lm.rescoring.tuning import UNKNOWN_PENALTY, assign_folds, cross_validate, fitted_scale, tune
+from asr_lm.rescoring.features.table import Column, FeatureTable
+from asr_lm.rescoring.tuning.envelope import ErrorCurve
+from asr_lm.rescoring.tuning.search import CERTAINTY, Bounds, best_step
+from asr_lm.rescoring.tuning.tune import UNKNOWN_PENALTY, assign_folds, cross_validate, fitted_scale, tune
 from asr_lm.rescoring.weights import Weights
 
 

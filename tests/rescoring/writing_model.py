@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from asr_lm.lm.conditional import ConditionalModel, Written
 from asr_lm.lm.protocol import LogProbs, Tokens
-from asr_lm.rescoring.conditional_scoring import scorer_for
-from asr_lm.rescoring.models import RescoringModel
+from asr_lm.lm.scoring.conditional import ConditionalModel, Written
+from asr_lm.rescoring.scoring.conditional import scorer_for
+from asr_lm.rescoring.scoring.models import RescoringModel
 from asr_lm.text.vocabulary import WordVocabulary
 
 

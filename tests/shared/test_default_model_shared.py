@@ -10,7 +10,7 @@ import pytest
 from asr_lm.evaluation.comparison import FIRST_PASS, RESCORED, Comparison
 from asr_lm.hypotheses.reading import read_nbest
 from asr_lm.rescoring.default_model import score_kind
-from asr_lm.rescoring.models import open_models
+from asr_lm.rescoring.scoring.models import open_models
 from asr_lm.rescoring.second_pass import Measuring, SecondPass
 
 NBEST = Path(__file__).parents[2] / "../shared/data/nbest"

@@ -14,10 +14,10 @@ import pytest
 from pyarrow import csv
 
 from asr_lm.files import iterate_text
-from asr_lm.lm.arpa import write_arpa
-from asr_lm.lm.corpus import TokenCorpus
-from asr_lm.lm.kneser_ney import estimate
-from asr_lm.lm.ngram import NgramModel, train_ngram
+from asr_lm.lm.families.ngram import NgramModel, train_ngram
+from asr_lm.lm.ngrams.arpa import write_arpa
+from asr_lm.lm.ngrams.kneser_ney import estimate
+from asr_lm.lm.training.corpus import TokenCorpus
 from asr_lm.text.vocabulary import WordVocabulary
 
 TEXT = Path(__file__).parents[2] / "../shared/data/text"

@@ -10,8 +10,8 @@ import jiwer
 import pytest
 
 from asr_lm.errors import InputError
+from asr_lm.hypotheses.formats import recognise
 from asr_lm.hypotheses.reading import read_nbest
-from asr_lm.hypotheses.recognition import recognise
 from asr_lm.hypotheses.utterance import Utterance
 from asr_lm.hypotheses.writing import write_nbest
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from asr_lm.hypotheses.reading import read_nbest
-from asr_lm.rescoring.decision import apply, tune_decision
-from asr_lm.rescoring.features import FeatureTable
-from asr_lm.rescoring.tuning import cross_validate, tune
+from asr_lm.rescoring.features.table import FeatureTable
+from asr_lm.rescoring.rules.decision import apply, tune_decision
+from asr_lm.rescoring.tuning.tune import cross_validate, tune
 
 NBEST = Path(__file__).parents[2] / "../shared/data/nbest"
 

@@ -11,7 +11,7 @@ import pytest
 from gpt1_pieces import generated_lines, small_pieces, small_vocabulary
 
 from asr_lm.errors import InputError
-from asr_lm.lm.words import word_log_probs
+from asr_lm.lm.scoring.words import word_log_probs
 from asr_lm.text.gpt1_bpe import Gpt1BpeVocabulary
 from asr_lm.text.normalizer import as_is
 from asr_lm.text.vocabulary import load_vocabulary

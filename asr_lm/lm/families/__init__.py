@@ -1,0 +1,1 @@
+"""The families of language models: one paper, one file."""

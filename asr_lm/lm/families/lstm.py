@@ -1,0 +1,94 @@
+"""LSTM recurrent neural network language model.
+
+Sundermeyer, Schlüter, Ney: LSTM Neural Networks for Language Modeling (Interspeech 2012): a projection (embedding)
+layer, one or more LSTM layers, a softmax over the vocabulary. The cell is that of Hochreiter and Schmidhuber (1997)
+with the forget gate of Gers et al. (2000), without peepholes::
+
+    i, f, o = σ(W x_t + U h_{t-1} + b)      g = tanh(W x_t + U h_{t-1} + b)
+    c_t = f ⊙ c_{t-1} + i ⊙ g               h_t = o ⊙ tanh(c_t)
+
+Options: dropout on the non-recurrent connections only (Zaremba, Sutskever, Vinyals 2014, equations 7 to 9), and output
+weights tied to the embedding (Press and Wolf 2017; Inan et al. 2017).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from asr_lm.lm.neural import RecurrentNetwork, State
+from asr_lm.lm.output.layer import make_output
+from asr_lm.lm.scoring.matrix_product import linear
+from asr_lm.lm.sizes import LstmConfig
+
+
+class LstmNetwork(RecurrentNetwork):
+    """The network; states are (h, c), each ``[layers, batch, hidden]``."""
+
+    def __init__(self, config: LstmConfig) -> None:
+        super().__init__()
+        self.config: LstmConfig = config
+        self.embedding = nn.Embedding(config.vocabulary_size, config.embedding)
+        between = config.dropout if config.layers > 1 else 0.0
+        self.lstm = nn.LSTM(config.embedding, config.hidden, config.layers, batch_first=True, dropout=between)
+        self.dropout = nn.Dropout(config.dropout)
+        self._initialise()
+        tied = self.embedding if config.tied else None
+        self.output = make_output(config, config.hidden, tied=tied)
+
+    def _initialise(self) -> None:
+        nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
+        for name, parameter in self.lstm.named_parameters():
+            if name.startswith("bias_hh"):
+                nn.init.zeros_(parameter)
+            elif name.startswith("bias_ih"):
+                # An open forget gate at the start lets gradients through time (Jozefowicz et al. 2015, section 4).
+                nn.init.zeros_(parameter)
+                parameter.data[self.config.hidden : 2 * self.config.hidden] = 1.0
+
+    def forward(self, inputs: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        embedded = self.dropout(self.embedding(inputs))
+        hidden, (h, c) = self.lstm(embedded, None if state is None else (state[0], state[1]))
+        return self.dropout(hidden), (h, c)
+
+    def initial_state(self, batch: int) -> State:
+        zeros = torch.zeros(self.config.layers, batch, self.config.hidden, device=self.device)
+        return zeros, zeros
+
+    def input_gates(self, tokens: Tensor) -> Tensor:
+        return linear(self.embedding(tokens), self._weight("ih", 0), self._bias(0))
+
+    def advance(self, state: State, parents: Tensor, gates: Tensor) -> State:
+        hs: list[Tensor] = []
+        cs: list[Tensor] = []
+        for layer in range(self.config.layers):
+            if layer:
+                gates = linear(hs[-1], self._weight("ih", layer), self._bias(layer))
+            gates = linear(state[0][layer][parents], self._weight("hh", layer)).add_(gates)
+            h, c = _cell(gates, state[1][layer][parents])
+            hs.append(h)
+            cs.append(c)
+        if len(hs) == 1:
+            return hs[0][None], cs[0][None]
+        return torch.stack(hs), torch.stack(cs)
+
+    def hidden(self, state: State) -> Tensor:
+        return state[0][-1]
+
+    def _weight(self, kind: str, layer: int) -> Tensor:
+        weight: Tensor = getattr(self.lstm, f"weight_{kind}_l{layer}")
+        return weight
+
+    def _bias(self, layer: int) -> Tensor:
+        bias: Tensor = getattr(self.lstm, f"bias_ih_l{layer}") + getattr(self.lstm, f"bias_hh_l{layer}")
+        return bias
+
+
+def _cell(gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+    """New (h, c) ``[n, hidden]`` from the gates' inputs ``[n, 4 · hidden]`` (order i, f, g, o) and the old cell.
+
+    Both arguments are overwritten.
+    """
+    i, f, g, o = gates.chunk(4, dim=1)
+    c = c.mul_(f.sigmoid_()).addcmul_(i.sigmoid_(), g.tanh_())
+    return o.sigmoid_() * c.tanh(), c

@@ -1,0 +1,360 @@
+"""n-gram language models: Kneser-Ney estimation into a folder, scoring by KenLM (Heafield 2011).
+
+A trained folder holds ``config.json``, ``model.arpa``, KenLM's binary ``model.bin`` where a ``build_binary`` program
+was on the PATH, and the vocabulary's file. A bare ARPA or KenLM binary file is a model too: its vocabulary is open,
+that is KenLM is asked whether it knows a word.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import platform
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import kenlm
+import numpy as np
+
+from asr_lm import __version__
+from asr_lm.errors import InputError
+from asr_lm.files import atomic_write
+from asr_lm.hypotheses.prefix_tree import PrefixTree
+from asr_lm.lm.folder import CONFIG_FILE, begin, read_config, write_config
+from asr_lm.lm.ngrams.arpa import write_arpa
+from asr_lm.lm.ngrams.kenlm_file import build_binary, can_build_binary, read_with_kenlm, stored_ngrams
+from asr_lm.lm.ngrams.kneser_ney import (
+    DISCOUNT_FALLBACK,
+    Discounts,
+    KneserNeyModel,
+    NgramTable,
+    check_order,
+    estimate,
+    pruning_thresholds,
+)
+from asr_lm.lm.protocol import LogProbs, Tokens
+from asr_lm.lm.scoring.causal import CausalModel
+from asr_lm.lm.training.corpus import TokenCorpus
+from asr_lm.text.vocabulary import SPECIALS, UNK, Vocabulary, load_vocabulary
+
+FAMILY = "ngram"
+ARPA_FILE = "model.arpa"
+BINARY_FILE = "model.bin"
+OPEN_VOCABULARY = "open"
+
+_LN_10 = math.log(10)
+_UNK_IN_KENLM = "<UNK>"
+
+
+class OpenWordVocabulary(Vocabulary):
+    """The words of a KenLM model; a word gets an id when it is first met.
+
+    Literal ``<unk>``, ``<s>`` and ``</s>`` in a text are unknown words.
+    """
+
+    kind = OPEN_VOCABULARY
+
+    def __init__(self, knows: Callable[[str], bool], fingerprint: Callable[[], str]) -> None:
+        """Args: knows: whether the model has a word. fingerprint: digest of the model."""
+        self._knows = knows
+        self._fingerprint = fingerprint
+        self._tokens = list(SPECIALS)
+        self._ids = dict.fromkeys(SPECIALS, self.unk_id)
+
+    @property
+    def tokens(self) -> Sequence[str]:
+        return self._tokens
+
+    def encode_batch(self, texts: Sequence[str]) -> list[Tokens]:
+        return [np.array([self._id(word) for word in text.split()], dtype=np.int32) for text in texts]
+
+    def _id(self, word: str) -> int:
+        known = self._ids.get(word)
+        if known is not None:
+            return known
+        if not self._knows(word):
+            return self.unk_id
+        self._ids[word] = len(self._tokens)
+        self._tokens.append(word)
+        return self._ids[word]
+
+    def decode(self, ids: Iterable[int]) -> str:
+        return " ".join(self._tokens[index] for index in ids)
+
+    def unknown_words(self, text: str) -> int:
+        return sum(self._id(word) == self.unk_id for word in text.split())
+
+    def word_lengths(self, text: str) -> list[int]:
+        return [1] * len(text.split())
+
+    def fingerprint(self) -> str:
+        return self._fingerprint()
+
+    def save(self, folder: Path) -> None:
+        """Nothing to write: the words are in the model's file."""
+
+
+class NgramModel(CausalModel):
+    """An n-gram model that KenLM reads.
+
+    Attributes:
+        file: its ARPA or KenLM binary file.
+        config: the ``config.json`` of its folder; empty for a bare file.
+    """
+
+    family = FAMILY
+
+    def __init__(
+        self, file: Path, vocabulary: Vocabulary | None, normalizer: str, config: dict[str, Any] | None = None
+    ) -> None:
+        """Load a file.
+
+        Args:
+            file: ARPA or KenLM binary, perhaps compressed.
+            vocabulary: that of the tokens to be scored; None asks the model which words it knows.
+            normalizer: name of the normaliser of the training text.
+            config: that of the model's folder.
+
+        Raises:
+            InputError: the file is missing, damaged, of another version or of an order KenLM was not built for.
+        """
+        self.file = file
+        self.normalizer = normalizer
+        self.config = config or {}
+        self._model = read_with_kenlm(file)
+        self.vocabulary = vocabulary or OpenWordVocabulary(self._model.__contains__, lambda: self._digest)
+
+    @classmethod
+    def load(cls, path: Path) -> NgramModel:
+        """The model of a trained folder, or of a bare ARPA or KenLM file (normaliser ``as-is``).
+
+        Raises:
+            InputError: missing, damaged, of another version, or of another family.
+        """
+        if not path.is_dir():
+            return cls(path, None, "as-is")
+        config = read_config(path)
+        if config["family"] != FAMILY:
+            raise InputError(f"a model of family {config['family']!r}, expected {FAMILY!r}", file=path)
+        return cls(_intact_file(path, config), _folder_vocabulary(path, config), config["normalizer"], config)
+
+    def node_log_probs(self, tree: PrefixTree) -> LogProbs:
+        score, new_state, tokens = self._model.BaseScore, kenlm.State, self.vocabulary.tokens
+        root = new_state()
+        self._model.BeginSentenceWrite(root)
+        states, log10 = [root], [0.0]
+        for parent, token in zip(tree.parent[1:].tolist(), tree.token[1:].tolist(), strict=True):
+            # KenLM gives a predicted <s> log-probability 0, the best there is: it costs what an unknown word costs.
+            word = UNK if token == self.vocabulary.bos_id else tokens[token]
+            state = new_state()
+            log10.append(score(states[parent], word, state))
+            states.append(state)
+        return np.array(log10) * _LN_10
+
+    @property
+    def order(self) -> int:
+        """Length of the longest n-grams."""
+        return int(self._model.order)
+
+    def first_state(self) -> kenlm.State:
+        """KenLM's state after ``<s>``."""
+        state = kenlm.State()
+        self._model.BeginSentenceWrite(state)
+        return state
+
+    def next_state(self, state: kenlm.State, token: int) -> tuple[float, kenlm.State]:
+        """Log p(token | state), and the state after it; a predicted ``<s>`` is an unknown word."""
+        word = UNK if token == self.vocabulary.bos_id else self.vocabulary.tokens[token]
+        following = kenlm.State()
+        return self._model.BaseScore(state, word, following) * _LN_10, following
+
+    def knows(self, word: str) -> bool:
+        """Whether the model has a probability of its own for ``word``."""
+        return word in self._model
+
+    @cached_property
+    def ngrams(self) -> tuple[int, ...]:
+        """Number of n-grams of order 1, 2, …."""
+        return stored_ngrams(self.file)
+
+    @property
+    def parameters(self) -> int:
+        return sum(self.ngrams)
+
+    @cached_property
+    def _digest(self) -> str:
+        """Digest of the estimated model: of its ARPA file where there was one."""
+        return str(self.config.get("digest") or _file_digest(self.file))
+
+    def fingerprint(self) -> str:
+        parts = f"{FAMILY} {self._digest} {self.vocabulary.fingerprint()} {self.normalizer}"
+        return hashlib.blake2b(parts.encode(), digest_size=16).hexdigest()
+
+    def save(self, folder: Path) -> None:
+        begin(folder)
+        self.vocabulary.save(folder)
+        name = BINARY_FILE if self.file.name == BINARY_FILE else ARPA_FILE
+        with self.file.open("rb") as source, atomic_write(folder / name) as target:
+            shutil.copyfileobj(source, target)
+        files = {name: _file_digest(folder / name)}
+        described = self.config or _describe(self.vocabulary, self.normalizer, self._digest)
+        write_config(folder, {**described, "files": files})
+
+
+@dataclass(frozen=True)
+class NgramTraining:
+    """What an estimation gave.
+
+    Attributes:
+        folder: where the model lies.
+        ngrams: number of n-grams of order 1, 2, ….
+        discounts: of order 1, 2, ….
+        fallback_orders: orders whose closed-form discounts failed, so that the fallback was used.
+        binary: whether KenLM's binary was written too.
+        binary_failure: why it was not, although ``build_binary`` is on the PATH.
+    """
+
+    folder: Path
+    ngrams: tuple[int, ...]
+    discounts: tuple[Discounts, ...]
+    fallback_orders: tuple[int, ...]
+    binary: bool
+    binary_failure: str | None
+
+
+def train_ngram(
+    corpus: TokenCorpus,
+    vocabulary: Vocabulary,
+    normalizer: str,
+    folder: Path,
+    *,
+    order: int = 4,
+    prune: Sequence[int] = (),
+    fallback: tuple[float, float, float] = DISCOUNT_FALLBACK,
+    binary: bool = True,
+) -> NgramTraining:
+    """Estimate a model by interpolated modified Kneser-Ney and write its folder.
+
+    Args:
+        corpus: the training text, encoded by ``vocabulary``.
+        vocabulary: of the tokens.
+        normalizer: name of the normaliser the text went through.
+        folder: made when missing; ``config.json`` is written last, so a folder that has one is whole.
+        order: length of the longest n-grams, 1 to 6.
+        prune: see :func:`asr_lm.lm.ngrams.kneser_ney.estimate`.
+        fallback: discounts where the closed form fails.
+        binary: write KenLM's binary too where its ``build_binary`` is on the PATH.
+
+    Raises:
+        InputError: as :func:`asr_lm.lm.ngrams.kneser_ney.estimate`; a word KenLM takes for ``<unk>``; a folder that
+            cannot be written.
+    """
+    thresholds = pruning_thresholds(prune, check_order(order))
+    if _UNK_IN_KENLM in vocabulary.tokens:
+        raise InputError(f"the word {_UNK_IN_KENLM} is {UNK} to KenLM: write {UNK} in the text, or rename it")
+    model = estimate(
+        corpus.tokens,
+        corpus.offsets,
+        order=order,
+        vocabulary_size=vocabulary.size,
+        bos_id=vocabulary.bos_id,
+        eos_id=vocabulary.eos_id,
+        prune=thresholds,
+        fallback=fallback,
+    )
+    begin(folder)
+    vocabulary.save(folder)
+    files, failure = _write_model(folder, model, vocabulary, binary)
+    ngrams = tuple(len(table) for table in model.tables)
+    details = {
+        "order": order,
+        "ngrams": ngrams,
+        "prune": thresholds,
+        "discounts": [asdict(discounts) for discounts in model.discounts],
+        "training": {
+            "sentences": len(corpus),
+            "tokens": len(corpus.tokens),
+            "words": corpus.words,
+            "unknown_words": corpus.unknown_words,
+            "digest": corpus.digest,
+        },
+        "files": files,
+    }
+    write_config(folder, {**_describe(vocabulary, normalizer, files[ARPA_FILE]), **details})
+    return NgramTraining(folder, ngrams, model.discounts, tuple(model.fallback_orders), BINARY_FILE in files, failure)
+
+
+def _write_model(
+    folder: Path, model: KneserNeyModel, vocabulary: Vocabulary, binary: bool
+) -> tuple[dict[str, str], str | None]:
+    """Write the model's files; their digests by name, and why the binary failed if it did."""
+    arpa = folder / ARPA_FILE
+    with atomic_write(arpa) as stream:
+        write_arpa(stream, _readable_by_kenlm(model.tables), vocabulary.tokens)
+    files = {ARPA_FILE: _file_digest(arpa)}
+    (folder / BINARY_FILE).unlink(missing_ok=True)
+    if not (binary and can_build_binary()):
+        return files, None
+    try:
+        build_binary(arpa, folder / BINARY_FILE)
+    except InputError as error:  # the ARPA file serves as well, only slower to load
+        return files, error.message
+    return {**files, BINARY_FILE: _file_digest(folder / BINARY_FILE)}, None
+
+
+def _readable_by_kenlm(tables: tuple[NgramTable, ...]) -> tuple[NgramTable, ...]:
+    """The tables with at least two orders, which KenLM insists on: unigrams get a table of no bigrams."""
+    if len(tables) > 1:
+        return tables
+    unigrams = replace(tables[0], log_backoff=np.zeros(len(tables[0]), np.float32))
+    nothing = np.zeros(0, np.int32)
+    return unigrams, NgramTable(nothing, nothing, np.zeros(0, np.float32), None)
+
+
+def _describe(vocabulary: Vocabulary, normalizer: str, digest: str) -> dict[str, Any]:
+    return {
+        "family": FAMILY,
+        "vocabulary": {"kind": vocabulary.kind, "size": vocabulary.size},
+        "vocabulary_fingerprint": vocabulary.fingerprint(),
+        "normalizer": normalizer,
+        "digest": digest,
+        "versions": {"asr_lm": __version__, "kenlm": version("kenlm"), "python": platform.python_version()},
+    }
+
+
+def _folder_vocabulary(folder: Path, config: dict[str, Any]) -> Vocabulary | None:
+    """The vocabulary of a model folder; None where the model is asked for its words."""
+    described = config.get("vocabulary")
+    if not isinstance(described, dict):
+        raise InputError("damaged model folder: an object expected", file=folder / CONFIG_FILE, field="vocabulary")
+    if described.get("kind") == OPEN_VOCABULARY:
+        return None
+    vocabulary = load_vocabulary(folder)
+    if vocabulary.fingerprint() != config.get("vocabulary_fingerprint"):
+        raise InputError("damaged model folder: the vocabulary is not the one of the model", file=folder)
+    return vocabulary
+
+
+def _intact_file(folder: Path, config: dict[str, Any]) -> Path:
+    """The model's file, KenLM's binary if there is one, which must be as it was written."""
+    files = config.get("files")
+    if not isinstance(files, dict) or not files or not set(files) <= {ARPA_FILE, BINARY_FILE}:
+        expected = f"{ARPA_FILE} or {BINARY_FILE} with their digests expected"
+        raise InputError(f"damaged model folder: {expected}", file=folder / CONFIG_FILE, field="files")
+    name = BINARY_FILE if BINARY_FILE in files else ARPA_FILE
+    if _file_digest(folder / name) != files[name]:
+        raise InputError("damaged model folder: the file is not as it was written", file=folder / name)
+    return folder / name
+
+
+def _file_digest(path: Path) -> str:
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror})", file=path) from None

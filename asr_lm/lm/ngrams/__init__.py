@@ -1,0 +1,1 @@
+"""n-gram models: estimation (Kneser-Ney) and their files (ARPA, KenLM)."""

@@ -1,0 +1,1 @@
+"""Output layers: from a hidden vector to a distribution over the vocabulary."""

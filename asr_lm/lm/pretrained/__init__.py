@@ -1,0 +1,1 @@
+"""Models that others trained: Hugging Face and OpenAI's GPT-1."""

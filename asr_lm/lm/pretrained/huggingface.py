@@ -1,0 +1,434 @@
+"""Models of the Hugging Face hub, or of a folder that ``transformers`` wrote, as scorers.
+
+*Causal* models score by log-likelihood. All hypotheses are one packed sequence, the nodes of their prefix tree in
+preorder: the mask lets a node attend to its ancestors, its position is its depth. Whether a model heeds such a mask
+and such positions is tried out on a small tree before anything is scored; where it does not, paths are scored in padded
+batches. ``<s>`` is the model's token for the beginning of a text, or what separates texts where it has none, so that
+the first token is scored, too; ``</s>`` is scored.
+
+*Masked* models score by pseudo-log-likelihood (Salazar et al. 2020, Masked language model scoring): the sum over the
+tokens of log p(token | all others), one copy of the sentence with the token masked for each. It is no probability of
+the sentence, and its end is not scored.
+
+What is longer than a model's window is read with a rolling one: causal models see at least half a window before each
+token, masked ones the window around it. Nothing is cut off.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from asr_lm.errors import InputError
+from asr_lm.hypotheses.prefix_tree import PrefixTree
+from asr_lm.lm.folder import HUB, begin
+from asr_lm.lm.protocol import LanguageModel, LogProbs, Tokens
+from asr_lm.lm.scoring.causal import CausalModel
+from asr_lm.lm.scoring.tree_attention import Preorder
+from asr_lm.text.huggingface_tokenizer import HuggingFaceVocabulary
+
+FAMILY = "huggingface"
+
+_LOGITS = {"cpu": 25_000_000, "cuda": 500_000_000}
+"""Logits in memory at once."""
+
+_PACKED = 512
+"""Nodes of a packed sequence, the path to the first of them not counted."""
+
+_LONGEST = 100_000
+"""Tokens that a model without a window of its own reads at once."""
+
+_HEEDED = 0.01
+"""Share of a mask's effect that rounding may take away from it."""
+
+
+class HuggingFaceModel(LanguageModel):
+    """A ``transformers`` model with its tokeniser.
+
+    Attributes:
+        network: the model.
+        window: most tokens it reads at once.
+    """
+
+    family = FAMILY
+    normalizer = "as-is"
+    vocabulary: HuggingFaceVocabulary
+
+    def __init__(self, network: Any, tokenizer: Any, name: str = FAMILY) -> None:
+        """Args: network: from an Auto class; tokenizer: its tokeniser; name: for messages.
+
+        Raises:
+            InputError: a tokeniser that does not go with the model, or has no token that ends a text.
+        """
+        self.network = network.eval()
+        self.vocabulary = HuggingFaceVocabulary(tokenizer, name)
+        embedded = network.get_input_embeddings().num_embeddings
+        if self.vocabulary.size > embedded:
+            raise InputError(
+                f"the tokeniser has {self.vocabulary.size} tokens, the model only {embedded}: they do not go together",
+                file=name,
+            )
+        self.window = _window(network)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights lie."""
+        return next(iter(self.network.parameters())).device
+
+    @property
+    def parameters(self) -> int:
+        return sum(parameter.numel() for parameter in self.network.parameters())
+
+    def fingerprint(self) -> str:
+        return self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        digest = hashlib.blake2b(digest_size=16)
+        for name, tensor in sorted(self.network.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(tensor.float().cpu().contiguous().numpy().tobytes())
+        config = {key: value for key, value in self.network.config.to_dict().items() if not key.startswith("_")}
+        config = {key: config[key] for key in sorted(config) if key not in ("transformers_version", "dtype")}
+        described = json.dumps(config, sort_keys=True, default=str)
+        digest.update(f"{type(self).__name__} {described} {self.vocabulary.fingerprint()}".encode())
+        return digest.hexdigest()
+
+    def save(self, folder: Path) -> None:
+        begin(folder)
+        self.network.save_pretrained(folder)
+        self.vocabulary.save(folder)
+
+    def _logits(self, inputs: NDArray[np.int64], **options: Any) -> Tensor:
+        """Logits ``[batch, time, vocabulary]`` of token ids ``[batch, time]``."""
+        if "use_cache" in inspect.signature(self.network.forward).parameters:
+            options["use_cache"] = False
+        logits: Tensor = self.network(input_ids=torch.from_numpy(inputs).to(self.device), **options).logits
+        return logits
+
+    def _padded_logits(self, rows: Sequence[NDArray[np.integer]]) -> Tensor:
+        """Logits of rows of different lengths, padded on the right ``[rows, longest, vocabulary]``."""
+        longest = max(map(len, rows))
+        inputs = np.full((len(rows), longest), self.vocabulary.pad_id, dtype=np.int64)
+        heeded = np.zeros((len(rows), longest), dtype=np.int64)
+        for number, row in enumerate(rows):
+            inputs[number, : len(row)] = row
+            heeded[number, : len(row)] = 1
+        return self._logits(inputs, attention_mask=torch.from_numpy(heeded).to(self.device))
+
+    def _most_tokens(self, budget: int | None) -> int:
+        """Tokens in memory at once."""
+        most = _LOGITS["cuda" if self.device.type == "cuda" else "cpu"] // self.vocabulary.size
+        return max(1, most if budget is None else min(budget, most))
+
+
+class HuggingFaceCausalModel(HuggingFaceModel, CausalModel):
+    """A causal model, scored on the prefix tree where its mask can be chosen.
+
+    What was said before an utterance is read as lines of text before it.
+    """
+
+    default_budget = 100_000
+    context_rule = "lines"
+
+    def prefix(self, context: Sequence[Tokens]) -> Tokens:
+        line_end = self.vocabulary.encode("\n")
+        read = [part for sentence in context if len(sentence) for part in (sentence, line_end)]
+        return np.concatenate([np.zeros(0), *read]).astype(np.int32)
+
+    @cached_property
+    def heeds_tree(self) -> bool:
+        """Whether a mask and positions of its own make the model read a packed tree as it reads each path alone."""
+        with torch.inference_mode():
+            return self._reads_tree()
+
+    def _reads_tree(self) -> bool:
+        tree = _trial(self.vocabulary.size, self.vocabulary.bos_id, min(self.window, 6))
+        order = Preorder.of_tree(tree, _inner(tree))
+        every = np.arange(len(order))
+        if "position_ids" not in inspect.signature(self.network.forward).parameters:
+            return False
+        try:
+            packed = self._packed(tree, order, every)
+            ignored = self._logits(tree.token[order.node][None].astype(np.int64))[0]
+        except torch.OutOfMemoryError:
+            raise
+        except (TypeError, ValueError, RuntimeError, IndexError, AttributeError, KeyError):
+            return False
+        alone = torch.empty_like(packed)
+        for positions, logits in self._alone(tree, order):
+            alone[positions] = logits
+        return bool((packed - alone).abs().max() <= _HEEDED * (ignored - alone).abs().max())
+
+    @torch.inference_mode()
+    def node_log_probs(self, tree: PrefixTree) -> LogProbs:
+        results = np.zeros(len(tree.token))
+        children = np.bincount(tree.parent[1:], minlength=len(tree.token))
+        order = Preorder.of_tree(tree, children > 0)
+        for first, forest in _windows(order, self.window):
+            rows = self._in_blocks(tree, forest) if self.heeds_tree else self._alone(tree, forest)
+            for positions, logits in rows:
+                # In a window that is not the first, its first half is there to be read only.
+                kept = forest.depth[positions] >= (self.window - _half(self.window) if first else 0)
+                nodes = forest.node[positions[kept]]
+                _fill(results, tree, children, nodes, logits[torch.from_numpy(kept).to(logits.device)])
+        return results
+
+    def _in_blocks(self, tree: PrefixTree, order: Preorder) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
+        """Positions in the order, and what may follow their nodes: ``[n]`` and ``[n, vocabulary]``."""
+        size = max(1, min(_PACKED, self._most_tokens(None)))
+        for first in range(0, len(order), size):
+            positions = np.arange(first, min(first + size, len(order)))
+            yield positions, self._packed(tree, order, positions)
+
+    def _packed(self, tree: PrefixTree, order: Preorder, positions: NDArray[np.int64]) -> Tensor:
+        """Logits after neighbouring nodes ``[positions, vocabulary]``, read with the path to the first of them."""
+        path = order.path(positions[:1])[0]
+        read = np.concatenate([path[path >= 0], positions])
+        sees = (read[None] <= read[:, None]) & (read[:, None] < order.end[read][None])
+        mask = torch.zeros(1, 1, len(read), len(read)).masked_fill_(
+            ~torch.from_numpy(sees), torch.finfo(torch.float32).min
+        )
+        depth = torch.from_numpy(order.depth[read].astype(np.int64))
+        inputs = tree.token[order.node[read]][None].astype(np.int64)
+        device = self.device
+        logits = self._logits(inputs, attention_mask=mask.to(device), position_ids=depth[None].to(device))
+        return logits[0, len(read) - len(positions) :]
+
+    def _alone(self, tree: PrefixTree, order: Preorder) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
+        """As :meth:`_in_blocks`, each path of the tree a row of a padded batch."""
+        leaves = np.flatnonzero(order.end == np.arange(len(order)) + 1)
+        leaves = leaves[np.argsort(order.depth[leaves], kind="stable")]
+        done = np.zeros(len(order), dtype=bool)
+        for some in _batches(order.depth[leaves] + 1, self._most_tokens(None)):
+            paths = [
+                np.append(path[path >= 0], leaf)
+                for path, leaf in zip(order.path(leaves[some]), leaves[some], strict=True)
+            ]
+            logits = self._padded_logits([tree.token[order.node[path]] for path in paths])
+            for path, row in zip(paths, logits, strict=True):
+                fresh = ~done[path]
+                done[path] = True
+                if fresh.any():
+                    yield path[fresh], row[: len(path)][torch.from_numpy(fresh).to(row.device)]
+
+
+class HuggingFaceMaskedModel(HuggingFaceModel):
+    """A masked model: pseudo-log-likelihood.
+
+    The entry for ``</s>`` is 0: a masked model does not say where a text ends.
+    """
+
+    def __init__(self, network: Any, tokenizer: Any, name: str = FAMILY) -> None:
+        super().__init__(network, tokenizer, name)
+        if (mask_id := self.vocabulary.mask_id) is None:
+            raise InputError("the tokeniser of a masked model has no mask", file=name)
+        self._mask_id = mask_id
+        self._before, self._after = self.vocabulary.around()
+        self._room = self.window - len(self._before) - len(self._after)
+        if self._room < 1:
+            raise InputError(f"a window of {self.window} tokens leaves no room for a text", file=name)
+
+    @torch.inference_mode()
+    def token_log_probs(self, sentences: Sequence[Tokens], budget: int | None = None) -> list[LogProbs]:
+        results = [np.zeros(len(sentence) + 1) for sentence in sentences]
+        places = [(number, place) for number, sentence in enumerate(sentences) for place in range(len(sentence))]
+        places.sort(key=lambda item: min(len(sentences[item[0]]), self._room))
+        around = len(self._before) + len(self._after)
+        lengths = np.array([min(len(sentences[number]), self._room) + around for number, _ in places], dtype=np.int64)
+        for some in _batches(lengths, self._most_tokens(budget)):
+            batch = places[some]
+            rows = [self._masked(sentences[number], place) for number, place in batch]
+            logits = self._padded_logits([row for row, _ in rows])
+            hidden = torch.tensor([place for _, place in rows], device=logits.device)
+            values = torch.log_softmax(logits[torch.arange(len(rows), device=logits.device), hidden].float(), dim=1)
+            targets = torch.tensor([int(sentences[number][place]) for number, place in batch], device=logits.device)
+            found = values.gather(1, targets[:, None])[:, 0].double().cpu().numpy()
+            for (number, place), value in zip(batch, found.tolist(), strict=True):
+                results[number][place] = value
+        return results
+
+    def _masked(self, sentence: Tokens, place: int) -> tuple[NDArray[np.int64], int]:
+        """The window around a token, which is masked, between what begins and ends a text; and where it stands."""
+        first = min(max(place - self._room // 2, 0), max(len(sentence) - self._room, 0))
+        row = np.concatenate([self._before, sentence[first : first + self._room], self._after]).astype(np.int64)
+        at = len(self._before) + place - first
+        row[at] = self._mask_id
+        return row, at
+
+
+def _inner(tree: PrefixTree) -> NDArray[np.bool_]:
+    """Which nodes have children."""
+    return np.bincount(tree.parent[1:], minlength=len(tree.token)) > 0
+
+
+def _windows(order: Preorder, window: int) -> Iterator[tuple[int, Preorder]]:
+    """The depths that are read at once, by the first of them; all of them where they fit."""
+    half = _half(window)
+    deepest = int(order.depth.max())
+    yield 0, order.window(0, window)
+    for first in range(half, deepest - window + half + 1, half):
+        yield first, order.reaching(first + window - half).window(first, window)
+
+
+def _half(window: int) -> int:
+    """How far the next window is from one."""
+    return max(1, window // 2)
+
+
+def _fill(
+    results: LogProbs, tree: PrefixTree, children: NDArray[np.int64], nodes: NDArray[np.int64], logits: Tensor
+) -> None:
+    """Put log-probabilities of the nodes' children in place; ``logits [nodes, vocabulary]`` is what may follow."""
+    counts = children[nodes]
+    firsts = (np.cumsum(children) - children + 1)[nodes]  # children of one node are neighbours, parents in order
+    rows = np.repeat(np.arange(len(nodes)), counts)
+    found = np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts) + np.repeat(firsts, counts)
+    values = torch.log_softmax(logits.float(), dim=1)
+    chosen = values[torch.from_numpy(rows), torch.from_numpy(tree.token[found].astype(np.int64))]
+    results[found] = chosen.double().cpu().numpy()
+
+
+def _batches(lengths: NDArray[np.int64], tokens: int) -> Iterator[slice]:
+    """Stretches of rows, sorted by length, of at most so many tokens when padded; at least one row each."""
+    first = 0
+    for row, length in enumerate(lengths.tolist()):
+        if row > first and length * (row - first + 1) > tokens:
+            yield slice(first, row)
+            first = row
+    if len(lengths):
+        yield slice(first, len(lengths))
+
+
+def _trial(size: int, root: int, depth: int) -> PrefixTree:
+    """A small tree of tokens from all over the vocabulary."""
+    generator = np.random.default_rng(0)
+    stem = generator.integers(0, size, depth)
+    branches = [np.append(stem[:cut], generator.integers(0, size, depth - cut)) for cut in range(depth)]
+    return PrefixTree.build([branch.astype(np.int32) for branch in branches], root)
+
+
+def _window(network: Any) -> int:
+    """Most tokens the model reads at once."""
+    config = network.config
+    names = ("max_position_embeddings", "n_positions", "max_seq_len", "sliding_window", "attention_window")
+    found = [value for name in names if isinstance(value := getattr(config, name, None), int) and value > 0]
+    for name, module in network.named_modules():
+        # RoBERTa and its kin count positions from behind the padding's.
+        if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
+            found.append(module.num_embeddings - module.padding_idx - 1)
+    return min([*found, _LONGEST])
+
+
+def hub_type(name: str) -> str:
+    """The type of a model of the hub, as ``transformers`` calls it.
+
+    Raises:
+        InputError: it cannot be had.
+    """
+    found: str = read_hub(import_transformers().AutoConfig.from_pretrained, name).model_type
+    return found
+
+
+def load_huggingface(name: str, device: str = "cpu") -> HuggingFaceModel:
+    """A model of the hub (``hf:NAME``), or of a folder that ``transformers`` wrote.
+
+    Raises:
+        InputError: ``transformers`` is not installed; the model cannot be had, is neither causal nor masked, lacks
+            weights or does not go with its tokeniser.
+    """
+    place = name.removeprefix(HUB)
+    transformers = import_transformers()
+    config = read_hub(transformers.AutoConfig.from_pretrained, place)
+    masked = _is_masked(config, place)
+    auto = transformers.AutoModelForMaskedLM if masked else transformers.AutoModelForCausalLM
+
+    def load(place: str, **options: Any) -> Any:
+        return auto.from_pretrained(place, dtype=torch.float32, output_loading_info=True, **options)
+
+    network, information = read_hub(load, place)
+    if missing := sorted(information["missing_keys"]):
+        raise InputError(
+            f"the model has no weights for {', '.join(missing[:3])}{', …' if len(missing) > 3 else ''}, so it cannot "
+            f"score as a {'masked' if masked else 'causal'} language model",
+            file=name,
+        )
+    tokenizer = read_hub(transformers.AutoTokenizer.from_pretrained, place)
+    model = HuggingFaceMaskedModel if masked else HuggingFaceCausalModel
+    return model(network.to(device), tokenizer, name)
+
+
+def _is_masked(config: Any, name: str) -> bool:
+    """Whether a model is masked rather than causal.
+
+    Raises:
+        InputError: it is neither.
+    """
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_MASKED_LM_MAPPING
+
+    if getattr(config, "is_encoder_decoder", False):
+        raise InputError(
+            f"a model of type {config.model_type!r} translates; expected a causal or a masked one", file=name
+        )
+    heads = " ".join(config.architectures or [])
+    masked, causal = type(config) in MODEL_FOR_MASKED_LM_MAPPING, type(config) in MODEL_FOR_CAUSAL_LM_MAPPING
+    if masked and ("MaskedLM" in heads or "PreTraining" in heads):
+        return True
+    if causal and ("CausalLM" in heads or "LMHead" in heads):
+        return False
+    if masked == causal:
+        raise InputError(
+            f"a model of type {config.model_type!r} with {heads or 'no head'} is no causal or masked language model",
+            file=name,
+        )
+    return masked
+
+
+def import_transformers() -> Any:
+    """The library.
+
+    Raises:
+        InputError: it is not installed.
+    """
+    try:
+        import transformers
+    except ImportError:
+        raise InputError("models of Hugging Face need transformers: pip install 'asr_lm[hf]'", field="--lm") from None
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    return transformers
+
+
+def read_hub(read: Callable[..., Any], name: str) -> Any:
+    """What ``read(name)`` gives: from the folder or the cache where it is there, else from the hub.
+
+    Raises:
+        InputError: it cannot be had.
+    """
+    try:
+        return read(name, local_files_only=True)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        if Path(name).is_dir():
+            raise InputError(f"transformers cannot read the folder ({_first_line(error)})", file=name) from None
+    try:
+        return read(name)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise InputError(
+            f"the model cannot be had from the Hugging Face hub ({_first_line(error)}); where there is no network, "
+            f"download it elsewhere (hf download {name} --local-dir DIR) and give --lm DIR",
+            file=HUB + name,
+        ) from None
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".:")

@@ -1,0 +1,1 @@
+"""Scoring: prefix trees, attention over trees, matrix products, windows, beam search."""

@@ -1,0 +1,508 @@
+"""The training loop of every neural model.
+
+One loop for single sentences and for token streams with carried state: AdamW or SGD, a learning-rate schedule,
+gradient clipping and accumulation, averages of the weights, early stop on validation text, a curve in
+``training.jsonl``, and checkpoints from which a killed run goes on as if nothing had happened (on a CPU, bit for bit).
+Several processes may train together: each takes its share of every step.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from asr_lm.errors import InputError
+from asr_lm.files import make_folder, write_text
+from asr_lm.lm.neural import Network, State
+from asr_lm.lm.training.batches import Batch, BatchSource
+from asr_lm.lm.training.checkpoint import (
+    CHECKPOINT_FILE,
+    Checkpoint,
+    damaged_checkpoint,
+    optimizer_tensors,
+    restore_optimizer,
+)
+from asr_lm.lm.training.distributed import ALONE, Processes
+from asr_lm.lm.training.muon import Muon, hidden_matrices
+from asr_lm.lm.training.options import TrainingOptions
+
+CURVE_FILE = "training.jsonl"
+
+
+@dataclass
+class Progress:
+    """What a progress display may show."""
+
+    step: int
+    steps: int
+    tokens: int
+    tokens_per_second: float
+    seconds_left: float
+    train_loss: float
+    valid_loss: float | None
+    learning_rate: float
+    pseudo: bool = False
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What came of a training.
+
+    Attributes:
+        best_loss: validation loss of the weights that are kept, nats a token.
+        best_step: step they were validated at.
+        steps, tokens: trained.
+        seconds: in all runs.
+        stopped_early: whether patience ended it.
+        averaged: validations whose weights were averaged; 0 where the best validation's are kept as they are.
+    """
+
+    best_loss: float
+    best_step: int
+    steps: int
+    tokens: int
+    seconds: float
+    stopped_early: bool
+    averaged: int = 0
+
+
+def train_network(
+    network: Network,
+    train: BatchSource,
+    valid: BatchSource,
+    options: TrainingOptions,
+    folder: Path,
+    *,
+    identity: dict[str, Any],
+    report: Callable[[Progress], None] = lambda progress: None,
+    checkpoint_seconds: float = 60.0,
+    processes: Processes = ALONE,
+) -> TrainingResult:
+    """Train ``network`` in place; on return it holds the weights of the best validation.
+
+    Args:
+        network: freshly initialised; replaced by the checkpoint's weights when ``folder`` has one.
+        train, valid: batches; this process's share of them where there are several.
+        options: how.
+        folder: gets ``checkpoint.safetensors`` and ``training.jsonl``.
+        identity: whatever a checkpoint must agree on to be taken up (data digests, sizes).
+        report: called after every step.
+        checkpoint_seconds: time between checkpoints.
+        processes: those that train together, with the same network; the first of them writes.
+
+    Raises:
+        InputError: the folder holds a damaged checkpoint or that of another training, it cannot be written, the loss
+            is no longer finite.
+        KeyboardInterrupt: Ctrl-C, once the step under way is done and a checkpoint written.
+    """
+    make_folder(folder)
+    run = _Run(network, train, valid, options, folder, identity, processes)
+    run.resume()
+    last_saved = time.monotonic()
+    with processes.noticing_interrupts() as interrupts:
+        try:
+            for progress in run.steps():
+                report(progress)
+                due = time.monotonic() - last_saved > checkpoint_seconds
+                due, interrupted = processes.agree(due, interrupts.noted)
+                if interrupted:
+                    raise KeyboardInterrupt
+                if due:
+                    run.save()
+                    last_saved = time.monotonic()
+        except KeyboardInterrupt:
+            run.save()
+            raise
+    return run.finish()
+
+
+class _Run:
+    """State of one training."""
+
+    def __init__(
+        self,
+        network: Network,
+        train: BatchSource,
+        valid: BatchSource,
+        options: TrainingOptions,
+        folder: Path,
+        identity: dict[str, Any],
+        processes: Processes = ALONE,
+    ) -> None:
+        self.network, self.train, self.valid, self.options, self.folder = network, train, valid, options, folder
+        self.processes = processes
+        self.identity = {"options": asdict(options), **identity, "processes": processes.count}
+        self.optimizer = _make_optimizer(network, options)
+        self.epoch_steps = -(-train.count(0) // options.accumulate)
+        self.total = max(1, round(options.epochs * self.epoch_steps))
+        self.interval = max(1, self.total // options.validations)
+        self.step = self.epoch = self.position = self.tokens = 0
+        self.loss_sum, self.loss_tokens = 0.0, 0
+        self.seconds = 0.0
+        self.factor = 1.0
+        self.best_loss, self.best_step, self.failures = math.inf, 0, 0
+        self.best: Weights = {}
+        self.moving: Weights = self._copied() if options.ema else {}
+        self.recent: list[Weights] = []
+        self.averaged = 0
+        self.state: State | None = None
+        self.curve: list[dict[str, Any]] = []
+
+    def steps(self) -> Iterator[Progress]:
+        """Train to the end, or until validation says stop."""
+        since, tokens_before = time.monotonic(), self.tokens
+        begun = self.seconds
+        if self._validation_is_due():
+            self._validate()  # which an interrupted run did not finish
+        while self.step < self.total and not self.exhausted:
+            for batches in _grouped(self.train.batches(self.epoch, self.position), self.options.accumulate):
+                with _uninterrupted():
+                    self._update(batches)
+                self.seconds = begun + time.monotonic() - since
+                if self._validation_is_due():
+                    self._validate()
+                rate = (self.tokens - tokens_before) / max(time.monotonic() - since, 1e-9)
+                yield self._progress(rate)
+                if self.step >= self.total or self.exhausted:
+                    return
+            with _uninterrupted():
+                self.epoch, self.position, self.state = self.epoch + 1, 0, None
+
+    @property
+    def exhausted(self) -> bool:
+        return 0 < self.options.patience <= self.failures
+
+    def _validation_is_due(self) -> bool:
+        done = self.curve[-1]["step"] if self.curve else 0
+        return self.step > done and (self.step % self.interval == 0 or self.step == self.total)
+
+    def _update(self, batches: Sequence[Batch]) -> None:
+        """One step, on the mean loss over all tokens of the batches of all processes."""
+        self.network.train()
+        for group in self.optimizer.param_groups:
+            group["lr"] = self._learning_rate(self.step)
+        (tokens,) = self.processes.total(float(sum(batch.tokens for batch in batches)))
+        count = int(tokens)
+        (loss,) = self.processes.total(sum(self._learn(batch, count) for batch in batches))
+        self._check_finite(loss, "training loss")
+        self.processes.add_gradients(self.network.parameters())
+        if self.options.clip:
+            norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.options.clip)
+            self._check_finite(float(norm), "gradient")
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self._move_average()
+        self.loss_sum += loss
+        self.loss_tokens += count
+        self.tokens += count
+        self.step += 1
+        self.position += len(batches)
+
+    def _learn(self, batch: Batch, count: int) -> float:
+        """Add the gradient of a batch in a step of ``count`` tokens; its summed loss."""
+        if not batch.tokens:  # another process has the last batch of the epoch
+            return 0.0
+        loss, self.state = self._loss(batch, self.state if self.train.carries_state else None)
+        (loss / count).backward()
+        return float(loss.detach())
+
+    @torch.no_grad()
+    def _move_average(self) -> None:
+        if not self.moving:
+            return
+        # Early on the first, random weights must not count for long.
+        decay = min(self.options.ema, (1 + self.step) / (10 + self.step))
+        for name, parameter in self.network.named_parameters():
+            if parameter.requires_grad:
+                self.moving[name].lerp_(parameter, 1 - decay)
+
+    def _learning_rate(self, step: int) -> float:
+        return self.options.learning_rate * self.factor * learning_rate_factor(step, self.total, self.options)
+
+    def _loss(self, batch: Batch, state: State | None) -> tuple[Tensor, State | None]:
+        """Summed loss (nats) and the detached state after the batch."""
+        device = self.network.device
+        with torch.autocast(device.type, torch.bfloat16, enabled=self._bfloat16()):
+            loss, state = self.network.loss(batch.to(device), state)
+        return loss, None if state is None else tuple(tensor.detach() for tensor in state)
+
+    def _bfloat16(self) -> bool:
+        return self.options.precision == "bfloat16" and self.network.device.type == "cuda"
+
+    def _validate(self) -> None:
+        with self._having(self.moving):
+            valid_loss = self.validation_loss()
+        self._check_finite(valid_loss, "validation loss")
+        with _uninterrupted():
+            self._record(valid_loss)
+        self.save()
+
+    def _record(self, valid_loss: float) -> None:
+        learning_rate = self._learning_rate(self.step - 1)
+        name = "valid_pseudo_perplexity" if self.network.pseudo else "valid_perplexity"
+        if valid_loss < self.best_loss:
+            self.best_loss, self.best_step, self.failures = valid_loss, self.step, 0
+            self.best = self._judged()
+        else:
+            self.failures += 1
+            self.factor *= self.options.decay if self.options.schedule == "plateau" else 1.0
+        if self.options.average:
+            self.recent = [*self.recent, self._judged()][-self.options.average :]
+        self.curve.append(
+            {
+                "step": self.step,
+                "epoch": round(self.step / self.epoch_steps, 4),
+                "tokens": self.tokens,
+                "train_loss": self.loss_sum / self.loss_tokens,
+                "valid_loss": valid_loss,
+                name: math.exp(min(valid_loss, 50.0)),
+                "learning_rate": learning_rate,
+                "seconds": round(self.seconds, 1),
+            }
+        )
+        self.loss_sum, self.loss_tokens = 0.0, 0
+
+    def _judged(self) -> Weights:
+        """A copy of the weights that are validated: the moving average where there is one."""
+        return {name: value.clone() for name, value in self.moving.items()} or self._copied()
+
+    def _copied(self) -> Weights:
+        return {name: value.detach().clone() for name, value in self.network.named_parameters()}
+
+    @contextlib.contextmanager
+    def _having(self, weights: Weights) -> Iterator[None]:
+        """Put weights into the network for a while; none leaves it as it is."""
+        if not weights:
+            yield
+            return
+        before = self._copied()
+        try:
+            self._put(weights)
+            yield
+        finally:
+            self._put(before)
+
+    def _check_finite(self, value: float, name: str) -> None:
+        if not math.isfinite(value):
+            raise InputError(
+                f"the {name} is no longer finite after {self.step} steps; lower the learning rate "
+                f"({self.options.learning_rate}) or clip the gradient ({self.options.clip})"
+            )
+
+    @torch.no_grad()
+    def validation_loss(self) -> float:
+        """Loss on the validation batches, nats a token."""
+        self.network.eval()
+        total, count, state = 0.0, 0, None
+        for batch in self.valid.batches(0):
+            if tokens := batch.tokens:
+                loss, state = self._loss(batch, state if self.valid.carries_state else None)
+                total += float(loss)
+                count += tokens
+        total, tokens_of_all = self.processes.total(total, count)
+        return total / tokens_of_all
+
+    def _progress(self, rate: float) -> Progress:
+        left = (self.total - self.step) * self.tokens / max(self.step, 1) / max(rate, 1e-9)
+        valid_loss = self.curve[-1]["valid_loss"] if self.curve else None
+        recent = self.loss_sum / self.loss_tokens if self.loss_tokens else self.curve[-1]["train_loss"]
+        learning_rate = self._learning_rate(self.step - 1)
+        pseudo = self.network.pseudo
+        return Progress(self.step, self.total, self.tokens, rate, left, recent, valid_loss, learning_rate, pseudo)
+
+    def save(self) -> None:
+        """Write the curve and a checkpoint."""
+        parts = self.processes.gather(self._own_tensors())
+        if not self.processes.is_first:
+            return
+        tensors: Weights = {f"network.{name}": value for name, value in self.network.named_parameters()}
+        for number, weights in self._kept_weights().items():
+            tensors |= {f"{number}.{name}": value for name, value in weights.items()}
+        tensors |= optimizer_tensors(self.optimizer)
+        for rank, own in enumerate(parts):
+            tensors |= {_owned(name, rank): value for name, value in own.items()}
+        facts = {name: getattr(self, name) for name in _COUNTERS}
+        facts["best_loss"] = self.best_loss if self.best else None  # infinity is no number to JSON
+        Checkpoint(tensors, {**facts, "identity": self.identity}).write(self.folder / CHECKPOINT_FILE)
+        self._write_curve()
+
+    def _kept_weights(self) -> dict[str, Weights]:
+        """Weights beside those of the network, by their name in a checkpoint."""
+        recent = {f"recent.{number}": weights for number, weights in enumerate(self.recent)}
+        return {"best": self.best, "moving": self.moving, **recent}
+
+    def _own_tensors(self) -> Weights:
+        """What every process has for itself: the carried state and the random number generators."""
+        tensors = {f"state.{index}": tensor.cpu() for index, tensor in enumerate(self.state or ())}
+        tensors["random.cpu"] = torch.get_rng_state()
+        if self.network.device.type == "cuda":
+            tensors["random.cuda"] = torch.cuda.get_rng_state(self.network.device)
+        return tensors
+
+    def resume(self) -> None:
+        """Take up the folder's checkpoint, if it has one."""
+        path = self.folder / CHECKPOINT_FILE
+        for half_written in self.folder.glob(f".{CHECKPOINT_FILE}.*.partial"):  # by a run that was killed
+            half_written.unlink(missing_ok=True)
+        if not path.exists():
+            return
+        checkpoint = Checkpoint.read(path)
+        self._check_identity(checkpoint.facts.get("identity", {}), path)
+        try:
+            self._restore(checkpoint)
+        except (LookupError, TypeError, ValueError, RuntimeError) as error:
+            raise damaged_checkpoint(path, error) from None
+
+    def _restore(self, checkpoint: Checkpoint) -> None:
+        facts, tensors, device = checkpoint.facts, checkpoint.tensors, self.network.device
+        for name in _COUNTERS:
+            setattr(self, name, facts[name])
+        self.best_loss = math.inf if facts["best_loss"] is None else facts["best_loss"]
+        self._put(self._weights(tensors, "network."))
+        self.best = {} if facts["best_loss"] is None else self._weights(tensors, "best.")
+        self.moving = self._weights(tensors, "moving.") if self.moving else {}
+        validations = min(len(self.curve), self.options.average)
+        self.recent = [self._weights(tensors, f"recent.{number}.") for number in range(validations)]
+        restore_optimizer(self.optimizer, tensors)
+        own = {name: _owned(name, self.processes.rank) for name in _OWN}
+        # Copied, since where a tensor begins in memory may change the last bits of a product.
+        self.state = tuple(tensors[own[name]].to(device, copy=True) for name in _STATES if own[name] in tensors) or None
+        torch.set_rng_state(tensors[own["random.cpu"]])
+        if device.type == "cuda" and own["random.cuda"] in tensors:
+            torch.cuda.set_rng_state(tensors[own["random.cuda"]], device)
+
+    def _weights(self, tensors: Weights, prefix: str) -> Weights:
+        """The tensors that are weights of the network, by parameter, on its device."""
+        weights = {}
+        for name, parameter in self.network.named_parameters():
+            weights[name] = tensors[prefix + name].to(self.network.device)
+            if weights[name].shape != parameter.shape:
+                raise ValueError(f"{name} is {list(weights[name].shape)}, not {list(parameter.shape)}")
+        return weights
+
+    @torch.no_grad()
+    def _put(self, weights: Weights) -> None:
+        for name, parameter in self.network.named_parameters():
+            parameter.copy_(weights[name])
+
+    def _check_identity(self, found: dict[str, Any], path: Path) -> None:
+        expected = json.loads(json.dumps(self.identity))
+        changed = [key for key in sorted({*found, *expected}) if found.get(key) != expected.get(key)]
+        if "options" in changed:
+            changed.remove("options")
+            old, new = found.get("options", {}), expected["options"]
+            changed += [key for key in sorted({*old, *new}) if old.get(key) != new.get(key)]
+        if changed:
+            raise InputError(
+                f"an unfinished training with another {', '.join(changed)} lies here; "
+                "give the same settings to go on with it, or remove it",
+                file=path,
+            )
+
+    def _write_curve(self) -> None:
+        write_text(self.folder / CURVE_FILE, "".join(json.dumps(point, allow_nan=False) + "\n" for point in self.curve))
+
+    def finish(self) -> TrainingResult:
+        """Put the best weights into the network, or the average of the last where it is better."""
+        self._put(self.best)
+        self._try_average()
+        stopped = self.step < self.total
+        counts = (self.best_step, self.step, self.tokens, self.seconds)
+        return TrainingResult(self.best_loss, *counts, stopped, self.averaged)
+
+    def _try_average(self) -> None:
+        if len(self.recent) < 2:
+            return
+        trained = [name for name, parameter in self.network.named_parameters() if parameter.requires_grad]
+        average = {name: torch.stack([weights[name] for weights in self.recent]).mean(0) for name in trained}
+        self._put(self.best | average)
+        loss = self.validation_loss()
+        if loss < self.best_loss:
+            self.best_loss, self.best_step, self.averaged = loss, self.step, len(self.recent)
+        else:
+            self._put(self.best)
+
+
+Weights = dict[str, Tensor]
+"""Tensors by name of the parameter."""
+
+_STATES = tuple(f"state.{index}" for index in range(8))
+_OWN = (*_STATES, "random.cpu", "random.cuda")
+
+
+def _owned(name: str, rank: int) -> str:
+    """What a checkpoint calls a tensor that every process has for itself."""
+    return f"process.{rank}.{name}" if rank else name
+
+
+def _grouped(batches: Iterable[Batch], size: int) -> Iterator[list[Batch]]:
+    iterator = iter(batches)
+    while group := list(itertools.islice(iterator, size)):
+        yield group
+
+
+_COUNTERS = (
+    *("step", "epoch", "position", "tokens", "loss_sum", "loss_tokens", "seconds"),
+    *("factor", "best_loss", "best_step", "failures", "curve"),
+)
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Hold Ctrl-C back until the block is left, so that weights and counters always belong together."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    held_back: list[int] = []
+    handler = signal.signal(signal.SIGINT, lambda number, frame: held_back.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    if held_back:
+        signal.raise_signal(signal.SIGINT)
+
+
+def learning_rate_factor(step: int, total: int, options: TrainingOptions) -> float:
+    """Share of the highest learning rate at a step (from 0): linear warm-up, then the schedule."""
+    warmup = options.warmup * total
+    if step < warmup:
+        return (step + 1) / (warmup + 1)
+    done = (step - warmup) / max(total - warmup, 1)
+    if options.schedule == "cosine":
+        return 0.5 * (1 + math.cos(math.pi * done))
+    if options.schedule == "step":
+        epoch = math.floor(step * options.epochs / total)
+        return float(options.decay ** max(0.0, epoch + 1 - options.decay_after))
+    return 1 - done if options.schedule == "linear" else 1.0
+
+
+def _make_optimizer(network: Network, options: TrainingOptions) -> torch.optim.Optimizer:
+    matrices = hidden_matrices(network) if options.optimizer == "muon" else {}
+    alike: dict[tuple[float, int], list[torch.nn.Parameter]] = {}
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad:
+            # An embedding's rows meet AdamW's decay at every step and a gradient only where their word occurs.
+            is_decayed = name in matrices if matrices else parameter.dim() > 1 or options.optimizer == "sgd"
+            decay = options.weight_decay if is_decayed else 0.0
+            alike.setdefault((decay, matrices.get(name, 0)), []).append(parameter)
+    groups: list[dict[str, Any]] = [
+        {"params": members, "weight_decay": decay, "orthogonal": count} for (decay, count), members in alike.items()
+    ]
+    if options.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=options.learning_rate)
+    # Fused is one pass over the moments: with a large vocabulary the separate ones took half of a step on a CPU.
+    kind = Muon if matrices else torch.optim.AdamW
+    return kind(groups, lr=options.learning_rate, betas=(0.9, 0.98), eps=options.epsilon, fused=True)

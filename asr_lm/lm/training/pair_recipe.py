@@ -1,0 +1,271 @@
+"""From n-best lists with references to the folder of a model that knows what was heard.
+
+First, where text is given, the network learns to restore text that was corrupted with the confusions of the lists;
+then it learns from the lists themselves. Both are runs of the common training loop, so a killed training goes on where
+it was, in whichever of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from asr_lm.errors import InputError
+from asr_lm.files import make_folder, write_text
+from asr_lm.hypotheses.reading import read_nbest
+from asr_lm.lm.families.birnn_attention import BirnnAttentionModel, BirnnAttentionNetwork
+from asr_lm.lm.folder import SENTENCES_FILE, check_unused
+from asr_lm.lm.neural import read_weights, write_weights
+from asr_lm.lm.sizes import BirnnAttentionConfig, Heard
+from asr_lm.lm.training.checkpoint import CHECKPOINT_FILE
+from asr_lm.lm.training.confusions import Confusions
+from asr_lm.lm.training.corpus import read_sentences, text_identity
+from asr_lm.lm.training.distributed import ALONE, Processes, shared
+from asr_lm.lm.training.loop import CURVE_FILE, Progress, TrainingResult, train_network
+from asr_lm.lm.training.options import Fold, TrainingOptions
+from asr_lm.lm.training.pairs import ListedPairs, NoisyPairs, PairBatches, encode_sources
+from asr_lm.text.normalizer import get_normalizer
+from asr_lm.text.sentence_hashes import SentenceHashes, fold_of
+from asr_lm.text.vocabulary import SentencePieceVocabulary, Vocabulary, WordVocabulary, load_vocabulary
+
+FAMILY = "birnn-attention"
+
+PRETRAINING = "pretraining"
+"""Folder of the first run, and name of its curve."""
+
+_PRETRAINED_FILE = "pretrained.safetensors"
+_ORIGIN_FILE = "vocabulary.json"
+
+
+@dataclass(frozen=True)
+class ListOptions:
+    """What a model is trained on.
+
+    Attributes:
+        nbest: lists with references.
+        valid: lists with references that decide when to stop and which weights are kept.
+        texts: text to restore before the lists, one sentence a line.
+        normalizer: name of the normaliser of references, hypotheses and text.
+        vocabulary: ``words``, ``bpe`` or ``unigram`` (SentencePiece).
+        vocabulary_size: number of tokens; None is every word, or 1,000 pieces.
+        min_count: words seen less often are unknown.
+        fold: leave out fold ``i`` of ``K``: the utterances and sentences whose reference falls into it.
+    """
+
+    nbest: tuple[Path, ...]
+    valid: tuple[Path, ...]
+    texts: tuple[Path, ...] = ()
+    normalizer: str = "librispeech"
+    vocabulary: Literal["words", "bpe", "unigram"] = "bpe"
+    vocabulary_size: int | None = None
+    min_count: int = 1
+    fold: Fold | None = None
+
+
+@dataclass(frozen=True)
+class ReferencedList:
+    """Normalised. Attributes: reference; hypotheses, the recogniser's first choice first."""
+
+    reference: str
+    hypotheses: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Material:
+    """Everything that is trained on, without the fold left out. Attributes: lists, validation lists, texts."""
+
+    lists: list[ReferencedList]
+    valid: list[ReferencedList]
+    texts: list[str]
+
+    @classmethod
+    def read(cls, options: ListOptions) -> Material:
+        """Read lists and texts.
+
+        Raises:
+            InputError: one cannot be read, an utterance has no reference, or nothing is left.
+        """
+        lists = read_lists(options.nbest, options.normalizer)
+        if options.fold is not None:
+            folds = fold_of([some.reference for some in lists], options.fold[1]).tolist()
+            lists = [some for some, fold in zip(lists, folds, strict=True) if fold != options.fold[0]]
+        if not lists:
+            raise InputError("no utterance is left to train on", file=", ".join(map(str, options.nbest)))
+        texts = list(read_sentences(options.texts, options.normalizer, options.fold))
+        if options.texts and not texts:
+            raise InputError("no sentence in the text", file=", ".join(map(str, options.texts)))
+        return cls(lists, read_lists(options.valid, options.normalizer), texts)
+
+    @cached_property
+    def targets(self) -> list[str]:
+        """References and texts."""
+        return [*(some.reference for some in self.lists), *self.texts]
+
+    def batches(
+        self, vocabulary: Vocabulary, heard: Heard, options: TrainingOptions
+    ) -> tuple[PairBatches, PairBatches]:
+        """Training and validation batches of the lists."""
+        train = listed_pairs(self.lists, vocabulary, heard, every=heard == "first")
+        valid = listed_pairs(self.valid, vocabulary, heard)
+        budget = options.batch_tokens
+        return (
+            PairBatches(train, vocabulary, budget, options.seed),
+            PairBatches(valid, vocabulary, 2 * budget, None),
+        )
+
+    def noisy_batches(self, vocabulary: Vocabulary, heard: Heard, options: TrainingOptions) -> PairBatches:
+        """Training batches of the texts, corrupted with the confusions of the lists."""
+        confusions = Confusions.learn((some.reference, some.hypotheses) for some in self.lists)
+        pairs = NoisyPairs(self.texts, confusions, vocabulary, heard, options.seed)
+        return PairBatches(pairs, vocabulary, options.batch_tokens, options.seed)
+
+    def digest(self) -> str:
+        """Hexadecimal digest of everything."""
+        parts = [[asdict(some) for some in lists] for lists in (self.lists, self.valid)]
+        return hashlib.blake2b(json.dumps([*parts, self.texts]).encode(), digest_size=16).hexdigest()
+
+
+def read_lists(paths: Sequence[Path], normalizer: str) -> list[ReferencedList]:
+    """Normalised lists.
+
+    Raises:
+        InputError: as the readers raise it; an utterance has no reference.
+    """
+    normalize = get_normalizer(normalizer)
+    lists = []
+    for path in paths:
+        for utterance in read_nbest(str(path)):
+            if utterance.reference is None:
+                raise InputError("no reference; every list trained on needs one", file=path, utterance=utterance.id)
+            hypotheses = tuple(normalize(hypothesis.text) for hypothesis in utterance.hypotheses)
+            lists.append(ReferencedList(normalize(utterance.reference), hypotheses))
+    return lists
+
+
+def listed_pairs(
+    lists: Sequence[ReferencedList], vocabulary: Vocabulary, heard: Heard, *, every: bool = False
+) -> ListedPairs:
+    """The pairs of lists: one each, or with ``every`` one for every distinct hypothesis."""
+    heard_said = []
+    for some in lists:
+        distinct = list(dict.fromkeys(some.hypotheses))
+        heard_said += [([text], some.reference) for text in distinct] if every else [(distinct, some.reference)]
+    sources = encode_sources([texts for texts, _ in heard_said], vocabulary, heard)
+    return ListedPairs(sources, vocabulary.encode_batch([reference for _, reference in heard_said]))
+
+
+def train_on_lists(
+    sizes: BirnnAttentionConfig,
+    lists: ListOptions,
+    options: TrainingOptions,
+    folder: Path,
+    *,
+    pretraining_epochs: float = 5.0,
+    device: str = "cpu",
+    half: bool = False,
+    report: Callable[[Progress], None] = lambda progress: None,
+    processes: Processes = ALONE,
+) -> tuple[BirnnAttentionModel, TrainingResult]:
+    """Train a model on lists and write its folder.
+
+    Args:
+        sizes: of the network; the vocabulary's takes the place of theirs.
+        lists: what to train on.
+        options: how.
+        folder: an unfinished training found there is taken up; a finished one is an error.
+        pretraining_epochs: passes over the text that is corrupted, if there is any.
+        device: ``cpu`` or ``cuda``.
+        half: store float16.
+        report: called after every step.
+        processes: those that train together; the first of them writes the folder.
+
+    Raises:
+        InputError: unreadable or empty lists or text, a missing reference, or a folder that is in use.
+    """
+    check_unused(folder)
+    material = Material.read(lists)
+    with processes.first_goes_ahead():
+        vocabulary = _vocabulary(lists, material, folder)
+    torch.manual_seed(options.seed)
+    network = BirnnAttentionNetwork(replace(sizes, vocabulary_size=vocabulary.size)).to(device)
+    identity = {"lists": material.digest(), "network": asdict(network.config), "pretraining": pretraining_epochs}
+    train, valid = material.batches(vocabulary, network.config.heard, options)
+    learn = partial(
+        train_network, valid=shared(valid, processes), identity=identity, report=report, processes=processes
+    )
+    if material.texts:
+        first = replace(options, epochs=pretraining_epochs)
+        torch.manual_seed(options.seed + processes.rank)
+        noisy = partial(material.noisy_batches, vocabulary, network.config.heard, options)
+        _pretrain(network, noisy, learn, first, folder / PRETRAINING, identity, processes)
+    torch.manual_seed(options.seed + processes.rank)  # each process drops units of its own
+    result = learn(network, train=shared(train, processes), options=options, folder=folder)
+    model = BirnnAttentionModel(FAMILY, network, vocabulary, lists.normalizer)
+    if processes.is_first:
+        SentenceHashes.from_sentences(material.targets).save(folder / SENTENCES_FILE)
+        facts = {"sentences": len(material.targets), "lists": len(material.lists), "options": asdict(options)}
+        model.save(folder, half=half, training={**asdict(result), **facts, "pretraining_epochs": pretraining_epochs})
+        _clear_away(folder)
+    processes.wait()
+    return model, result
+
+
+def _pretrain(
+    network: BirnnAttentionNetwork,
+    noisy: Callable[[], PairBatches],
+    learn: Callable[..., TrainingResult],
+    options: TrainingOptions,
+    folder: Path,
+    identity: dict[str, Any],
+    processes: Processes,
+) -> None:
+    """Learn to restore corrupted text; weights found in ``folder`` are taken where that was done before."""
+    done = folder / _PRETRAINED_FILE
+    if done.exists():
+        if (folder / _ORIGIN_FILE).read_text() != json.dumps([identity, asdict(options)]):
+            raise InputError("an unfinished training with other settings lies here; remove it", file=folder.parent)
+        read_weights(done, network)
+        return
+    learn(network, train=shared(noisy(), processes), options=options, folder=folder)
+    if processes.is_first:
+        write_text(folder / _ORIGIN_FILE, json.dumps([identity, asdict(options)]))
+        write_weights(done, network)
+
+
+def _vocabulary(lists: ListOptions, material: Material, folder: Path) -> Vocabulary:
+    """The vocabulary of references, hypotheses and texts; an unfinished training's is taken from ``folder``."""
+    files = [text_identity(path) for path in (*lists.nbest, *lists.texts)]
+    origin = json.dumps([files, asdict(lists)], default=str)
+    origin_file = folder / _ORIGIN_FILE
+    if origin_file.exists() and origin_file.read_text() == origin:
+        return load_vocabulary(folder)
+    make_folder(folder)
+    vocabulary = _build_vocabulary(lists, material)
+    vocabulary.save(folder)
+    write_text(origin_file, origin)
+    return vocabulary
+
+
+def _build_vocabulary(lists: ListOptions, material: Material) -> Vocabulary:
+    distinct = [text for some in material.lists for text in dict.fromkeys(some.hypotheses)]
+    sentences = [*material.targets, *distinct]
+    if lists.vocabulary == "words":
+        return WordVocabulary.build(sentences, min_count=lists.min_count, max_size=lists.vocabulary_size)
+    return SentencePieceVocabulary.train(sentences, lists.vocabulary_size or 1000, model_type=lists.vocabulary)
+
+
+def _clear_away(folder: Path) -> None:
+    """Remove what only the training needed; the curve of the pre-training stays."""
+    (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
+    (folder / _ORIGIN_FILE).unlink(missing_ok=True)
+    if (curve := folder / PRETRAINING / CURVE_FILE).exists():
+        write_text(folder / f"{PRETRAINING}.jsonl", curve.read_text())
+    shutil.rmtree(folder / PRETRAINING, ignore_errors=True)

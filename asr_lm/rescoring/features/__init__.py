@@ -1,0 +1,1 @@
+"""The feature table: one row a hypothesis, one column a score."""

@@ -1,0 +1,1 @@
+"""Scoring hypotheses with language models: batched, cached and resumable."""

@@ -1,0 +1,282 @@
+"""The language models of a rescoring, each a column of the feature table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from asr_lm.errors import InputError
+from asr_lm.evaluation.comparison import ROLES
+from asr_lm.evaluation.word_errors import Unit
+from asr_lm.hypotheses.utterance import Utterance
+from asr_lm.lm.folder import HUB, SENTENCES_FILE, fold_folders, trained_sentences
+from asr_lm.lm.loading import load
+from asr_lm.lm.protocol import LanguageModel
+from asr_lm.rescoring.default_model import DEFAULT, FIRST_PASS_TOTAL, default_folder
+from asr_lm.rescoring.features.table import CHARACTERS, CORRECTED, RANK, WORDS, Column, FeatureTable, score_names
+from asr_lm.rescoring.scoring.conditional import scorer_for
+from asr_lm.rescoring.scoring.context import Context
+from asr_lm.rescoring.scoring.jackknife import unseen_by
+from asr_lm.rescoring.scoring.scorer import ScoreCache, Scorer, Scores
+from asr_lm.rescoring.scoring.vocabulary_fit import VocabularyFit, Warn
+from asr_lm.text.normalizer import get_normalizer
+from asr_lm.text.sentence_hashes import SentenceHashes
+
+COLUMNS = (RANK, WORDS, CHARACTERS)
+"""Columns that every table has."""
+
+TAKEN = (*COLUMNS, FIRST_PASS_TOTAL, *ROLES)
+"""Names that mean something else in a feature table or in a result."""
+
+
+@dataclass
+class RescoringModel:
+    """A language model under the name of its column.
+
+    Attributes:
+        name: of the column.
+        path: where the model came from.
+        scorer: scores with it.
+        seen: fingerprint of its training sentences, where the folder has one.
+        folds: jackknife models, each with the fingerprint of what it was trained on.
+        unnormalised: whether it scores without the sum over the vocabulary.
+    """
+
+    name: str
+    path: Path
+    scorer: Scorer
+    seen: SentenceHashes | None = None
+    folds: list[tuple[Path, SentenceHashes]] = field(default_factory=list)
+    unnormalised: bool = False
+    _device: str = "cpu"
+    _cache: ScoreCache | None = None
+    _budget: int | None = None
+
+    @property
+    def cache(self) -> ScoreCache:
+        """Where the scores are kept."""
+        return self.scorer.cache
+
+    @property
+    def model(self) -> LanguageModel:
+        """The language model."""
+        return self.scorer.model
+
+    @classmethod
+    def open(
+        cls,
+        specification: str,
+        *,
+        device: str = "cpu",
+        cache: ScoreCache | None = None,
+        budget: int | None = None,
+        unnormalised: Collection[str] = (),
+    ) -> RescoringModel:
+        """Open ``PATH`` or ``NAME=PATH``; ``default`` is the packaged model.
+
+        One whose name is among ``unnormalised`` scores without the sum over the vocabulary.
+
+        Raises:
+            InputError: no model there, or a damaged one.
+        """
+        name, path = name_and_path(specification)
+        seen = trained_sentences(path)
+        folds = []
+        for folder in fold_folders(path) if path.is_dir() else []:
+            if (hashes := trained_sentences(folder)) is None:
+                raise InputError(f"the jackknife model has no {SENTENCES_FILE}", file=folder)
+            folds.append((folder, hashes))
+        if folds and seen is None:
+            raise InputError(f"the model has jackknife models, but no {SENTENCES_FILE}", file=path)
+        skip = name in unnormalised
+        scorer = scorer_for(_load(path, device, skip), cache, budget)
+        return cls(name, path, scorer, seen, folds, skip, device, cache, budget)
+
+    def score_unseen(
+        self,
+        utterances: Sequence[Utterance],
+        report: Callable[[int], None],
+        contexts: Sequence[Context] | None = None,
+    ) -> Scores:
+        """Scores in which no utterance is scored by a model that was trained on its reference, as far as known.
+
+        Where references are in the training text and there are jackknife models, those score these utterances; the
+        full model scores the rest.
+        """
+        chosen = np.zeros(len(utterances), dtype=np.int64)
+        parts: dict[int, Scores] = {}
+        for number, (scorer, members) in enumerate(self.unseen_parts(utterances)):
+            chosen[members] = number
+            said = None if contexts is None else [contexts[member] for member in members]
+            parts[number] = scorer.score_list([utterances[member] for member in members], report, said)
+        return _interleaved(utterances, chosen.tolist(), parts)
+
+    def unseen_parts(self, utterances: Sequence[Utterance]) -> Iterator[tuple[Scorer, list[int]]]:
+        """Which utterances, by number, go to which scorer so that none goes to a model trained on its reference."""
+        if self.seen is None or not self.folds or not self.overlap(utterances):
+            yield self.scorer, list(range(len(utterances)))
+            return
+        chosen = unseen_by(utterances, [self.seen, *(hashes for _, hashes in self.folds)])
+        for number in np.unique(chosen).tolist():
+            scorer = self.scorer if number == 0 else self._fold_scorer(number - 1)
+            yield scorer, np.flatnonzero(chosen == number).tolist()
+
+    def _fold_scorer(self, index: int) -> Scorer:
+        model = _load(self.folds[index][0], self._device, self.unnormalised)
+        return scorer_for(model, self._cache, self._budget)
+
+    def overlap(self, utterances: Sequence[Utterance]) -> float:
+        """Share of the references that are in the training text, from 0 to 1."""
+        references = [utterance.reference for utterance in utterances if utterance.reference is not None]
+        return self.seen.overlap(references) if self.seen is not None else 0.0
+
+
+def name_and_path(specification: str) -> tuple[str, Path]:
+    """Name and place of the model ``PATH`` or ``NAME=PATH``, which is called after its file or folder by default.
+
+    Raises:
+        InputError: no path.
+    """
+    name, equals, path = specification.partition("=")
+    if not equals or "/" in name:
+        name, path = "", specification
+    if not path:
+        raise InputError("no path; expected a trained folder, an ARPA or a KenLM file, or hf:NAME", field="--lm")
+    if path == DEFAULT:
+        return name or DEFAULT, default_folder()
+    stem = Path(path.removeprefix(HUB)).resolve().name
+    for suffix in (".gz", ".zst", ".arpa", ".bin", ".binary", ".klm"):
+        stem = stem.removesuffix(suffix)
+    return name or stem, Path(path)
+
+
+def _load(path: Path, device: str, unnormalised: bool) -> LanguageModel:
+    model = load(path, device)
+    if unnormalised:
+        model.skip_normaliser()
+    return model
+
+
+def _interleaved(utterances: Sequence[Utterance], chosen: Sequence[int], parts: dict[int, Scores]) -> Scores:
+    """Scores of all utterances in order, each taken from the next rows of its part."""
+    positions = dict.fromkeys(parts, 0)
+    pieces = []
+    for utterance, number in zip(utterances, chosen, strict=True):
+        begin = positions[number]
+        positions[number] = end = begin + len(utterance.hypotheses)
+        part = parts[number]
+        pieces.append(Scores(part.log_prob[begin:end], part.tokens[begin:end], part.unknown[begin:end]))
+    return Scores.concatenate(pieces)
+
+
+def open_models(
+    specifications: Sequence[str],
+    *,
+    device: str = "cpu",
+    cache: ScoreCache | None = None,
+    budget: int | None = None,
+    unnormalised: Collection[str] = (),
+) -> list[RescoringModel]:
+    """Open several models; their names must differ.
+
+    Args:
+        specifications, device, cache, budget: see :meth:`RescoringModel.open`.
+        unnormalised: names of models that score without the sum over the vocabulary.
+
+    Raises:
+        InputError: as :meth:`RescoringModel.open`; two models of one name; a name that means something else; one to
+            be unnormalised that is not there, or was not trained for it.
+    """
+    if budget is not None and budget < 1:
+        raise InputError(f"expected a number of nodes above 0, not {budget}", field="--budget")
+    if unknown := sorted({*unnormalised} - {name_and_path(specification)[0] for specification in specifications}):
+        raise InputError(f"no model is called {unknown[0]!r}", field="--unnormalised")
+    models = [
+        RescoringModel.open(spec, device=device, cache=cache, budget=budget, unnormalised=unnormalised)
+        for spec in specifications
+    ]
+    names = [model.name for model in models]
+    for name, specification in zip(names, specifications, strict=True):
+        if names.count(name) > 1:
+            raise InputError(f"two models are called {name!r}; name them with --lm NAME=PATH")
+        if name in TAKEN:
+            raise InputError(
+                f"no model can be called {name!r}; name it with --lm NAME=PATH", field="--lm", file=specification
+            )
+    return models
+
+
+def feature_table(
+    utterances: Sequence[Utterance],
+    models: Sequence[RescoringModel],
+    *,
+    development: bool = False,
+    unit: Unit = "word",
+    wer_normalizer: str = "as-is",
+    report: Callable[[str, int], None] = lambda name, hypotheses: None,
+    warn: Warn = lambda message: None,
+    fit: VocabularyFit | None = None,
+    contexts: Sequence[Context] | None = None,
+    corrected: bool = False,
+) -> FeatureTable:
+    """Score utterances with every model and put all features side by side.
+
+    Args:
+        utterances: a list, or a shard of one.
+        models: their columns follow the first pass's.
+        development: take jackknife scores where a model has seen references (see :meth:`RescoringModel.score_unseen`).
+        unit: what an error is counted in.
+        wer_normalizer: name of the normaliser applied before errors are counted.
+        report: told of scored hypotheses, by model name.
+        warn: told of vocabularies that fit badly.
+        fit: what is known of the vocabularies from earlier shards of the list; None for the first, or only, one.
+        contexts: what was said before each utterance ``[utterances]``, for the models that read it.
+        corrected: correctors were at work: a column tells their hypotheses from the recogniser's.
+
+    Raises:
+        InputError: a closed vocabulary does not fit, or a first-pass score is named like a model or another column.
+    """
+    check_score_names(utterances, models)
+    fit = fit or VocabularyFit(warn)
+    texts = [hypothesis.text for utterance in utterances for hypothesis in utterance.hypotheses]
+    columns, unknown = {}, {}
+    for model in models:
+
+        def progress(hypotheses: int, name: str = model.name) -> None:
+            report(name, hypotheses)
+
+        score = model.score_unseen if development else model.scorer.score_list
+        scores = score(utterances, progress, contexts)
+        fit.add(model.name, model.model, texts, int(scores.unknown.sum()))
+        columns[model.name] = scores.log_prob
+        if not model.model.vocabulary.is_open:
+            unknown[model.name] = scores.unknown
+    normalizer = None if wer_normalizer == "as-is" else get_normalizer(wer_normalizer)
+    table = FeatureTable.from_utterances(utterances, columns, unknown, unit=unit, wer_normalizer=normalizer)
+    if not corrected:
+        return table
+    flags = [hypothesis.corrected for utterance in utterances for hypothesis in utterance.hypotheses]
+    return table.with_columns([(Column(CORRECTED, "corrected"), np.array(flags))])
+
+
+def check_score_names(utterances: Sequence[Utterance], models: Sequence[RescoringModel]) -> None:
+    """Refuse first-pass scores that are called like a model or another column.
+
+    Raises:
+        InputError: there is one.
+    """
+    names = score_names(utterances)
+    for model in models:
+        if model.name in names:
+            raise InputError(
+                f"a first-pass score is called {model.name!r} too; name the model otherwise, with --lm NAME=PATH"
+            )
+    if taken := [name for name in names if name in COLUMNS]:
+        raise InputError(
+            f"a first-pass score is called {taken[0]!r}, as is a feature of every list; rename it there",
+            utterance=utterances[0].id,
+            field=f"hypotheses[0].scores.{taken[0]}",
+        )

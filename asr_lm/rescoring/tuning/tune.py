@@ -1,0 +1,226 @@
+"""Finding the weights that lower the word error rate on a development list.
+
+How they are searched for is in :mod:`asr_lm.rescoring.tuning.search`; here stand what may be tuned, what signs the
+weights have, in what form they are given, and how to see whether they fit the development list too closely.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asr_lm.errors import InputError
+from asr_lm.evaluation.word_errors import ErrorCounts
+from asr_lm.rescoring.features.lists import Rows
+from asr_lm.rescoring.features.table import UNKNOWN, Column, FeatureTable
+from asr_lm.rescoring.tuning.objective import Objective, Point
+from asr_lm.rescoring.tuning.search import Bounds, certainty, search
+from asr_lm.rescoring.weights import Weights
+
+SIGNS = {"first-pass": 1, "rank": 1, "model": 1, "length": 0, "unknown": -1, "corrected": 0}
+"""Sign a weight must have by the kind of its feature, 0 for either: no score may count against its hypothesis, and an
+unknown word is never a reason to prefer one."""
+
+UNKNOWN_PENALTY = 10.0
+"""Nats by which a model's score is lowered for each unknown word where no list of the development set has hypotheses
+that differ in unknown words, so that no weight can be found: about the logarithm of the number of words ``<unk>``
+stands for."""
+
+RESTARTS = 4
+"""Random starts of a tuning."""
+
+FOLDS = 5
+"""Parts of a cross-validation."""
+
+SMALLEST_UNIT = 1e-3
+"""Share of the whole below which the first feature's weight is no unit for the others."""
+
+
+def tune(
+    table: FeatureTable,
+    features: Sequence[str] | None = None,
+    *,
+    seed: int = 0,
+    restarts: int = RESTARTS,
+    signs: Mapping[str, int] | None = None,
+    starts: Sequence[Mapping[str, float]] = (),
+) -> Weights:
+    """Weights with a low word error rate on the utterances of ``table`` that have a reference.
+
+    The word error rate reached is never above that of a start: of the first pass's own sum of scores, of ``starts``, of
+    the minimum of the expected word error rate, of the random starts. Only ratios of weights matter to the choice of a
+    hypothesis; they are given so that the first feature that the recogniser scored has weight 1, or, where that one got
+    next to no weight, so that the sum of squares is 1. ``scale`` makes ``softmax(scale * total)`` the posterior with
+    the lowest expected word error rate.
+
+    A feature that never differs within a list gets weight 0, but for unknown words: see :data:`UNKNOWN_PENALTY`.
+
+    Args:
+        table: the development list.
+        features: what to weight; None takes :meth:`FeatureTable.default_features`.
+        seed: of the random starts and directions; the same seed gives the same weights.
+        restarts: number of random starts.
+        signs: by feature name, 1 for a weight that must not be negative, -1 for one that must not be positive, 0 for
+            either; others follow :data:`SIGNS`. A model to be subtracted gets -1.
+        starts: weights to begin from besides the built-in starts; features they do not name get 0.
+
+    Raises:
+        InputError: no reference, no feature, or a feature the table does not have.
+    """
+    names = tuple(table.default_features() if features is None else features)
+    columns = _checked(table, names, [("sign", signs or {}), *(("start", start) for start in starts)])
+    objective = Objective.of(table, names)
+    if not objective.spread.all():
+        columns = [column for column, spread in zip(columns, objective.spread, strict=True) if spread]
+        objective = Objective.of(table, [column.name for column in columns])
+    bounds = Bounds.of([(signs or {}).get(column.name, SIGNS[column.kind]) for column in columns])
+    begins = [_in_spreads(weights, columns, objective) for weights in (_first_pass(columns), *starts) if weights]
+    found = search(objective, bounds, begins, restarts, np.random.default_rng(seed)) if columns else np.zeros(0)
+    return _completed(table, names, _normalised(columns, objective, found))
+
+
+def _checked(
+    table: FeatureTable, names: Sequence[str], given: Sequence[tuple[str, Mapping[str, float]]]
+) -> list[Column]:
+    if not names:
+        raise InputError("no features to tune")
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise InputError(f"the feature {twice[0]!r} is named twice")
+    columns = table.kinds(names)
+    for what, values in given:
+        if stray := [name for name in values if name not in names]:
+            raise InputError(f"a {what} is given for {stray[0]!r}, but the features tuned are {', '.join(names)}")
+    return columns
+
+
+def _first_pass(columns: Sequence[Column]) -> dict[str, float]:
+    """The recogniser's own choice as far as its scores say: their sum, or its ranking."""
+    own = "first-pass" if any(column.kind == "first-pass" for column in columns) else "rank"
+    return {column.name: 1.0 for column in columns if column.kind == own}
+
+
+def _in_spreads(weights: Mapping[str, float], columns: Sequence[Column], objective: Objective) -> Point:
+    return np.array([weights.get(column.name, 0.0) for column in columns]) * objective.spread
+
+
+def _normalised(columns: Sequence[Column], objective: Objective, point: Point) -> dict[str, float]:
+    values = point / objective.spread
+    unit = float(np.linalg.norm(values)) or 1.0
+    own = [number for number, column in enumerate(columns) if column.kind in ("first-pass", "rank")]
+    if own and point[own[0]] > SMALLEST_UNIT * np.linalg.norm(point):
+        unit = float(values[own[0]])
+    return {column.name: float(value) for column, value in zip(columns, values / unit, strict=True)}
+
+
+def _completed(table: FeatureTable, names: Sequence[str], found: Mapping[str, float]) -> Weights:
+    """Weights of all features asked for: those that never differ within a list get what needs no data."""
+    columns = table.kinds(names)
+    found = found or _first_pass(columns)
+    values = {name: found.get(name, 0.0) for name in names}
+    for column in columns:
+        if column.kind == "unknown" and column.name not in found:
+            values[column.name] = -UNKNOWN_PENALTY * max(values.get(column.name.removeprefix(UNKNOWN), 0.0), 0.0)
+    weights = Weights(values=values)
+    return weights.replaced(scale=fitted_scale(table, weights), dev=_figures(table, weights))
+
+
+def fitted_scale(table: FeatureTable, weights: Weights) -> float:
+    """Scale of the totals that gives the lowest expected word error rate under ``softmax(scale * total)``.
+
+    Certainty has the price it has in the search, so the scale is finite even where the totals never err.
+
+    Raises:
+        InputError: the utterances have no references, or the table lacks a feature.
+    """
+    total = Column("total", "first-pass")
+    objective = Objective.of(table.select_columns([]).with_columns([(total, weights.totals(table))]), [total.name])
+    spread = float(objective.spread[0])
+    return certainty(objective) / spread if spread else 1.0
+
+
+def _figures(table: FeatureTable, weights: Weights) -> dict[str, float]:
+    chosen = table.word_errors(table.lists.best(weights.totals(table)))
+    first = table.word_errors(table.lists.starts)
+    oracle = table.word_errors(table.lists.best(-table.errors.sum(1).astype(np.float64)))
+    rates = {"wer": chosen.rate, "first_pass_wer": first.rate, "oracle_wer": oracle.rate}
+    counts = {"utterances": chosen.sentences, "words": chosen.reference_length}
+    return {name: float(value or 0.0) for name, value in (rates | counts).items()}
+
+
+@dataclass(frozen=True, eq=False)
+class CrossValidation:
+    """What weights are worth on utterances they were not tuned on.
+
+    Attributes:
+        held_out: errors where the weights came from the other folds.
+        tuning: errors on the utterances the weights came from, all folds together.
+        folds: fold of each utterance that has a reference, -1 for the others ``[utterances]``.
+        rows: hypothesis chosen by the weights of the other folds; for an utterance without a reference the first
+            ``[utterances]``.
+    """
+
+    held_out: ErrorCounts
+    tuning: ErrorCounts
+    folds: NDArray[np.int64]
+    rows: Rows
+
+    @property
+    def overfit(self) -> float:
+        """Points of word error rate by which the tuning flatters itself."""
+        return (self.held_out.rate or 0.0) - (self.tuning.rate or 0.0)
+
+
+def cross_validate(
+    table: FeatureTable,
+    features: Sequence[str] | None = None,
+    folds: int = FOLDS,
+    *,
+    seed: int = 0,
+    restarts: int = RESTARTS,
+    signs: Mapping[str, int] | None = None,
+) -> CrossValidation:
+    """Tune on all folds but one, apply to that one, for each fold; arguments as in :func:`tune`.
+
+    Raises:
+        InputError: as :func:`tune`, or there are fewer recordings (utterances, where none is known) than folds.
+    """
+    assigned = assign_folds(table, folds)
+    rows = table.lists.starts.copy()
+    tuning = ErrorCounts()
+    for fold in range(folds):
+        development = table.select_utterances((assigned != fold) & (assigned >= 0))
+        weights = tune(development, features, seed=seed, restarts=restarts, signs=signs)
+        tuning += development.word_errors(development.lists.best(weights.totals(development)))
+        held_out = assigned == fold
+        rows[held_out] = table.lists.best(weights.totals(table))[held_out]
+    return CrossValidation(table.word_errors(rows), tuning, assigned, rows)
+
+
+def assign_folds(table: FeatureTable, folds: int) -> NDArray[np.int64]:
+    """Fold of each utterance that has a reference, -1 for the others ``[utterances]``.
+
+    A recording is not split; an utterance of unknown recording stands alone. The largest recordings are dealt first,
+    each to the fold with the fewest reference words so far, so the folds depend on the table alone.
+
+    Raises:
+        InputError: fewer than two folds, or fewer recordings than folds.
+    """
+    words: dict[tuple[str, str], int] = {}
+    groups: list[tuple[str, str] | None] = []
+    for name, recording, length in zip(table.utterances, table.recordings, table.reference_words.tolist(), strict=True):
+        group = ("utterance", name) if recording is None else ("recording", recording)
+        groups.append(group if length >= 0 else None)
+        if length >= 0:
+            words[group] = words.get(group, 0) + length
+    if not 2 <= folds <= len(words):
+        raise InputError(f"{folds} folds asked for, from 2 to {len(words)} (the number of recordings) are possible")
+    loads = np.zeros((folds, 2), dtype=np.int64)
+    fold_of: dict[tuple[str, str] | None, int] = {None: -1}
+    for group, size in sorted(words.items(), key=lambda item: (-item[1], item[0])):
+        # Recordings without words count too, so that no fold stays empty.
+        fold_of[group] = min(range(folds), key=lambda fold: tuple(loads[fold]))
+        loads[fold_of[group]] += size, 1
+    return np.array([fold_of[group] for group in groups], dtype=np.int64)
