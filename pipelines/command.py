@@ -45,9 +45,23 @@ _HELP = re.compile(r"python -m [\w.]+( \w+)? --help")
 _SUGGESTED = re.compile(r"Perhaps you meant:\s*(--[\w-]+)")
 
 
+_OPTIONS = {"models": "--lm", "development": "--dev", "combinations": "--combine"}
+"""Options that are not called like the parameter of the library that they set."""
+
+
 def option_name(name: str) -> str:
-    """An option of the command line by the name of its field: ``--batch-tokens``."""
-    return "--" + name.replace("_", "-")
+    """The option of the command line that sets a parameter: ``--batch-tokens`` for ``batch_tokens``."""
+    return _OPTIONS.get(name) or "--" + name.replace("_", "-")
+
+
+def as_typed(error: InputError) -> str:
+    """An error as a command prints it: it names the option where the library names a parameter."""
+    option = None if error.parameter is None else option_name(error.parameter)
+    return str(
+        InputError(
+            error.message, file=error.file, line=error.line, utterance=error.utterance, field=option or error.field
+        )
+    )
 
 
 def parse(arguments: type[Arguments], prog: str, description: str, package: str = "pipelines") -> Arguments:
@@ -97,9 +111,8 @@ def _in_one_line(read: Callable[[], Arguments]) -> Arguments:
         with contextlib.redirect_stderr(complaint):
             return read()
     except InputError as error:  # a value that the dataclass itself refuses
-        if error.field and not error.file:
-            error.field = option_name(error.field.removeprefix("--"))
-        raise
+        field = None if error.file or error.field is None else error.field.removeprefix("--")
+        raise InputError(error.message, parameter=field) if field else error from None
     except SystemExit as error:
         if error.code in (None, 0):
             raise
@@ -156,9 +169,9 @@ def blaming(*paths: str) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        if not error.is_about_option:
-            error.file = error.file or ", ".join(map(display_name, paths))
-        raise
+        if error.is_about_option:
+            raise
+        raise error.located(file=", ".join(map(display_name, paths))) from error
 
 
 def run(main: Callable[[], None]) -> None:
@@ -171,7 +184,7 @@ def run(main: Callable[[], None]) -> None:
         main()
         sys.stdout.flush()
     except InputError as error:
-        sys.exit(_failed(str(error)))
+        sys.exit(_failed(as_typed(error)))
     except KeyboardInterrupt:
         if is_first_to_speak():
             print("\ninterrupted; nothing half written is left behind", file=sys.stderr)
