@@ -377,7 +377,7 @@ def _recognised(arguments: Arguments, work: _Work, references: dict[str, str], p
     from asr_lm.acoustic.journal import Recognised
     from asr_lm.evaluation.word_errors import tokens
     from asr_lm.hypotheses.utterance import Utterance
-    from asr_lm.lattice.oracle import oracle
+    from asr_lm.lattice.oracle import oracle_path
 
     listed, lattice = work.hypotheses(piece)
     reference = piece.reference if piece.reference is not None else references.get(piece.id)
@@ -386,7 +386,7 @@ def _recognised(arguments: Arguments, work: _Work, references: dict[str, str], p
     utterance = Utterance(piece.id, tuple(listed), reference, piece.recording)
     if lattice is None or reference is None:
         return Recognised(utterance, piece.offset)
-    return Recognised(utterance, piece.offset, oracle(lattice, tokens(reference, work.unit)).errors)
+    return Recognised(utterance, piece.offset, oracle_path(lattice, tokens(reference, work.unit)).errors)
 
 
 def _lowered(hypotheses: Iterable[Hypothesis]) -> list[Hypothesis]:

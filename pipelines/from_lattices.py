@@ -291,10 +291,10 @@ def _as_weighed(lattice: Lattice, values: Mapping[str, float]) -> Lattice:
 
 
 def _listing(arguments: Any) -> Listing:
-    from asr_lm.lattice.expansion import Search
+    from asr_lm.lattice.expansion import ExpansionOptions
     from asr_lm.rescoring.lattices import Listing
 
-    search = Search(arguments.lattice_history or None, arguments.lattice_beam, arguments.lattice_states)
+    search = ExpansionOptions(arguments.lattice_history or None, arguments.lattice_beam, arguments.lattice_states)
     return Listing(arguments.lattice_nbest, search)
 
 

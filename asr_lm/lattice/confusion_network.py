@@ -20,7 +20,7 @@ from asr_lm.lattice.forward_backward import arc_log_posteriors
 from asr_lm.lattice.lattice import EPSILON, Floats, Lattice
 from asr_lm.lattice.pruning import prune_by_posterior
 
-Slot = dict[str, float]
+WordDistribution = dict[str, float]
 """Words that compete for a place, with their probabilities; that of the empty text is that nothing was said."""
 
 LEAST_POSTERIOR = 1e-3
@@ -39,7 +39,7 @@ class ConfusionNetwork:
     """
 
     id: str
-    slots: tuple[Slot, ...]
+    slots: tuple[WordDistribution, ...]
 
     def consensus(self) -> list[tuple[str, float]]:
         """The likeliest word of every slot where that is a word, with its probability."""
@@ -161,7 +161,7 @@ class _Classes:
         ]
         return float(np.mean(pairs))
 
-    def slots(self, symbols: tuple[str, ...]) -> list[Slot]:
+    def slots(self, symbols: tuple[str, ...]) -> list[WordDistribution]:
         """The classes in their order, with what is missing to certainty as silence."""
         order = np.argsort(self.before.sum(axis=0), kind="stable")
         slots = []

@@ -30,7 +30,7 @@ COUNTS = ("words", "characters", "unknown")
 
 
 @dataclass(frozen=True)
-class Search:
+class ExpansionOptions:
     """What is searched.
 
     Attributes:
@@ -70,53 +70,34 @@ class Expanded:
     states: int
     evaluations: int
 
-    @property
-    def lattice(self) -> Lattice:
-        """The lattice, where there is one."""
-        (lattice,) = self.lattices
-        return lattice
-
-
-def expand(
-    lattice: Lattice,
-    model: LanguageModel,
-    name: str,
-    scales: Mapping[str, float],
-    search: Search | None = None,
-    stand_in: str = "lm",
-) -> Expanded:
-    """Give every arc the model's score after the words before it.
-
-    Args:
-        lattice: any lattice.
-        model: a causal one.
-        name: of its score.
-        scales: factor of each of the lattice's scores and of the new one: what decides which paths are worth it.
-        search: how far.
-        stand_in: score of the lattice that is most like the new one, whatever its own scale; it says what is to be
-            expected of paths that the model has not read. A lattice may be without it.
-
-    Raises:
-        InputError: the model is not causal; a scale for a score that is not there.
-    """
-    return expand_together([lattice], model, name, scales, search, stand_in)
-
 
 def expand_together(
     lattices: Sequence[Lattice],
     model: LanguageModel,
     name: str,
     scales: Mapping[str, float],
-    search: Search | None = None,
+    search: ExpansionOptions | None = None,
     stand_in: str = "lm",
 ) -> Expanded:
-    """Expand several lattices side by side: what they ask of the model at a time is one batch.
+    """Give every arc of several lattices the model's score after the words before it.
 
-    The model's states of all of them are in memory until the last one is done. For arguments and errors see
-    :func:`expand`.
+    They are expanded side by side: what they ask of the model at a time is one batch. The model's states of all of
+    them are in memory until the last one is done.
+
+    Args:
+        lattices: any lattices.
+        model: a causal one.
+        name: of its score.
+        scales: factor of each of the lattices' scores and of the new one: they decide which paths are followed.
+        search: history, beam and bounds of the search.
+        stand_in: score of the lattice that is most like the new one, whatever its own scale; it tells what to expect
+            of words that the model has not read. A lattice may be without it.
+
+    Raises:
+        InputError: the model is not causal; a scale for a score that is not there.
     """
     tree = grow(model)
-    search = search or Search()
+    search = search or ExpansionOptions()
     expansions = [_Expansion(lattice, model, tree, name, scales, search, stand_in) for lattice in lattices]
     done = _side_by_side([expansion.run() for expansion in expansions], tree)
     return Expanded(tuple(done), sum(expansion.expanded for expansion in expansions), tree.evaluations)
@@ -192,7 +173,7 @@ class _Expansion:
         tree: GrowingTree,
         name: str,
         scales: Mapping[str, float],
-        search: Search,
+        search: ExpansionOptions,
         stand_in: str,
     ) -> None:
         if name in lattice.scores:

@@ -24,10 +24,10 @@ from asr_lm.files import display_name, iterate_text
 from asr_lm.lattice.lattice import Lattice
 from asr_lm.lattice.symbols import SILENT, Symbols
 
-SCORES = {"a": "acoustic", "l": "lm", "r": "pronunciation", "n": "ngram"}
+SCORE_FIELDS = {"a": "acoustic", "l": "lm", "r": "pronunciation", "n": "ngram"}
 """Fields of links and what their scores are called."""
 
-SCALES = {"acscale": "acoustic", "lmscale": "lm", "prscale": "pronunciation"}
+SCALE_FIELDS = {"acscale": "acoustic", "lmscale": "lm", "prscale": "pronunciation"}
 PENALTY = "penalty"
 
 _FIELD = re.compile(r"""([A-Za-z]\w*)=("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\S*)""")
@@ -63,7 +63,7 @@ def read_slf(path: str | Path, utterance: str | None = None) -> Lattice:
     try:
         return _lattice(content, name)
     except InputError as error:
-        raise InputError(error.message, file=display_name(path), utterance=name, field=error.field) from None
+        raise error.located(file=display_name(path), utterance=name) from None
 
 
 def _stem(path: str | Path) -> str:
@@ -80,7 +80,7 @@ def _read(path: str | Path) -> _Content:
         try:
             _take(content, fields, line)
         except InputError as error:
-            raise InputError(error.message, file=display_name(path), line=number, field=error.field) from None
+            raise error.located(file=display_name(path), line=number) from None
     return content
 
 
@@ -124,7 +124,7 @@ def _lattice(content: _Content, name: str) -> Lattice:
     symbols = Symbols()
     words = np.array([symbols.number(text) for text in texts], dtype=np.int64)
     times = np.array([_number(content.nodes[node], "t", math.nan) for node in nodes] + [math.nan])
-    scales = {kind: _number(content.header, key, 1.0) for key, kind in SCALES.items() if key in content.header}
+    scales = {kind: _number(content.header, key, 1.0) for key, kind in SCALE_FIELDS.items() if key in content.header}
     if penalty := _number(content.header, "wdpenalty", 0.0):
         scores[PENALTY], scales[PENALTY] = (words != 0).astype(np.float64), penalty
     return Lattice.from_arcs(
@@ -182,7 +182,7 @@ def _scores(content: _Content) -> dict[str, NDArray[np.float64]]:
     """Scores of the links by name, natural logarithms; a link without one scores 0."""
     base = _number(content.header, "base", math.e)
     scores = {}
-    for key, name in SCORES.items():
+    for key, name in SCORE_FIELDS.items():
         if any(key in link for link in content.links):
             values = np.array([_number(link, key, 1.0 if base == 0 else 0.0) for link in content.links])
             scores[name] = _natural(values, base)
@@ -233,20 +233,20 @@ def _unquoted(value: str) -> str:
     return _ESCAPE.sub(lambda match: chr(int(match[1], 8)) if match[1] else match[2], value)
 
 
-def lines(lattice: Lattice) -> Iterator[str]:
+def slf_lines(lattice: Lattice) -> Iterator[str]:
     """A lattice as lines, its words on the links; scores that have no field here are refused.
 
     Raises:
         InputError: a score that the format does not know.
     """
-    keys = {name: key for key, name in SCORES.items()}
+    keys = {name: key for key, name in SCORE_FIELDS.items()}
     names = [name for name in lattice.scores if name != PENALTY]
     if strange := [name for name in names if name not in keys]:
         raise InputError(f"the format has no place for a score {strange[0]!r}", utterance=lattice.id)
     yield "VERSION=1.0\n"
     yield f"UTTERANCE={_quoted(lattice.id)}\n"
     yield f"base={math.e!r}\n"
-    for key, name in SCALES.items():
+    for key, name in SCALE_FIELDS.items():
         if name in lattice.scales:
             yield f"{key}={lattice.scales[name]!r}\n"
     if PENALTY in lattice.scores:

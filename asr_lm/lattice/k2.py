@@ -19,7 +19,7 @@ from asr_lm.errors import InputError
 from asr_lm.files import display_name
 from asr_lm.lattice.k2_text import FINAL, SCORE
 from asr_lm.lattice.lattice import Lattice
-from asr_lm.lattice.symbols import Symbols, named
+from asr_lm.lattice.symbols import Symbols, word_of
 
 if TYPE_CHECKING:
     import torch
@@ -100,7 +100,7 @@ def from_k2(machine: Any, id: str, words: Mapping[int, str] | None = None) -> La
         raise InputError("a batch of machines, expected that of one utterance; take them one by one", utterance=id)
     arcs = machine.arcs.values().cpu().numpy()
     symbols = Symbols()
-    spoken = [[named(number, words) for number in line] for line in _words(machine, arcs[:, 2])]
+    spoken = [[word_of(number, words) for number in line] for line in _words(machine, arcs[:, 2])]
     word = [symbols.number(" ".join(filter(None, line))) for line in spoken]
     scores = {
         name.removesuffix(_SUFFIX): getattr(machine, name).detach().cpu().numpy().astype(np.float64)
@@ -152,8 +152,9 @@ def read_pt(path: str | Path, words: Mapping[int, str] | None = None, *, trust: 
         if trust:
             raise InputError(f"cannot be read ({error})", file=display_name(path)) from None
         raise InputError(
-            "holds more than tensors, and reading that could run any program; give --trust if you know who wrote it",
+            "holds more than tensors, and reading that could run any program; trust it only if you know who wrote it",
             file=display_name(path),
+            parameter="trust",
         ) from None
     if not isinstance(content, dict) or "arcs" not in content:
         raise InputError("holds no k2 machine: no arcs", file=display_name(path))

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from asr_lm.errors import InputError
 from asr_lm.lattice.lattice import Lattice
-from asr_lm.lattice.symbols import Symbols, named
+from asr_lm.lattice.symbols import Symbols, word_of
 
 FINAL = -1
 """Label of the arcs to the last state."""
@@ -44,9 +44,9 @@ def read_k2(lines: Iterable[tuple[int, str]], name: str, words: Mapping[int, str
                 last = _whole(fields[0])
             elif fields:
                 source, target, word, score = _arc(fields)
-                arcs.append((source, target, symbols.number(named(max(word, 0), words)), score))
+                arcs.append((source, target, symbols.number(word_of(max(word, 0), words)), score))
         except InputError as error:
-            raise InputError(error.message, line=number, utterance=name, field=error.field) from None
+            raise error.located(line=number, utterance=name) from None
     if last is None:
         raise InputError("no last state; the file may be cut off", utterance=name)
     return Lattice.from_arcs(
@@ -85,7 +85,7 @@ def _whole(text: str, least: int = 0) -> int:
     return value
 
 
-def lines(lattice: Lattice, numbers: Mapping[str, int]) -> Iterator[str]:
+def k2_lines(lattice: Lattice, numbers: Mapping[str, int]) -> Iterator[str]:
     """A lattice as lines, one label and the sum of its scaled scores an arc.
 
     Args:
@@ -96,7 +96,7 @@ def lines(lattice: Lattice, numbers: Mapping[str, int]) -> Iterator[str]:
         InputError: a word without a number.
     """
     if missing := [text for text in lattice.symbols[1:] if text not in numbers]:
-        raise InputError(f"the word {missing[0]!r} has no number", utterance=lattice.id, field="--words")
+        raise InputError(f"the word {missing[0]!r} has no number", utterance=lattice.id, parameter="words")
     labels = [0, *(numbers[text] for text in lattice.symbols[1:])]
     last = lattice.nodes - 1
     rows = (lattice.source.tolist(), lattice.target.tolist(), lattice.word.tolist(), lattice.weights().tolist())

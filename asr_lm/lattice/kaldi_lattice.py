@@ -20,16 +20,16 @@ from asr_lm.errors import InputError
 from asr_lm.files import display_name, read_bytes
 from asr_lm.lattice import openfst
 from asr_lm.lattice.lattice import Lattice
-from asr_lm.lattice.openfst import MAGIC, Machine
-from asr_lm.lattice.symbols import Symbols, named
+from asr_lm.lattice.openfst import OPENFST_MAGIC, Machine
+from asr_lm.lattice.symbols import Symbols, word_of
 
 FRAME_SHIFT = 0.01
 """Seconds from one frame to the next."""
 
-SCALES = {"acoustic": 0.1, "lm": 1.0}
+KALDI_SCALES = {"acoustic": 0.1, "lm": 1.0}
 """Kaldi's lattices keep acoustic scores unscaled, and its programs scale them by a tenth unless told otherwise."""
 
-Found = Lattice | InputError
+LatticeOrError = Lattice | InputError
 """A lattice, or why there is none."""
 
 _KEY = re.compile(rb"\s*(\S+)[ \t]*(\r?\n)?")
@@ -39,7 +39,7 @@ _LONGEST_KEY = 4096
 
 def read_archive(
     path: str | Path, words: Mapping[int, str] | None = None, frame_shift: float = FRAME_SHIFT
-) -> Iterator[Found]:
+) -> Iterator[LatticeOrError]:
     """The lattices of an archive, in order; a bad one is an error in its place.
 
     Args:
@@ -55,7 +55,7 @@ def read_archive(
         try:
             if bytes(data[position : position + 2]) == _BINARY:
                 position += 2
-            if bytes(data[position : position + 4]) == MAGIC:
+            if bytes(data[position : position + 4]) == OPENFST_MAGIC:
                 machine, position = openfst.read_binary(data, position)
             elif match[2]:
                 line = 1 + bytes(data[:position]).count(b"\n")
@@ -64,12 +64,12 @@ def read_archive(
             else:
                 raise InputError("expected an utterance's id and a lattice", file=display_name(path))
         except InputError as error:
-            yield InputError(error.message, file=display_name(path), line=error.line, utterance=name)
+            yield error.located(file=display_name(path), utterance=name)
             if error.line is None:
                 return  # nobody knows where the next one begins
             continue
         found = _located(machine, name, path, words, frame_shift)
-        yield found if isinstance(found, InputError) else replace(found, scales=SCALES)
+        yield found if isinstance(found, InputError) else replace(found, scales=KALDI_SCALES)
 
 
 def _block(data: memoryview, position: int, line: int) -> tuple[list[tuple[int, str]], int]:
@@ -85,23 +85,23 @@ def read_text_machine(
     lines: Iterable[tuple[int, str]],
     words: Mapping[int, str] | None = None,
     frame_shift: float = FRAME_SHIFT,
-) -> Found:
+) -> LatticeOrError:
     """The lattice of a text file that holds one machine; it is called after the file."""
     name = Path(path).name.split(".")[0]
     try:
         machine = openfst.read_text(lines)
     except InputError as error:
-        return InputError(error.message, file=display_name(path), line=error.line, utterance=name)
+        return error.located(file=display_name(path), utterance=name)
     return _located(machine, name, path, words, frame_shift)
 
 
 def _located(
     machine: Machine, name: str, path: str | Path, words: Mapping[int, str] | None, frame_shift: float
-) -> Found:
+) -> LatticeOrError:
     try:
         return to_lattice(machine, name, words, frame_shift)
     except InputError as error:
-        return InputError(error.message, file=display_name(path), utterance=name, field=error.field)
+        return error.located(file=display_name(path), utterance=name)
 
 
 def to_lattice(
@@ -114,7 +114,7 @@ def to_lattice(
     """
     symbols = Symbols()
     labels = set(machine.output)
-    texts = {label: label if isinstance(label, str) else named(label, words) for label in labels}
+    texts = {label: label if isinstance(label, str) else word_of(label, words) for label in labels}
     word = [symbols.number(texts[label]) for label in machine.output]
     frames = machine.frames if machine.compact else [int(label not in (0, "<eps>")) for label in machine.input]
     if not machine.final:
@@ -171,7 +171,7 @@ def to_machine(lattice: Lattice, numbers: Mapping[str, int], frame_shift: float 
     if strange := [name for name in lattice.scores if name not in ("lm", "acoustic")]:
         raise InputError(f"the format has no place for a score {strange[0]!r}", utterance=lattice.id)
     if missing := [text for text in lattice.symbols[1:] if text not in numbers]:
-        raise InputError(f"the word {missing[0]!r} has no number", utterance=lattice.id, field="--words")
+        raise InputError(f"the word {missing[0]!r} has no number", utterance=lattice.id, parameter="words")
     labels = [0, *(numbers[text] for text in lattice.symbols[1:])]
     output: list[int | str] = [labels[word] for word in lattice.word.tolist()]
     zero = np.zeros(len(lattice))
@@ -190,13 +190,15 @@ def to_machine(lattice: Lattice, numbers: Mapping[str, int], frame_shift: float 
     )
 
 
-def numbered(lattices: Iterable[Lattice]) -> dict[str, int]:
+def word_numbers(lattices: Iterable[Lattice]) -> dict[str, int]:
     """A number for every word of some lattices, from 1 on, in alphabetical order."""
     texts = sorted({text for lattice in lattices for text in lattice.symbols[1:]})
     return {text: number for number, text in enumerate(texts, 1)}
 
 
-def entry(lattice: Lattice, numbers: Mapping[str, int], *, binary: bool, frame_shift: float = FRAME_SHIFT) -> bytes:
+def archive_entry(
+    lattice: Lattice, numbers: Mapping[str, int], *, binary: bool, frame_shift: float = FRAME_SHIFT
+) -> bytes:
     """A lattice as it stands in an archive."""
     machine = to_machine(lattice, numbers, frame_shift)
     key = lattice.id.encode() + b" "

@@ -30,7 +30,7 @@ _ITERATIONS = 100
 
 
 @dataclass(frozen=True)
-class Consensus:
+class MbrHypothesis:
     """The hypothesis with the fewest expected errors.
 
     Attributes:
@@ -53,7 +53,7 @@ class Consensus:
         return " ".join(lattice.symbols[word] for word in self.words)
 
 
-def consensus(lattice: Lattice, weights: Floats, begin: Sequence[int] | None = None) -> Consensus:
+def mbr_hypothesis(lattice: Lattice, weights: Floats, begin: Sequence[int] | None = None) -> MbrHypothesis:
     """The words with the fewest expected errors.
 
     Args:
@@ -81,7 +81,7 @@ def consensus(lattice: Lattice, weights: Floats, begin: Sequence[int] | None = N
     assert best is not None
     words, positions = best
     confidence = [positions[2 * number + 1].get(word, 0.0) for number, word in enumerate(words)]
-    return Consensus(tuple(words), tuple(confidence), history[-1], positions, tuple(history))
+    return MbrHypothesis(tuple(words), tuple(confidence), history[-1], positions, tuple(history))
 
 
 def expected_errors(lattice: Lattice, weights: Floats, words: Sequence[int]) -> float:

@@ -22,7 +22,7 @@ from asr_lm.lattice.lattice import EPSILON, Floats, Lattice
 
 
 @dataclass(frozen=True)
-class Path:
+class LatticePath:
     """A path through a lattice.
 
     Attributes:
@@ -51,7 +51,7 @@ class _Prefix:
     before: _Prefix | None
 
 
-def nbest(lattice: Lattice, weights: Floats, count: int) -> list[Path]:
+def nbest(lattice: Lattice, weights: Floats, count: int) -> list[LatticePath]:
     """The best paths of the best ``count`` different word sequences, best first; fewer where there are no more.
 
     Args:
@@ -60,7 +60,7 @@ def nbest(lattice: Lattice, weights: Floats, count: int) -> list[Path]:
         count: how many.
     """
     if not len(lattice):
-        return [Path(np.zeros(0, dtype=np.int64), 0.0)][:count]
+        return [LatticePath(np.zeros(0, dtype=np.int64), 0.0)][:count]
     through = through_arcs(lattice, weights)
     best = float(through.max())
     if not (count > 0 and best > -np.inf):
@@ -92,7 +92,7 @@ class _Search:
         self.word, self.weights = lattice.word[arcs].tolist(), weights[arcs].tolist()
         self.beta = backward(lattice, weights, "tropical").tolist()
 
-    def completed(self) -> Iterator[Path]:
+    def completed(self) -> Iterator[LatticePath]:
         """The best path of every word sequence, best first."""
         number = itertools.count()
         waiting: list[tuple[float, int, _Prefix, bool]] = []
@@ -145,7 +145,7 @@ class _Search:
                     heapq.heappush(waiting, self.target[arc])
         return reached
 
-    def path(self, prefix: _Prefix) -> Path:
+    def path(self, prefix: _Prefix) -> LatticePath:
         """The best path of a word sequence that ends at the last node."""
         score, node = prefix.reached[self.last][0], self.last
         arcs: list[int] = []
@@ -157,4 +157,4 @@ class _Search:
             arcs.append(arc)
             node = self.source[arc]
             at = at if self.word[arc] == EPSILON else at.before
-        return Path(self.arcs[arcs[::-1]], score)
+        return LatticePath(self.arcs[arcs[::-1]], score)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from asr_lm.errors import InputError
 
-MAGIC = struct.pack("<i", 2125659606)
+OPENFST_MAGIC = struct.pack("<i", 2125659606)
 """First bytes of a binary machine."""
 
 _KINDS = {
@@ -99,8 +99,8 @@ def read_binary(data: memoryview, position: int) -> tuple[Machine, int]:
     Raises:
         InputError: it is none, of another kind, cut off, or damaged.
     """
-    cursor = _Cursor(data, position + len(MAGIC))
-    if bytes(data[position : position + len(MAGIC)]) != MAGIC:
+    cursor = _Cursor(data, position + len(OPENFST_MAGIC))
+    if bytes(data[position : position + len(OPENFST_MAGIC)]) != OPENFST_MAGIC:
         raise InputError("not a binary lattice: the first bytes are not OpenFst's")
     machine_kind, arc_kind = cursor.name(), cursor.name()
     if machine_kind != "vector" or arc_kind not in _KINDS:
@@ -145,7 +145,7 @@ def _weight(cursor: _Cursor, layout: struct.Struct, compact: bool) -> tuple[tupl
 def write_binary(machine: Machine) -> bytes:
     """A compact lattice's machine as bytes; its frames get the transition id 1."""
     states = max([machine.start, *machine.source, *machine.target, *machine.final]) + 1
-    header = MAGIC + b"".join(struct.pack("<i", len(name)) + name for name in (b"vector", b"compactlattice44"))
+    header = OPENFST_MAGIC + b"".join(struct.pack("<i", len(name)) + name for name in (b"vector", b"compactlattice44"))
     parts = [header, _HEADER.pack(2, 0, 3, machine.start, states, len(machine.source))]
     by_state: list[list[int]] = [[] for _ in range(states)]
     for arc, source in enumerate(machine.source):
@@ -190,7 +190,7 @@ def read_text(lines: Iterable[tuple[int, str]]) -> Machine:
             else:
                 _take_arc(machine, state, fields)
         except InputError as error:
-            raise InputError(error.message, line=number) from None
+            raise error.located(line=number) from None
     if first:
         raise InputError("no states")
     width = max([len(costs) for costs in machine.costs] + [len(costs) for costs, _ in machine.final.values()])

@@ -18,7 +18,7 @@ Costs = NDArray[np.int32]
 
 
 @dataclass(frozen=True)
-class Oracle:
+class OraclePath:
     """The path of a lattice with the fewest errors.
 
     Attributes:
@@ -37,7 +37,7 @@ class Oracle:
         return self.substitutions + self.deletions + self.insertions
 
 
-def oracle(lattice: Lattice, reference: Sequence[str]) -> Oracle:
+def oracle_path(lattice: Lattice, reference: Sequence[str]) -> OraclePath:
     """The path with the fewest errors against the words of a reference.
 
     Memory: 4 bytes for every node and reference word.
@@ -71,7 +71,7 @@ def _extended(lattice: Lattice, words: NDArray[np.int64], cost: Costs, arcs: NDA
     return extended.astype(np.int32)
 
 
-def _trace(lattice: Lattice, words: NDArray[np.int64], cost: Costs) -> Oracle:
+def _trace(lattice: Lattice, words: NDArray[np.int64], cost: Costs) -> OraclePath:
     into = np.argsort(lattice.target, kind="stable")
     offsets = np.searchsorted(lattice.target[into], np.arange(lattice.nodes + 1))
     node, position = lattice.nodes - 1, len(words)
@@ -90,7 +90,7 @@ def _trace(lattice: Lattice, words: NDArray[np.int64], cost: Costs) -> Oracle:
         if lattice.word[arc] != EPSILON and error != "insertions":
             position -= 1
         node = int(lattice.source[arc])
-    return Oracle(np.array(path[::-1], dtype=np.int64), **counts)
+    return OraclePath(np.array(path[::-1], dtype=np.int64), **counts)
 
 
 def _arriving(

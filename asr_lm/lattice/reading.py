@@ -15,14 +15,11 @@ from asr_lm.errors import InputError
 from asr_lm.files import display_name, iterate_text, read_bytes
 from asr_lm.lattice.htk_slf import read_slf
 from asr_lm.lattice.k2_text import read_k2
-from asr_lm.lattice.kaldi_lattice import FRAME_SHIFT, Found, read_archive, read_text_machine
-from asr_lm.lattice.openfst import MAGIC
-
-FORMATS = ("slf", "kaldi", "openfst", "k2")
+from asr_lm.lattice.kaldi_lattice import FRAME_SHIFT, LatticeOrError, read_archive, read_text_machine
+from asr_lm.lattice.openfst import OPENFST_MAGIC
 
 _BEGINNING = 4096
 _ARC = re.compile(r"\d+\s+\d+\s+\S+")
-_K2_LAST = re.compile(r"\s*\d+\s*\Z")
 _TABLES = frozenset(("words.txt", "text", "references.tsv", "lattices.jsonl"))
 """Files that may lie beside lattices and hold none."""
 
@@ -33,7 +30,7 @@ def read_lattices(
     words: Mapping[int, str] | None = None,
     frame_shift: float = FRAME_SHIFT,
     trust: bool = False,
-) -> Iterator[Found]:
+) -> Iterator[LatticeOrError]:
     """The lattices of a file or of all files of a folder, by name.
 
     Args:
@@ -65,9 +62,9 @@ def _is_no_lattice(file: Path) -> bool:
     return file.name in _TABLES or file.name.startswith(".")
 
 
-def _of_file(file: Path, words: Mapping[int, str] | None, frame_shift: float, trust: bool) -> Iterator[Found]:
+def _of_file(file: Path, words: Mapping[int, str] | None, frame_shift: float, trust: bool) -> Iterator[LatticeOrError]:
     try:
-        kind = recognised(file)
+        kind = lattice_format(file)
         if kind == "kaldi":
             yield from read_archive(file, words, frame_shift)
         elif kind == "slf":
@@ -81,11 +78,10 @@ def _of_file(file: Path, words: Mapping[int, str] | None, frame_shift: float, tr
 
             yield from read_pt(file, words, trust=trust)
     except InputError as error:
-        error.file = error.file or display_name(file)
-        yield error
+        yield error.located(file=display_name(file))
 
 
-def recognised(file: Path) -> str:
+def lattice_format(file: Path) -> str:
     """The format of a file.
 
     Raises:
@@ -96,7 +92,7 @@ def recognised(file: Path) -> str:
         raise InputError("an empty file", file=display_name(file))
     if beginning[:4] == b"PK\x03\x04":
         return "pt"
-    if re.match(rb"\S+ (\x00B)?" + re.escape(MAGIC), beginning):
+    if re.match(rb"\S+ (\x00B)?" + re.escape(OPENFST_MAGIC), beginning):
         return "kaldi"
     try:
         text = beginning.decode("utf-8", "strict" if len(beginning) < _BEGINNING else "replace")

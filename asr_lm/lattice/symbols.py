@@ -62,7 +62,7 @@ def read_words(path: str | Path) -> dict[int, str]:
     return words
 
 
-def named(number: int, words: Mapping[int, str] | None) -> str:
+def word_of(number: int, words: Mapping[int, str] | None) -> str:
     """The word of a number.
 
     Raises:
@@ -71,7 +71,7 @@ def named(number: int, words: Mapping[int, str] | None) -> str:
     if number == 0:
         return ""
     if words is None:
-        raise InputError("its words are numbers; give the table of words (words.txt)", field="--words")
+        raise InputError("its words are numbers; give the table of words (words.txt)", parameter="words")
     if number not in words:
         raise InputError(f"word {number} is not in the table of words")
     return words[number]

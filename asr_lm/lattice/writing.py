@@ -11,14 +11,14 @@ from asr_lm.files import atomic_write, make_folder, write_text
 from asr_lm.lattice import htk_slf, k2_text, kaldi_lattice, openfst
 from asr_lm.lattice.lattice import Lattice
 
-Format = Literal["slf", "kaldi", "kaldi-text", "openfst", "k2"]
+LatticeFormat = Literal["slf", "kaldi", "kaldi-text", "openfst", "k2"]
 
-WORDS_FILE = "words.txt"
+SYMBOL_TABLE_FILE = "words.txt"
 ARCHIVE_FILE = "lat.ark"
 
 
 def write_lattices(
-    lattices: Sequence[Lattice], folder: Path, form: Format, frame_shift: float = kaldi_lattice.FRAME_SHIFT
+    lattices: Sequence[Lattice], folder: Path, form: LatticeFormat, frame_shift: float = kaldi_lattice.FRAME_SHIFT
 ) -> list[Path]:
     """Write lattices into a folder.
 
@@ -38,17 +38,17 @@ def write_lattices(
         InputError: an unknown format, two lattices of one id, an id that makes no file name, a score the format has no
             place for.
     """
-    if form not in get_args(Format):
-        raise InputError(f"unknown format {form!r}; expected one of {', '.join(get_args(Format))}")
+    if form not in get_args(LatticeFormat):
+        raise InputError(f"unknown format {form!r}; expected one of {', '.join(get_args(LatticeFormat))}")
     _check_names([lattice.id for lattice in lattices])
-    numbers = kaldi_lattice.numbered(lattices)
+    numbers = kaldi_lattice.word_numbers(lattices)
     contents = [_content(lattice, numbers, form, frame_shift) for lattice in lattices]
     make_folder(folder)
     written = []
     if form != "slf":
         table = "".join(f"{text} {number}\n" for text, number in [("<eps>", 0), *numbers.items()])
-        write_text(folder / WORDS_FILE, table)
-        written.append(folder / WORDS_FILE)
+        write_text(folder / SYMBOL_TABLE_FILE, table)
+        written.append(folder / SYMBOL_TABLE_FILE)
     if form in ("kaldi", "kaldi-text"):
         with atomic_write(folder / ARCHIVE_FILE) as stream:
             stream.writelines(contents)
@@ -62,14 +62,14 @@ def write_lattices(
     return written
 
 
-def _content(lattice: Lattice, numbers: dict[str, int], form: Format, frame_shift: float) -> bytes:
+def _content(lattice: Lattice, numbers: dict[str, int], form: LatticeFormat, frame_shift: float) -> bytes:
     if form == "slf":
-        return "".join(htk_slf.lines(lattice)).encode()
+        return "".join(htk_slf.slf_lines(lattice)).encode()
     if form == "k2":
-        return "".join(k2_text.lines(lattice, numbers)).encode()
+        return "".join(k2_text.k2_lines(lattice, numbers)).encode()
     if form == "openfst":
         return "".join(openfst.text_lines(kaldi_lattice.to_machine(lattice, numbers, frame_shift))).encode()
-    return kaldi_lattice.entry(lattice, numbers, binary=form == "kaldi", frame_shift=frame_shift)
+    return kaldi_lattice.archive_entry(lattice, numbers, binary=form == "kaldi", frame_shift=frame_shift)
 
 
 def _check_names(names: Sequence[str]) -> None:

@@ -18,9 +18,9 @@ import numpy as np
 
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
 from asr_lm.lattice.arc_covering import score_arcs
-from asr_lm.lattice.expansion import Search, expand_together
+from asr_lm.lattice.expansion import ExpansionOptions, expand_together
 from asr_lm.lattice.lattice import EPSILON, Floats, Lattice
-from asr_lm.lattice.nbest import Path, nbest
+from asr_lm.lattice.nbest import LatticePath, nbest
 from asr_lm.lm.scoring.causal import CausalModel
 from asr_lm.rescoring.features.table import CHARACTERS, UNKNOWN, WORDS
 from asr_lm.rescoring.scoring.models import RescoringModel
@@ -50,7 +50,7 @@ class Listing:
     """
 
     count: int = 100
-    search: Search = field(default_factory=Search)
+    search: ExpansionOptions = field(default_factory=ExpansionOptions)
 
 
 @dataclass
@@ -134,7 +134,7 @@ def _rescored(
     lattices: Sequence[Lattice],
     models: Sequence[RescoringModel],
     values: Mapping[str, float],
-    search: Search,
+    search: ExpansionOptions,
     work: Work,
 ) -> Sequence[Lattice]:
     """Lattices with the scores of models, one model after another."""
@@ -174,11 +174,11 @@ def _utterance(lattice: Lattice, hypotheses: tuple[Hypothesis, ...]) -> Utteranc
     return Utterance(lattice.id, hypotheses, lattice.reference, lattice.recording)
 
 
-def _hypotheses(lattice: Lattice, paths: Sequence[Path], names: Sequence[str]) -> tuple[Hypothesis, ...]:
+def _hypotheses(lattice: Lattice, paths: Sequence[LatticePath], names: Sequence[str]) -> tuple[Hypothesis, ...]:
     return tuple(_hypothesis(lattice, path, names) for path in paths)
 
 
-def _hypothesis(lattice: Lattice, path: Path, names: Sequence[str]) -> Hypothesis:
+def _hypothesis(lattice: Lattice, path: LatticePath, names: Sequence[str]) -> Hypothesis:
     scores = {name: float(lattice.scores[name][path.arcs].sum()) for name in names}
     said = path.arcs[lattice.word[path.arcs] != EPSILON]
     return Hypothesis(lattice.text(path.arcs), scores, times=_times(lattice.begin[said], lattice.end[said]))

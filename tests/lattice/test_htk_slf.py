@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from toy_lattices import paths, random_lattice, spoken
 
 from asr_lm.errors import InputError
-from asr_lm.lattice.htk_slf import lines, read_slf
+from asr_lm.lattice.htk_slf import read_slf, slf_lines
 from asr_lm.lattice.lattice import Lattice
 
 ON_NODES = """VERSION=1.0
@@ -128,7 +128,7 @@ class TestRefused:
     @given(seed=st.integers(0, 10**9), kind=st.sampled_from(["cut", "flip", "swap", "drop"]))
     def test_whatever_is_damaged_nothing_else_comes_out(self, tmp_path: Path, seed: int, kind: str) -> None:
         chance = random.Random(seed)
-        content = bytearray("".join(lines(random_lattice(seed % 7))).encode())
+        content = bytearray("".join(slf_lines(random_lattice(seed % 7))).encode())
         for _ in range(chance.randint(1, 4)):
             at, other = chance.randrange(len(content)), chance.randrange(len(content))
             if kind == "cut":
@@ -152,22 +152,22 @@ class TestWriting:
     @pytest.mark.parametrize("seed", range(10))
     def test_it_is_read_again(self, tmp_path: Path, seed: int) -> None:
         lattice = random_lattice(seed)
-        again = read_slf(write(tmp_path, "".join(lines(lattice))))
+        again = read_slf(write(tmp_path, "".join(slf_lines(lattice))))
         assert spoken(again) == spoken(lattice)
         np.testing.assert_allclose(np.sort(again.weights()), np.sort(lattice.weights()))
 
     def test_scales_penalty_times_and_strange_words(self, tmp_path: Path) -> None:
         lattice = read_slf(write(tmp_path, ON_NODES))
-        again = read_slf(write(tmp_path, "".join(lines(lattice))))
+        again = read_slf(write(tmp_path, "".join(slf_lines(lattice))))
         assert again.scales == lattice.scales
         assert again.symbols == lattice.symbols
         for name in ("begin", "end"):
             np.testing.assert_array_equal(getattr(again, name), getattr(lattice, name))
         strange = Lattice.from_arcs("u v", ("", 'a "b" \\c'), [0], [1], [1], {"lm": [0.5]}, final={1: {}})
-        again = read_slf(write(tmp_path, "".join(lines(strange))))
+        again = read_slf(write(tmp_path, "".join(slf_lines(strange))))
         assert (again.id, again.symbols) == (strange.id, strange.symbols)
 
     def test_a_score_without_a_field_is_refused(self) -> None:
         lattice = random_lattice(1).with_scores({"lstm": np.zeros(len(random_lattice(1)))})
         with pytest.raises(InputError, match="no place for a score 'lstm'"):
-            list(lines(lattice))
+            list(slf_lines(lattice))

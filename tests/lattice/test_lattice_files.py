@@ -14,11 +14,11 @@ from toy_lattices import SYMBOLS, paths, random_lattice, spoken
 
 from asr_lm.errors import InputError
 from asr_lm.lattice.lattice import Lattice
-from asr_lm.lattice.reading import read_lattices, recognised
+from asr_lm.lattice.reading import lattice_format, read_lattices
 from asr_lm.lattice.symbols import read_words
-from asr_lm.lattice.writing import Format, write_lattices
+from asr_lm.lattice.writing import LatticeFormat, write_lattices
 
-FORMATS = get_args(Format)
+FORMATS = get_args(LatticeFormat)
 
 
 def written(folder: Path, form: str, seeds: range = range(5)) -> tuple[list[Lattice], dict[int, str] | None]:
@@ -188,7 +188,7 @@ class TestPlaces:
     def test_formats_are_known_by_their_content(self, tmp_path: Path, form: str) -> None:
         written(tmp_path, form, range(1))
         file = next(file for file in sorted(tmp_path.iterdir()) if file.name != "words.txt")
-        assert recognised(file) == form.removesuffix("-text")
+        assert lattice_format(file) == form.removesuffix("-text")
 
     def test_names_that_are_no_file_names(self, tmp_path: Path) -> None:
         lattice = Lattice.from_arcs("../u", SYMBOLS, [0], [1], [1], {"lm": [0.0]}, final={1: {}})

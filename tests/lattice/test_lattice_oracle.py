@@ -7,9 +7,8 @@ import pytest
 from toy_lattices import SYMBOLS, paths, random_lattice
 
 from asr_lm.evaluation.word_errors import count_errors
-from asr_lm.lattice.density import Density
 from asr_lm.lattice.lattice import Lattice
-from asr_lm.lattice.oracle import oracle
+from asr_lm.lattice.oracle import oracle_path
 
 
 def errors(reference: str, text: str) -> int:
@@ -22,7 +21,7 @@ def test_it_is_the_best_of_all_paths(seed: int, epsilon: float) -> None:
     random = np.random.default_rng(seed)
     lattice = random_lattice(seed, nodes=7, arcs=14, epsilon=epsilon)
     reference = " ".join(random.choice(["a", "b", "c", "d", "unheard"], size=random.integers(0, 7)))
-    found = oracle(lattice, reference.split())
+    found = oracle_path(lattice, reference.split())
     assert found.errors == min(errors(reference, lattice.text(path)) for path in paths(lattice))
     assert found.errors == errors(reference, lattice.text(found.arcs))
     assert found.arcs.tolist() in list(paths(lattice))
@@ -32,15 +31,5 @@ def test_it_is_the_best_of_all_paths(seed: int, epsilon: float) -> None:
 
 def test_a_lattice_of_one_node_deletes_all() -> None:
     lattice = Lattice.from_arcs("u", SYMBOLS, [], [], [], {"lm": []}, final={0: {}})
-    found = oracle(lattice, ["a", "b"])
+    found = oracle_path(lattice, ["a", "b"])
     assert (found.deletions, found.errors, found.arcs.tolist()) == (2, 2, [])
-
-
-def test_densities_add_up() -> None:
-    lattices = [random_lattice(seed) for seed in range(3)]
-    together = Density.of(lattices[0]) + Density.of(lattices[1]) + Density.of(lattices[2])
-    assert together.lattices == 3
-    assert together.arcs == sum(map(len, lattices))
-    assert together.log_paths == pytest.approx(sum(np.log(len(list(paths(lattice)))) for lattice in lattices))
-    assert together.reference_words is None
-    assert together.seconds == pytest.approx(sum(float(np.nanmax(lattice.end)) for lattice in lattices))

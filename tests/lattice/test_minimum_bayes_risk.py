@@ -1,4 +1,4 @@
-"""Expected errors are those of all paths, and the consensus has the fewest."""
+"""Expected errors are those of all paths, and the MBR hypothesis has the fewest."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from toy_lattices import SYMBOLS, paths, random_lattice
 from asr_lm.evaluation.word_errors import count_errors
 from asr_lm.lattice.forward_backward import best_path, total
 from asr_lm.lattice.lattice import Lattice
-from asr_lm.lattice.minimum_bayes_risk import consensus, expected_errors
+from asr_lm.lattice.minimum_bayes_risk import expected_errors, mbr_hypothesis
 
 SEEDS = range(20)
 
@@ -50,10 +50,10 @@ class TestExpectedErrors:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-class TestConsensus:
+class TestMbrHypothesis:
     def test_it_has_no_more_expected_errors_than_the_best_path(self, seed: int) -> None:
         lattice = random_lattice(seed, nodes=7, arcs=16)
-        found = consensus(lattice, lattice.weights())
+        found = mbr_hypothesis(lattice, lattice.weights())
         best = lattice.text(best_path(lattice, lattice.weights()))
         assert list(found.history) == sorted(found.history, reverse=True)
         assert found.history[0] == pytest.approx(expected_errors(lattice, lattice.weights(), numbers(best)))
@@ -61,7 +61,7 @@ class TestConsensus:
 
     def test_every_position_is_a_distribution(self, seed: int) -> None:
         lattice = random_lattice(seed, nodes=7, arcs=16)
-        for choices in consensus(lattice, lattice.weights()).positions:
+        for choices in mbr_hypothesis(lattice, lattice.weights()).positions:
             assert sum(choices.values()) == pytest.approx(1.0, abs=1e-9)
 
     def test_of_slots_one_after_another_it_takes_the_likeliest_of_each(self, seed: int) -> None:
@@ -70,7 +70,7 @@ class TestConsensus:
         source = np.repeat(np.arange(5), 4)
         word = np.tile([1, 2, 3, 4], 5)
         lattice = Lattice.from_arcs("u", SYMBOLS, source, source + 1, word, {"lm": scores.ravel()}, final={5: {}})
-        found = consensus(lattice, lattice.weights())
+        found = mbr_hypothesis(lattice, lattice.weights())
         assert found.words == tuple(1 + scores.argmax(axis=1))
         shares = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
         np.testing.assert_allclose(found.confidence, shares.max(axis=1), atol=1e-9)
@@ -82,7 +82,7 @@ def test_the_best_of_all_short_hypotheses_is_mostly_found() -> None:
     losses = []
     for seed in range(25):
         lattice = random_lattice(seed, nodes=5, arcs=8)
-        found = brute_force(lattice, consensus(lattice, lattice.weights()).text(lattice))
+        found = brute_force(lattice, mbr_hypothesis(lattice, lattice.weights()).text(lattice))
         every = (" ".join(words) for length in range(5) for words in itertools.product(SYMBOLS[1:], repeat=length))
         losses.append(found - min(brute_force(lattice, text) for text in every))
     assert min(losses) > -1e-9
@@ -92,14 +92,14 @@ def test_the_best_of_all_short_hypotheses_is_mostly_found() -> None:
 
 def test_a_single_path_is_certain() -> None:
     lattice = Lattice.from_arcs("u", SYMBOLS, [0, 1, 2], [1, 2, 3], [1, 0, 2], {"lm": [1.0, 2, 3]}, final={3: {}})
-    found = consensus(lattice, lattice.weights())
+    found = mbr_hypothesis(lattice, lattice.weights())
     assert (found.text(lattice), found.confidence, found.expected_errors) == ("a b", (1.0, 1.0), 0.0)
 
 
 def test_it_may_say_what_no_path_says() -> None:
-    """Three paths, each wrong in another word: the majority of each word is the consensus."""
+    """Three paths, each wrong in another word: the majority of each word is the hypothesis."""
     words = [1, 2, 4, 1, 4, 3, 4, 2, 3]
     source = [0, 1, 2, 0, 4, 5, 0, 6, 7]
     target = [1, 2, 3, 4, 5, 3, 6, 7, 3]
     lattice = Lattice.from_arcs("u", SYMBOLS, source, target, words, {"lm": [0.0] * 9}, final={3: {}})
-    assert consensus(lattice, lattice.weights()).text(lattice) == "a b c"
+    assert mbr_hypothesis(lattice, lattice.weights()).text(lattice) == "a b c"

@@ -203,7 +203,7 @@ def test_lattices_hold_the_lists(command, sounds):
 
 def test_error_rates_are_said_where_references_are(command, sounds):
     from asr_lm.evaluation.word_errors import ErrorCounts, count_errors
-    from asr_lm.lattice.oracle import oracle
+    from asr_lm.lattice.oracle import oracle_path
     from asr_lm.lattice.reading import read_lattices
 
     options = ("--audio", sounds, *FAST, "--out", "a.jsonl")
@@ -216,7 +216,7 @@ def test_error_rates_are_said_where_references_are(command, sounds):
     references = [utterance.reference for utterance in listed.values()]
     best = [utterance.hypotheses[0].text for utterance in listed.values()]
     assert float(said[1]) == pytest.approx(ErrorCounts.from_counts(count_errors(references, best)).rate, abs=0.01)
-    errors = sum(oracle(x, listed[x.id].reference.split()).errors for x in read_lattices(Path("lattices")))
+    errors = sum(oracle_path(x, listed[x.id].reference.split()).errors for x in read_lattices(Path("lattices")))
     words = sum(len(reference.split()) for reference in references)
     assert float(said[3]) == pytest.approx(100 * errors / words, abs=0.01)
     assert float(said[3]) <= float(said[2]) <= float(said[1])

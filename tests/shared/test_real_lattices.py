@@ -13,12 +13,12 @@ import pytest
 from asr_lm.evaluation.word_errors import count_errors
 from asr_lm.lattice.forward_backward import arc_log_posteriors, best_path, total
 from asr_lm.lattice.lattice import Lattice
-from asr_lm.lattice.minimum_bayes_risk import consensus
+from asr_lm.lattice.minimum_bayes_risk import mbr_hypothesis
 from asr_lm.lattice.nbest import nbest
-from asr_lm.lattice.oracle import oracle
+from asr_lm.lattice.oracle import oracle_path
 from asr_lm.lattice.reading import read_lattices
 from asr_lm.lattice.symbols import read_words
-from asr_lm.lattice.writing import Format, write_lattices
+from asr_lm.lattice.writing import LatticeFormat, write_lattices
 
 DATA = Path(__file__).parents[2] / "../shared/data"
 LATTICES = DATA / "lattices"
@@ -58,8 +58,12 @@ class TestKaldi:
         scaled = [lattice.weights({"acoustic": 1 / 17, "lm": 1.0}) for lattice in lattices]
         pairs = list(zip(lattices, scaled, strict=True))
         first = error_rate(said, [lattice.text(best_path(lattice, weights)) for lattice, weights in pairs])
-        best = error_rate(said, [x.text(oracle(x, text.split()).arcs) for x, text in zip(lattices, said, strict=True)])
-        consensus_rate = error_rate(said, [consensus(lattice, weights).text(lattice) for lattice, weights in pairs])
+        best = error_rate(
+            said, [x.text(oracle_path(x, text.split()).arcs) for x, text in zip(lattices, said, strict=True)]
+        )
+        consensus_rate = error_rate(
+            said, [mbr_hypothesis(lattice, weights).text(lattice) for lattice, weights in pairs]
+        )
         assert 15 < first < 16
         assert best < first - 1
         assert consensus_rate < first + 0.1
@@ -84,7 +88,7 @@ def real(folder: str) -> list[Lattice]:
 
 
 @pytest.mark.parametrize("folder", ["aishell-kaldi", "ami-slf", "ami-slf-nbest", "pocketsphinx"])
-@pytest.mark.parametrize("form", get_args(Format))
+@pytest.mark.parametrize("form", get_args(LatticeFormat))
 def test_the_round_trip_of_every_format_keeps_the_weights_of_paths(form: str, folder: str, tmp_path: Path) -> None:
     """Of the best path, of all together, and of the best word sequences; binary costs are of single precision."""
     lattices = real(folder)
@@ -139,5 +143,7 @@ class TestHtk:
         lattices = whole(LATTICES / "pocketsphinx")
         said = [references[lattice.id.split("/")[-1].split(".")[0]] for lattice in lattices]
         first = error_rate(said, [lattice.text(best_path(lattice, lattice.weights())) for lattice in lattices])
-        best = error_rate(said, [x.text(oracle(x, text.split()).arcs) for x, text in zip(lattices, said, strict=True)])
+        best = error_rate(
+            said, [x.text(oracle_path(x, text.split()).arcs) for x, text in zip(lattices, said, strict=True)]
+        )
         assert best < 25 < 40 < first

@@ -14,7 +14,7 @@ from asr_lm.errors import InputError
 from asr_lm.evaluation.word_errors import count_errors
 from asr_lm.lattice.confusion_network import confusion_network
 from asr_lm.lattice.lattice import Floats, Lattice
-from asr_lm.lattice.minimum_bayes_risk import consensus
+from asr_lm.lattice.minimum_bayes_risk import mbr_hypothesis
 from asr_lm.lattice.pruning import prune_by_beam
 from asr_lm.rescoring.lattices import weighed
 from asr_lm.rescoring.second_pass import LEAST_RISK, Measuring
@@ -34,7 +34,7 @@ _TOTAL = "total"
 
 
 def _least_risk(lattice: Lattice, weights: Floats) -> str:
-    return consensus(lattice, weights).text(lattice)
+    return mbr_hypothesis(lattice, weights).text(lattice)
 
 
 def _network(lattice: Lattice, weights: Floats) -> str:
