@@ -1,19 +1,20 @@
 # Set-up is `make demo` or `make test`; both make the virtual environment they need.
-# The first Python on the PATH that runs and is of a version we test.
-SUITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))
-PYTHON ?= $(shell for p in python3.12 python3.11 python3 python; do $$p -c '$(SUITS)' 2>/dev/null && echo $$p && break; done)
+# The first Python on the PATH that runs and is of a version we test; the first two have wheels of everything.
+SUITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))
+PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3.14 python3 python; do \
+	$$p -c '$(SUITS)' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 CONSTRAINTS := tests/constraints.txt
 
-.PHONY: install demo test test-k2 python311 lint bench clean
+.PHONY: install demo test test-newest test-resolution test-k2 python311 newest-python lint bench clean
 
 install: $(STAMP)
 
 $(STAMP): pyproject.toml $(CONSTRAINTS)
-	@test -n '$(PYTHON)' || { echo 'Python 3.11 or 3.12 is needed; give one as make PYTHON=/path/to/python3.12' >&2; exit 2; }
-	@$(PYTHON) -c '$(SUITS)' || { echo '$(PYTHON) is not Python 3.11 or 3.12' >&2; exit 2; }
+	@test -n '$(PYTHON)' || { echo 'Python 3.11 to 3.14 is needed; give one as make PYTHON=/path/to/python3' >&2; exit 2; }
+	@$(PYTHON) -c '$(SUITS)' || { echo '$(PYTHON) is not Python 3.11 to 3.14' >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) --editable '.[dev]'
@@ -47,6 +48,35 @@ lint: $(STAMP)
 test: lint
 	$(BIN)/pytest
 
+# The other end: the newest Python found here, and the newest torch that is tested, in an environment of their own.
+NEWEST_SUITS := import sys; sys.exit(not (3, 13) <= sys.version_info[:2] <= (3, 14))
+NEWEST_PYTHON ?= $(shell for p in python3.14 python3.13; do \
+	$$p -c '$(NEWEST_SUITS)' 2>/dev/null && echo $$p && break; done)
+VENV_NEWEST := .venv-newest
+STAMP_NEWEST := $(VENV_NEWEST)/.installed
+NEWEST := tests/newest.txt
+NEWEST_TESTS := tests/acoustic tests/evaluation tests/lm tests/rescoring tests/text tests/pipelines/test_rescore.py
+
+newest-python:
+	@echo '$(NEWEST_PYTHON)'
+
+# torch names its CUDA libraries by exact version, so those of the other torch are left out.
+$(STAMP_NEWEST): pyproject.toml $(CONSTRAINTS) $(NEWEST)
+	@test -n '$(or $(NEWEST_PYTHON),$(PYTHON))' || { echo 'Python 3.11 to 3.14 is needed' >&2; exit 2; }
+	$(or $(NEWEST_PYTHON),$(PYTHON)) -m venv $(VENV_NEWEST)
+	$(VENV_NEWEST)/bin/python -m pip install --quiet --upgrade pip
+	grep -vE '^(torch|triton|nvidia-|cuda-)' $(CONSTRAINTS) > $(VENV_NEWEST)/constraints.txt
+	$(VENV_NEWEST)/bin/python -m pip install --quiet --constraint $(VENV_NEWEST)/constraints.txt \
+		--constraint $(NEWEST) --editable '.[dev]'
+	@touch $(STAMP_NEWEST)
+
+test-newest: $(STAMP_NEWEST)
+	$(VENV_NEWEST)/bin/python -m pytest $(NEWEST_TESTS)
+
+# Every Python that pyproject.toml admits finds wheels of every dependency; PYTHONS=3.14 asks for one.
+test-resolution: $(STAMP)
+	$(BIN)/python -m tests.resolution $(PYTHONS)
+
 # k2 needs a torch of its own, and so an environment of its own (Python 3.11; 3.5 GB).
 PYTHON311 ?= $(shell for p in python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -72,4 +102,4 @@ bench: $(STAMP)
 	$(BIN)/python -m tests.benchmarks
 
 clean:
-	rm -rf $(VENV) $(VENV_K2) .mypy_cache .pytest_cache .ruff_cache dist
+	rm -rf $(VENV) $(VENV_NEWEST) $(VENV_K2) .mypy_cache .pytest_cache .ruff_cache dist

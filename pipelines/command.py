@@ -36,12 +36,13 @@ OptionalInt = Annotated[int | None, unless_given("INT")]
 OptionalFloat = Annotated[float | None, unless_given("FLOAT")]
 
 _TORCH_ADVICE = (
-    "torch and torchaudio must be of one build: install both with "
-    "`pip install 'torch>=2.11,<2.12' 'torchaudio>=2.11,<2.12'`, or run `make install`"
+    "torch and torchaudio must go together, both built for CUDA or both for the CPU: torchaudio 2.11.0 goes with "
+    "torch 2.11, torchaudio 2.11.1 with torch from 2.13 on (`pip install torch==2.11.0 torchaudio==2.11.0`, or "
+    "`pip install 'torch>=2.13' torchaudio==2.11.1`, or run `make install`)"
 )
 _FRAME = "╭╮╰╯│┃|─━ "
 _RULE = re.compile(r"[─━-]{3,}")
-_HELP = re.compile(r"python -m [\w.]+( \w+)? --help")
+_HELP = re.compile(r"(python -m [\w.]+|asr-lm)( [\w-]+){0,2} --help")
 _SUGGESTED = re.compile(r"Perhaps you meant:\s*(--[\w-]+)")
 
 
@@ -70,8 +71,14 @@ def parse(arguments: type[Arguments], prog: str, description: str, package: str 
     Raises:
         InputError: a wrong command line.
     """
-    prog = f"python -m {package}.{prog}"
+    prog = program(prog, package)
     return _in_one_line(lambda: tyro.cli(arguments, prog=prog, description=description))
+
+
+def program(command: str, package: str = "pipelines") -> str:
+    """What was typed to run a command: ``asr-lm rescore`` or ``python -m pipelines.rescore``."""
+    typed = {"asr-lm": "asr-lm ", "__main__": f"python -m {package} "}
+    return typed.get(Path(sys.argv[0]).stem, f"python -m {package}.") + command
 
 
 def parse_one_of(
@@ -101,7 +108,7 @@ def parse_one_of(
         return Annotated[choice, about]
 
     forms: Any = Union[tuple(form(name, choice) for name, choice in choices.items())]  # noqa: UP007
-    return _in_one_line(lambda: tyro.cli(forms, prog=f"python -m pipelines.{prog}", description=description))
+    return _in_one_line(lambda: tyro.cli(forms, prog=program(prog), description=description))
 
 
 def _in_one_line(read: Callable[[], Arguments]) -> Arguments:

@@ -289,7 +289,7 @@ class TestTrouble:
     @pytest.mark.parametrize(
         ("error", "fragments"),
         [
-            (OSError("libc10_cuda.so: cannot open shared object file"), ["libc10_cuda.so", "torch>=2.11,<2.12"]),
+            (OSError("libc10_cuda.so: cannot open shared object file"), ["libc10_cuda.so", "torchaudio==2.11.1"]),
             (ImportError("torchaudio was built for another torch"), ["make install"]),
             (ModuleNotFoundError("No module named 'kenlm'"), ["No module named 'kenlm'", "install asr_lm again"]),
             (OSError(errno.EACCES, "Permission denied", "there.json"), ["there.json: Permission denied"]),

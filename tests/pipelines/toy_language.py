@@ -66,16 +66,21 @@ Command = Callable[..., Finished]
 
 def call(name: str, *arguments: object, stdin: bytes = b"") -> Finished:
     """Run ``python -m pipelines.NAME ARGUMENTS`` in this process and the current folder."""
+    module = importlib.import_module(f"pipelines.{name}")
+    return finish(lambda: run(module.main), [f"pipelines/{name}.py", *arguments], stdin)
+
+
+def finish(program: Callable[[], None], line: Sequence[object], stdin: bytes = b"") -> Finished:
+    """Run what a command line starts in this process and the current folder."""
     streams = [io.TextIOWrapper(io.BytesIO(data), "utf-8", write_through=True) for data in (stdin, b"", b"")]
     before = _files()
-    module = importlib.import_module(f"pipelines.{name}")
     lists._WARNED.clear()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", [f"pipelines/{name}.py", *map(str, arguments)])
+        patch.setattr(sys, "argv", [*map(str, line)])
         for stream, wrapper in zip(("stdin", "stdout", "stderr"), streams, strict=True):
             patch.setattr(sys, stream, wrapper)
         try:
-            run(module.main)
+            program()
             code: Any = 0
         except SystemExit as end:
             code = end.code or 0
