@@ -14,7 +14,6 @@ import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -323,7 +322,7 @@ def _describe(vocabulary: Vocabulary, normalizer: str, digest: str) -> dict[str,
         "vocabulary_fingerprint": vocabulary.fingerprint(),
         "normalizer": normalizer,
         "digest": digest,
-        "versions": {"asr_lm": __version__, "kenlm": version("kenlm"), "python": platform.python_version()},
+        "versions": {"asr_lm": __version__, "python": platform.python_version()},
     }
 
 
