@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from pipelines.command import OptionalInt, OptionalPath, OptionalText, blaming, console, unless_given
+from pipelines.command import OptionalInt, OptionalPath, blaming, console, unless_given
 from pipelines.display import scoring_progress
+from pipelines.list_options import ListOptions, read
 
 if TYPE_CHECKING:
     from asr_lm.evaluation.comparison import Comparison
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(kw_only=True)
-class Common:
+class Common(ListOptions):
     """Options of ``rescore`` and ``compare``.
 
     Attributes:
@@ -36,11 +37,6 @@ class Common:
             quicker, and the scores are log-probabilities only as far as its training made them so. The result says so.
         context: Causal models read so many utterances of the recording before each one: what the first pass heard,
             never the reference. The list must say which recording an utterance is of.
-        format: Format of the lists: canonical, mlm-scoring, hyporadise, nemo, kaldi, switchboard-ws97; recognised by
-            default.
-        manifest: Manifest of the list reported on, where that is NeMo's beams.
-        dev_manifest: Manifest of the development list, where that is NeMo's beams.
-        beam_size: Lines an utterance in NeMo's beams.
         unit: What an error is counted in.
         wer_normalizer: Normalise references and hypotheses before they are compared; as-is collapses white space and
             nothing else.
@@ -60,10 +56,6 @@ class Common:
     subtract: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
     unnormalised: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
     context: int = 0
-    format: OptionalText = None
-    manifest: OptionalPath = None
-    dev_manifest: OptionalPath = None
-    beam_size: OptionalInt = None
     unit: Literal["word", "character"] = "word"
     wer_normalizer: Literal["as-is", "librispeech", "unicode", "chinese"] = "as-is"
     resample: Literal["utterance", "recording"] = "utterance"
@@ -79,22 +71,17 @@ class Common:
 
 def utterances(arguments: Common, path: str) -> Iterator[Utterance]:
     """The utterances of a list that is reported on."""
-    from asr_lm.hypotheses.reading import read_nbest
-
-    return read_nbest(path, arguments.format, manifest=arguments.manifest, beam_size=arguments.beam_size)
+    return read(arguments, path, say=tell)
 
 
 def development_utterances(arguments: Common, paths: Sequence[str]) -> list[Utterance]:
     """The utterances of the development lists, one list after another."""
-    from asr_lm.hypotheses.reading import read_nbest
+    return [utterance for path in paths for utterance in read(arguments, path, development=True, say=tell)]
 
-    manifest = arguments.dev_manifest
-    beam_size = arguments.beam_size if manifest else None
-    return [
-        utterance
-        for path in paths
-        for utterance in read_nbest(path, arguments.format, manifest=manifest, beam_size=beam_size)
-    ]
+
+def tell(message: str) -> None:
+    """Print a notice of a list's reader."""
+    console().print(message, markup=False, soft_wrap=True)
 
 
 def check_lists(development: Sequence[str], reported: Sequence[str]) -> None:

@@ -2,38 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from asr_lm.errors import InputError
 from asr_lm.files import display_name
-from asr_lm.hypotheses.canonical import read_canonical
-from asr_lm.hypotheses.formats import (
-    CANONICAL,
-    FORMATS,
-    HYPORADISE,
-    KALDI,
-    MLM_SCORING,
-    NEMO,
-    SWITCHBOARD,
-    recognise,
-)
-from asr_lm.hypotheses.hyporadise import read_hyporadise
-from asr_lm.hypotheses.kaldi import read_kaldi
-from asr_lm.hypotheses.mlm_scoring import read_mlm_scoring
-from asr_lm.hypotheses.nemo import read_nemo
+from asr_lm.hypotheses.format import Format, Notices, SideInputs
+from asr_lm.hypotheses.formats import FORMATS, recognise
 from asr_lm.hypotheses.spool import rereadable
-from asr_lm.hypotheses.switchboard import read_switchboard
 from asr_lm.hypotheses.utterance import Utterance
-from asr_lm.hypotheses.validation import Consistency, Located
+from asr_lm.hypotheses.validation import Consistency
 
-_READERS: dict[str, Callable[[Path], Located]] = {
-    CANONICAL: read_canonical,
-    MLM_SCORING: read_mlm_scoring,
-    HYPORADISE: read_hyporadise,
-    KALDI: read_kaldi,
-    SWITCHBOARD: read_switchboard,
-}
+
+class ListReader(Iterator[Utterance]):
+    """The utterances of a list, one by one, and what there is to say about it.
+
+    Attributes:
+        notices: what the reader took, left or changed; whole once the last utterance was given.
+    """
+
+    def __init__(self, utterances: Iterator[Utterance], notices: Notices) -> None:
+        self._utterances = utterances
+        self.notices = notices
+
+    def __next__(self) -> Utterance:
+        return next(self._utterances)
 
 
 def read_nbest(
@@ -42,14 +35,16 @@ def read_nbest(
     *,
     manifest: str | Path | None = None,
     beam_size: int | None = None,
-) -> Iterator[Utterance]:
-    """Yield the utterances of an n-best list in the order of the file.
+    acoustic_scale: float | None = None,
+) -> ListReader:
+    """The utterances of an n-best list in the order of the file; nothing is read before the first is asked for.
 
     Args:
         path: file (plain, ``.gz`` or ``.zst``), folder for the formats that are folders, ``-`` for standard input.
         format: one of :data:`~asr_lm.hypotheses.formats.FORMATS`; None recognises it by content.
         manifest: the manifest of NeMo's beams; goes with that format only.
         beam_size: lines of an utterance in NeMo's beams; None takes what both files' lengths say.
+        acoustic_scale: what the recogniser multiplies acoustic scores by, for formats that keep them unscaled.
 
     Canonical JSON Lines are streamed: of what was read only the ids are kept. Scores come as natural logarithms,
     larger is better.
@@ -58,11 +53,17 @@ def read_nbest(
         InputError: the list is damaged, malformed, empty or inconsistent, or its format is not clear. It may come
             after utterances were yielded: a list is refused as a whole, so act on none before the last.
     """
+    sides = SideInputs(None if manifest is None else Path(manifest), beam_size, acoustic_scale)
+    notices = Notices()
+    return ListReader(_utterances(path, format, sides, notices), notices)
+
+
+def _utterances(path: str | Path, format: str | None, sides: SideInputs, notices: Notices) -> Iterator[Utterance]:
     with rereadable(path) as file:
         consistency = Consistency()
         empty = True
         try:
-            for place, utterance in _located(file, format or recognise(file), manifest, beam_size):
+            for place, utterance in _format(file, format).utterances(file, sides, notices):
                 consistency.check(utterance, place)
                 empty = False
                 yield utterance
@@ -72,15 +73,10 @@ def read_nbest(
             raise InputError("empty list, expected at least one utterance", file=display_name(file))
 
 
-def _located(path: Path, format: str, manifest: str | Path | None, beam_size: int | None) -> Located:
-    if format == NEMO:
-        if manifest is None:
-            raise InputError("NeMo's beams need the manifest that was decoded: give it with --manifest", file=path)
-        return read_nemo(path, Path(manifest), beam_size)
-    if format not in _READERS:
-        raise InputError(
-            f"unknown format {format!r}, expected one of {', '.join(FORMATS)}", file=path, field="--format"
-        )
-    if manifest is not None or beam_size is not None:
-        raise InputError(f"the list is {format}; a manifest and a beam size go with {NEMO} only", file=path)
-    return _READERS[format](path)
+def _format(path: Path, name: str | None) -> Format:
+    if name is None:
+        name = recognise(path)
+    if name not in FORMATS:
+        message = f"unknown format {name!r}, expected one of {', '.join(FORMATS)}"
+        raise InputError(message, file=path, parameter="format")
+    return FORMATS[name]

@@ -15,11 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from asr_lm.files import display_name, read_bytes
+from asr_lm.hypotheses.beginning import Beginning
+from asr_lm.hypotheses.format import Format, plain
 from asr_lm.hypotheses.json_records import BYTE_ORDER_MARK, NOT_FINITE, SURROGATE, parse_document
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
 from asr_lm.hypotheses.validation import Located, Place
 
 _KEY = re.compile(r"hyp_(\d{1,9})", re.ASCII)
+_START = re.compile(r'\s*\{\s*"(?:[^"\\]|\\.)*"\s*:\s*\{\s*"hyp_\d+"\s*:')
 
 
 def read_mlm_scoring(path: Path) -> Located:
@@ -105,3 +108,21 @@ def _text(value: Any, place: Place, identity: str | None, *field: str) -> str:
 def _named(value: Any) -> str:
     names = {dict: "an object", list: "an array", str: "a string", bool: "true or false", type(None): "null"}
     return names.get(type(value), "a number")
+
+
+def fits(beginning: Beginning) -> bool:
+    """Whether the file is one object whose entries have hyp_1, hyp_2, …; most are told without reading them whole."""
+    if _START.match(beginning.text):
+        return True
+    record = beginning.first
+    if not isinstance(record, dict) or beginning.is_array:
+        return False
+    return not record or any(isinstance(entry, dict) and any(map(_number, entry)) for entry in record.values())
+
+
+FORMAT = Format(
+    name="mlm-scoring",
+    about="mlm-scoring's dictionary: utterance, hyp_1 with score and text, …, ref",
+    fits=fits,
+    read=plain(read_mlm_scoring),
+)

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import msgspec
 
+from asr_lm.hypotheses.beginning import Beginning
+from asr_lm.hypotheses.format import Format, plain
 from asr_lm.hypotheses.json_records import decode_record, json_records
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
 from asr_lm.hypotheses.validation import Located, Place
@@ -55,3 +57,19 @@ def _hypotheses(entry: _Entry, place: Place, identity: str) -> tuple[Hypothesis,
         Hypothesis(text, {name: column[rank] for name, column in given.items()})
         for rank, text in enumerate(entry.input)
     )
+
+
+def fits(beginning: Beginning) -> bool:
+    """Whether the first record has a list of inputs, or any input and no hypotheses."""
+    record = beginning.first
+    if not isinstance(record, dict) or "input" not in record:
+        return False
+    return isinstance(record["input"], list) or "hypotheses" not in record
+
+
+FORMAT = Format(
+    name="hyporadise",
+    about="HyPoradise lists: a JSON array of input (hypotheses), output (reference), score or am_score",
+    fits=fits,
+    read=plain(read_hyporadise),
+)

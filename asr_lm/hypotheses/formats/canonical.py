@@ -16,6 +16,8 @@ from pathlib import Path
 
 import msgspec
 
+from asr_lm.hypotheses.beginning import Beginning
+from asr_lm.hypotheses.format import Format, plain
 from asr_lm.hypotheses.json_records import decode_record, json_records
 from asr_lm.hypotheses.utterance import Utterance
 from asr_lm.hypotheses.validation import Located
@@ -30,3 +32,21 @@ def read_canonical(path: Path) -> Located:
     decoder = msgspec.json.Decoder(Utterance)
     for place, raw in json_records(path):
         yield place, decode_record(decoder, raw, place)
+
+
+def fits(beginning: Beginning) -> bool:
+    """Whether the first record is an object with hypotheses, none of them called hyp_1 or the like."""
+    record = beginning.first
+    return isinstance(record, dict) and "hypotheses" in record and not _is_numbered(record["hypotheses"])
+
+
+def _is_numbered(hypotheses: object) -> bool:
+    return isinstance(hypotheses, dict) and any(str(key).startswith("hyp_") for key in hypotheses)
+
+
+FORMAT = Format(
+    name="canonical",
+    about="JSON Lines or a JSON array of this package's own objects: id, hypotheses with text and scores",
+    fits=fits,
+    read=plain(read_canonical),
+)

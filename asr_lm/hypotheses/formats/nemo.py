@@ -15,6 +15,8 @@ import msgspec
 
 from asr_lm.errors import InputError
 from asr_lm.files import display_name, iterate_lines, iterate_text
+from asr_lm.hypotheses.beginning import Beginning
+from asr_lm.hypotheses.format import Format, Notices, SideInputs
 from asr_lm.hypotheses.json_records import decode_record, json_records
 from asr_lm.hypotheses.spool import rereadable
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
@@ -87,3 +89,29 @@ def _hypotheses(beam: list[tuple[int, str]], file: str, identity: str) -> Iterat
         if value is None:
             raise Place(file, number).error(not_decimal(score), identity, "score")
         yield Hypothesis(text, {"score": value})
+
+
+def fits(beginning: Beginning) -> bool:
+    """Whether the first two lines end in a tab and a number."""
+    first = beginning.lines[:2]
+    return bool(first) and all(map(_is_beam, first))
+
+
+def _is_beam(line: str) -> bool:
+    _, tab, score = line.rpartition("\t")
+    return bool(tab) and decimal(score.strip()) is not None
+
+
+def _read(path: Path, sides: SideInputs, notices: Notices) -> Located:
+    if sides.manifest is None:
+        raise InputError("NeMo's beams need the manifest that was decoded: give it with --manifest", file=path)
+    return read_nemo(path, sides.manifest, sides.beam_size)
+
+
+FORMAT = Format(
+    name="nemo",
+    about="NeMo's beams: text, tab, score on each line, as many for each utterance of a manifest (--manifest)",
+    fits=fits,
+    read=_read,
+    sides=frozenset({"manifest", "beam_size"}),
+)

@@ -24,6 +24,8 @@ from typing import NamedTuple
 
 from asr_lm.errors import InputError
 from asr_lm.files import display_name, iterate_text
+from asr_lm.hypotheses.beginning import Beginning
+from asr_lm.hypotheses.format import Format, plain
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
 from asr_lm.hypotheses.validation import Located, Place, decimal, not_decimal
 
@@ -199,3 +201,17 @@ def _lines(archive: Path) -> Iterator[tuple[int, str, str]]:
         if not key:
             raise InputError("empty line, expected a key and its value", file=display_name(archive), line=number)
         yield number, key, value.strip()
+
+
+def fits(beginning: Beginning) -> bool:
+    """Whether a folder has hypotheses."""
+    return beginning.is_folder and has_hypotheses(beginning.path)
+
+
+FORMAT = Format(
+    name="kaldi",
+    about="Kaldi's n-best archives: a folder with words_text, acwt, lmwt.*, or ac_cost, lm_cost, text",
+    fits=fits,
+    read=plain(read_kaldi),
+    scores_known=True,
+)

@@ -8,12 +8,15 @@ order (measured: every position has the same mean acoustic rank), so hypotheses 
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 from pathlib import Path
 
 from asr_lm.errors import InputError
 from asr_lm.files import display_name, iterate_text
+from asr_lm.hypotheses.beginning import Beginning, first_lines
+from asr_lm.hypotheses.format import Format, plain
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
 from asr_lm.hypotheses.validation import Located, Place, decimal, not_decimal
 
@@ -70,3 +73,27 @@ def _hypothesis(line: str, place: Place, identity: str) -> Hypothesis:
     if base_2 is None:
         raise place.error(not_decimal(fields[1]), identity, "acoustic score")
     return Hypothesis(fields[3], {ACOUSTIC: base_2 * math.log(2.0)})
+
+
+def fits(beginning: Beginning) -> bool:
+    """Whether the file, or the first file below the folder, begins with a reference and a hypothesis."""
+    if not beginning.is_folder:
+        return _are_first(beginning.lines[:2])
+    files = utterance_files(beginning.path)
+    # A folder of another format may hold binary files, which are no fault.
+    with contextlib.suppress(InputError):
+        return bool(files) and _are_first(first_lines(files[0], 2))
+    return False
+
+
+def _are_first(lines: list[str]) -> bool:
+    return len(lines) == 2 and REFERENCE_LINE.fullmatch(lines[0]) is not None and is_hypothesis_line(lines[1])
+
+
+FORMAT = Format(
+    name="switchboard-ws97",
+    about="Switchboard 10-best lists of the 1997 workshop: a folder with one file for each utterance",
+    fits=fits,
+    read=plain(read_switchboard),
+    scores_known=True,
+)
