@@ -10,9 +10,16 @@ from typing import TYPE_CHECKING, Any
 from asr_lm.errors import InputError
 from asr_lm.lm.families.registry import FAMILIES
 from asr_lm.lm.folder import CONFIG_FILE, HUB, read_config
+from asr_lm.lm.pretrained.place import Place, is_gguf, refuse_bare_adapter, split_adapter
 from asr_lm.lm.protocol import LanguageModel
 from asr_lm.lm.sizes import NetworkConfig
 from asr_lm.text.vocabulary import load_vocabulary
+
+KINDS = (
+    "a trained folder, an ARPA or a KenLM file, a folder of Hugging Face's transformers, a GGUF file, hf:NAME, or "
+    "BASE+ADAPTER"
+)
+"""What a model can be."""
 
 OPENAI_GPT = "openai-gpt"
 """Type of the models that have a tokeniser and a class of their own here."""
@@ -23,10 +30,11 @@ if TYPE_CHECKING:
 
 
 def load(path: str | Path, device: str = "cpu") -> LanguageModel:
-    """The model in a folder, in a bare ARPA or KenLM binary file, or of the Hugging Face hub.
+    """The model in a folder, in a bare ARPA or KenLM binary file, or of Hugging Face's ``transformers``.
 
     Args:
-        path: trained folder, file, folder that ``transformers`` wrote, or ``hf:NAME``.
+        path: trained folder, ARPA or KenLM file, folder that ``transformers`` wrote, GGUF file, ``hf:NAME``, or one of
+            the last three with ``+ADAPTER``.
         device: where a neural model's weights go: ``cpu``, ``cuda``, or ``auto`` for a GPU where there is one.
 
     torch is imported for neural models only.
@@ -35,12 +43,11 @@ def load(path: str | Path, device: str = "cpu") -> LanguageModel:
         InputError: missing, damaged, of another version or of an unknown family; no such device.
     """
     path = Path(path)
-    if str(path).startswith(HUB):
+    if _is_foreign(path):
         return load_foreign(str(path), device)
     if not path.exists():
-        raise InputError("no such model: expected a trained folder, an ARPA or a KenLM file", file=path)
-    if path.is_dir() and foreign_type(path):
-        return load_foreign(str(path), device)
+        raise InputError(f"no such model: expected {KINDS}", file=path)
+    refuse_bare_adapter(path)
     family = "ngram" if path.is_file() else read_config(path)["family"]
     if family == "ngram":
         from asr_lm.lm.families.ngram import NgramModel
@@ -59,20 +66,29 @@ def foreign_type(folder: Path) -> str | None:
     return None if ours or not isinstance(config.get("model_type"), str) else config["model_type"]
 
 
+def _is_foreign(path: Path) -> bool:
+    """Whether ``transformers`` reads a model."""
+    name = str(path)
+    if name.startswith(HUB) or split_adapter(name)[1]:
+        return True
+    return foreign_type(path) is not None if path.is_dir() else is_gguf(path)
+
+
 def load_foreign(name: str, device: str = "cpu") -> LanguageModel:
-    """A model that ``transformers`` knows: a folder, or ``hf:NAME`` of the hub.
+    """A model that ``transformers`` knows, with its adapter if it is given one.
 
     Raises:
-        InputError: as :func:`asr_lm.lm.pretrained.huggingface.load_huggingface`.
+        InputError: as :func:`asr_lm.lm.pretrained.loading.load_huggingface`.
     """
-    from asr_lm.lm.pretrained.huggingface import hub_type, load_huggingface
+    from asr_lm.lm.pretrained.loading import load_huggingface, model_type
 
-    place, device = Path(name.removeprefix(HUB)), resolve_device(device)
-    if (foreign_type(place) or hub_type(str(place))) == OPENAI_GPT:
+    place, device = Place.of(name), resolve_device(device)
+    is_whole = place.adapter is None and place.gguf is None
+    if is_whole and (foreign_type(Path(place.model)) or model_type(place)) == OPENAI_GPT:
         from asr_lm.lm.pretrained.openai_gpt1 import load_openai_gpt
 
-        return load_openai_gpt(name.removeprefix(HUB), device)
-    return load_huggingface(name, device)
+        return load_openai_gpt(place.model, device)
+    return load_huggingface(place, device)
 
 
 def load_mixture(folder: Path, device: str = "cpu") -> Mixture:

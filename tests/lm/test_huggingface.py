@@ -372,7 +372,7 @@ def test_what_is_said_where_the_hub_is_out_of_reach(monkeypatch: pytest.MonkeyPa
         asked.append(options)
         raise OSError("We couldn't connect to 'https://example.org' to load the files.\nMore lines.")
 
-    monkeypatch.setattr(transformers.AutoConfig, "from_pretrained", unreachable)
+    monkeypatch.setattr(transformers.PreTrainedConfig, "get_config_dict", unreachable)
     with pytest.raises(InputError, match=r"hf:some/model: .*hub.*hf download some/model .* --lm DIR"):
         load("hf:some/model")
     assert asked == [{"local_files_only": True}, {}]

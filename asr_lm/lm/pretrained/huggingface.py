@@ -1,4 +1,4 @@
-"""Models of the Hugging Face hub, or of a folder that ``transformers`` wrote, as scorers.
+"""Models of Hugging Face's ``transformers`` as scorers.
 
 *Causal* models score by log-likelihood. All hypotheses are one packed sequence, the nodes of their prefix tree in
 preorder: the mask lets a node attend to its ancestors, its position is its depth. Whether a model heeds such a mask
@@ -19,7 +19,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from torch import Tensor
 
 from asr_lm.errors import InputError
 from asr_lm.hypotheses.prefix_tree import PrefixTree
-from asr_lm.lm.folder import HUB, begin
+from asr_lm.lm.folder import begin
 from asr_lm.lm.protocol import LanguageModel, LogProbs, Tokens
 from asr_lm.lm.scoring.causal import CausalModel
 from asr_lm.lm.scoring.tree_attention import Preorder
@@ -47,6 +47,9 @@ _PACKED = 512
 
 _LONGEST = 100_000
 """Tokens that a model without a window of its own reads at once."""
+
+_NOT_THE_MODEL = ("transformers_version", "dtype", "quantization_config")
+"""Entries of a configuration that say how a model was stored."""
 
 _HEEDED = 0.01
 """Share of a mask's effect that rounding may take away from it."""
@@ -99,7 +102,7 @@ class HuggingFaceModel(LanguageModel):
             digest.update(name.encode())
             digest.update(tensor.float().cpu().contiguous().numpy().tobytes())
         config = {key: value for key, value in self.network.config.to_dict().items() if not key.startswith("_")}
-        config = {key: config[key] for key in sorted(config) if key not in ("transformers_version", "dtype")}
+        config = {key: config[key] for key in sorted(config) if key not in _NOT_THE_MODEL}
         described = json.dumps(config, sort_keys=True, default=str)
         digest.update(f"{type(self).__name__} {described} {self.vocabulary.fingerprint()}".encode())
         return digest.hexdigest()
@@ -328,107 +331,3 @@ def _window(network: Any) -> int:
         if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
             found.append(module.num_embeddings - module.padding_idx - 1)
     return min([*found, _LONGEST])
-
-
-def hub_type(name: str) -> str:
-    """The type of a model of the hub, as ``transformers`` calls it.
-
-    Raises:
-        InputError: it cannot be had.
-    """
-    found: str = read_hub(import_transformers().AutoConfig.from_pretrained, name).model_type
-    return found
-
-
-def load_huggingface(name: str, device: str = "cpu") -> HuggingFaceModel:
-    """A model of the hub (``hf:NAME``), or of a folder that ``transformers`` wrote.
-
-    Raises:
-        InputError: ``transformers`` is not installed; the model cannot be had, is neither causal nor masked, lacks
-            weights or does not go with its tokeniser.
-    """
-    place = name.removeprefix(HUB)
-    transformers = import_transformers()
-    config = read_hub(transformers.AutoConfig.from_pretrained, place)
-    masked = _is_masked(config, place)
-    auto = transformers.AutoModelForMaskedLM if masked else transformers.AutoModelForCausalLM
-
-    def load(place: str, **options: Any) -> Any:
-        return auto.from_pretrained(place, dtype=torch.float32, output_loading_info=True, **options)
-
-    network, information = read_hub(load, place)
-    if missing := sorted(information["missing_keys"]):
-        raise InputError(
-            f"the model has no weights for {', '.join(missing[:3])}{', …' if len(missing) > 3 else ''}, so it cannot "
-            f"score as a {'masked' if masked else 'causal'} language model",
-            file=name,
-        )
-    tokenizer = read_hub(transformers.AutoTokenizer.from_pretrained, place)
-    model = HuggingFaceMaskedModel if masked else HuggingFaceCausalModel
-    return model(network.to(device), tokenizer, name)
-
-
-def _is_masked(config: Any, name: str) -> bool:
-    """Whether a model is masked rather than causal.
-
-    Raises:
-        InputError: it is neither.
-    """
-    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_MASKED_LM_MAPPING
-
-    if getattr(config, "is_encoder_decoder", False):
-        raise InputError(
-            f"a model of type {config.model_type!r} translates; expected a causal or a masked one", file=name
-        )
-    heads = " ".join(config.architectures or [])
-    masked, causal = type(config) in MODEL_FOR_MASKED_LM_MAPPING, type(config) in MODEL_FOR_CAUSAL_LM_MAPPING
-    if masked and ("MaskedLM" in heads or "PreTraining" in heads):
-        return True
-    if causal and ("CausalLM" in heads or "LMHead" in heads):
-        return False
-    if masked == causal:
-        raise InputError(
-            f"a model of type {config.model_type!r} with {heads or 'no head'} is no causal or masked language model",
-            file=name,
-        )
-    return masked
-
-
-def import_transformers() -> Any:
-    """The library.
-
-    Raises:
-        InputError: it is not installed.
-    """
-    try:
-        import transformers
-    except ImportError:
-        raise InputError("models of Hugging Face need transformers: pip install 'asr_lm[hf]'", field="--lm") from None
-    transformers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
-    return transformers
-
-
-def read_hub(read: Callable[..., Any], name: str) -> Any:
-    """What ``read(name)`` gives: from the folder or the cache where it is there, else from the hub.
-
-    Raises:
-        InputError: it cannot be had.
-    """
-    try:
-        return read(name, local_files_only=True)
-    except (OSError, ValueError, KeyError, ImportError) as error:
-        if Path(name).is_dir():
-            raise InputError(f"transformers cannot read the folder ({_first_line(error)})", file=name) from None
-    try:
-        return read(name)
-    except (OSError, ValueError, KeyError, ImportError) as error:
-        raise InputError(
-            f"the model cannot be had from the Hugging Face hub ({_first_line(error)}); where there is no network, "
-            f"download it elsewhere (hf download {name} --local-dir DIR) and give --lm DIR",
-            file=HUB + name,
-        ) from None
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".:")

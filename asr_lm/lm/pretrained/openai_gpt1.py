@@ -22,6 +22,7 @@ from asr_lm.errors import InputError
 from asr_lm.lm.families.gpt1 import Gpt1Model, Gpt1Network
 from asr_lm.lm.folder import CONFIG_FILE
 from asr_lm.lm.loading import resolve_device
+from asr_lm.lm.pretrained.code_references import refuse_code
 from asr_lm.lm.sizes import Gpt1Config
 from asr_lm.text.gpt1_bpe import Gpt1BpeVocabulary
 from asr_lm.text.vocabulary import GPT1_PIECES_FILE, MERGES_FILE
@@ -106,6 +107,7 @@ def _read_config(path: Path) -> Gpt1Config:
         raise InputError(f"not readable as JSON ({error})", file=path) from None
     if not isinstance(found, dict) or found.get("model_type") != MODEL_TYPE:
         raise InputError(f"expected a model of type {MODEL_TYPE}", file=path, field="model_type")
+    refuse_code(found, path)
     for name, needed in (("afn", "gelu"), ("layer_norm_epsilon", 1e-5)):
         if found.get(name, needed) != needed:
             raise InputError(f"expected {needed!r} as in GPT-1, not {found[name]!r}", file=path, field=name)

@@ -148,7 +148,7 @@ def name_and_path(specification: str) -> tuple[str, Path]:
     if path == DEFAULT:
         return name or DEFAULT, default_folder()
     stem = Path(path.removeprefix(HUB)).resolve().name
-    for suffix in (".gz", ".zst", ".arpa", ".bin", ".binary", ".klm"):
+    for suffix in (".gz", ".zst", ".arpa", ".bin", ".binary", ".klm", ".gguf"):
         stem = stem.removesuffix(suffix)
     return name or stem, Path(path)
 

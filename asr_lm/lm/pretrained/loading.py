@@ -1,0 +1,193 @@
+"""Opening models of Hugging Face's ``transformers``: folders, names of the hub, GGUF files, and adapters on them.
+
+A file or folder is read where it is; a name is looked up in the cache first, then on the hub. Code that comes with a
+model is never run: what names some is refused, and ``trust_remote_code`` is off everywhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from asr_lm.errors import InputError
+from asr_lm.lm.folder import CONFIG_FILE, HUB
+from asr_lm.lm.pretrained.code_references import refuse_code
+from asr_lm.lm.pretrained.huggingface import HuggingFaceCausalModel, HuggingFaceMaskedModel, HuggingFaceModel
+from asr_lm.lm.pretrained.place import Place
+
+_TOKENIZER_FILE = "tokenizer_config.json"
+
+
+def model_type(place: Place) -> str:
+    """The type of a model, as ``transformers`` calls it.
+
+    Raises:
+        InputError: it cannot be had, or names code.
+    """
+    return str(_checked_config(place).get("model_type", ""))
+
+
+def load_huggingface(place: Place, device: str = "cpu") -> HuggingFaceModel:
+    """A model that ``transformers`` reads, with its adapter merged into its weights if there is one.
+
+    Raises:
+        InputError: a library is not installed; the model cannot be had, names code, is neither causal nor masked, lacks
+            weights or does not go with its tokeniser or its adapter.
+    """
+    transformers = import_transformers()
+    if place.gguf is not None:
+        import_extra("gguf", "GGUF files")
+    _checked_config(place)
+    config = _read(transformers.AutoConfig.from_pretrained, place)
+    masked = _is_masked(config, place.name)
+    network = _network(transformers, place, masked)
+    if place.adapter is not None:
+        from asr_lm.lm.pretrained.adapters import with_adapter
+
+        network = with_adapter(network, place.adapter, place.name)
+    tokenizer = _read(transformers.AutoTokenizer.from_pretrained, place)
+    model = HuggingFaceMaskedModel if masked else HuggingFaceCausalModel
+    return model(network.to(device), tokenizer, place.name)
+
+
+def _checked_config(place: Place) -> dict[str, Any]:
+    """The configuration as it is written, after a look at it and at the tokeniser's.
+
+    Raises:
+        InputError: one cannot be had, or names code.
+    """
+    transformers = import_transformers()
+    from transformers.models.auto.tokenization_auto import get_tokenizer_config
+
+    config: dict[str, Any] = _read(transformers.PreTrainedConfig.get_config_dict, place, code=None)[0]
+    refuse_code(config, _shown(place, CONFIG_FILE))
+    if place.gguf is None:
+        refuse_code(_read(get_tokenizer_config, place, code=None), _shown(place, _TOKENIZER_FILE))
+    return config
+
+
+def _shown(place: Place, file: str) -> str:
+    return place.name if place.gguf else f"{place.model}/{file}"
+
+
+def _network(transformers: Any, place: Place, masked: bool) -> Any:
+    """The network, with all its weights.
+
+    Raises:
+        InputError: it has not all of them.
+    """
+    auto = transformers.AutoModelForMaskedLM if masked else transformers.AutoModelForCausalLM
+    options: dict[str, Any] = {"dtype": torch.float32, "output_loading_info": True}
+    if place.gguf is not None and hasattr(transformers, "GgufConfig"):
+        # Blocks unpacked, so that scores depend on no kernel; releases without this always unpack them.
+        options["quantization_config"] = transformers.GgufConfig(dequantize=True)
+    with contextlib.redirect_stderr(io.StringIO()):  # a progress bar that cannot be turned off
+        network, information = _read(auto.from_pretrained, place, **options)
+    if missing := sorted(information["missing_keys"]):
+        raise InputError(
+            f"the model has no weights for {', '.join(missing[:3])}{', …' if len(missing) > 3 else ''}, so it cannot "
+            f"score as a {'masked' if masked else 'causal'} language model",
+            file=place.name,
+        )
+    return network
+
+
+def _is_masked(config: Any, name: str) -> bool:
+    """Whether a model is masked rather than causal.
+
+    Raises:
+        InputError: it is neither.
+    """
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_MASKED_LM_MAPPING
+
+    if getattr(config, "is_encoder_decoder", False):
+        raise InputError(
+            f"a model of type {config.model_type!r} translates; expected a causal or a masked one", file=name
+        )
+    heads = " ".join(config.architectures or [])
+    masked, causal = type(config) in MODEL_FOR_MASKED_LM_MAPPING, type(config) in MODEL_FOR_CAUSAL_LM_MAPPING
+    if masked and ("MaskedLM" in heads or "PreTraining" in heads):
+        return True
+    if causal and ("CausalLM" in heads or "LMHead" in heads):
+        return False
+    if masked == causal:
+        raise InputError(
+            f"a model of type {config.model_type!r} with {heads or 'no head'} is no causal or masked language model",
+            file=name,
+        )
+    return masked
+
+
+def import_transformers() -> Any:
+    """The library.
+
+    Raises:
+        InputError: it is not installed.
+    """
+    # Compiled kernels that the library would fetch are code, too; it reads this once, when it is imported.
+    os.environ.setdefault("USE_HUB_KERNELS", "NO")
+    transformers = import_extra("transformers", "models of Hugging Face")
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    return transformers
+
+
+def import_extra(library: str, needed_for: str) -> Any:
+    """A library of the extra ``hf``.
+
+    Raises:
+        InputError: it is not installed.
+    """
+    try:
+        return importlib.import_module(library)
+    except ImportError:
+        raise InputError(f"{needed_for} need {library}: pip install 'asr_lm[hf]'", field="--lm") from None
+
+
+def read_hub(read: Callable[..., Any], name: str, shown: str, **options: Any) -> Any:
+    """What ``read(name)`` gives: from the folder or the cache where it is there, else from the hub.
+
+    Args:
+        read: called with the name and the options.
+        name: folder, or name on the hub.
+        shown: how messages call it.
+        options: of ``read``.
+
+    Raises:
+        InputError: it cannot be had.
+    """
+    try:
+        return read(name, local_files_only=True, **options)
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:  # a damaged file leads the library to whatever error comes first
+        if Path(name).is_dir():
+            raise InputError(f"transformers cannot read it ({_first_line(error)})", file=shown) from None
+    try:
+        return read(name, **options)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise InputError(
+            f"the model cannot be had from the Hugging Face hub ({_first_line(error)}); where there is no network, "
+            f"download it elsewhere (hf download {name} --local-dir DIR) and give --lm DIR",
+            file=HUB + name,
+        ) from None
+
+
+def _read(read: Callable[..., Any], place: Place, *, code: bool | None = False, **options: Any) -> Any:
+    """As :func:`read_hub`, of a place; ``code`` is for readers that know ``trust_remote_code``."""
+    if code is not None:
+        options["trust_remote_code"] = code
+    if place.gguf is not None:
+        options["gguf_file"] = place.gguf
+    return read_hub(read, place.model, place.name, **options)
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".:")
