@@ -26,8 +26,9 @@ class Common(ListOptions):
     """Options of ``rescore`` and ``compare``.
 
     Attributes:
-        lm: Language model: a trained folder, an ARPA or KenLM file, or "default" (the packaged one); NAME=PATH names
-            its column. May be given several times.
+        lm: Language model: a trained folder, an ARPA or KenLM file, a folder of Hugging Face's transformers, hf:NAME of
+            their hub, a GGUF file, one of these three with a LoRA adapter as BASE+ADAPTER, or "default" (the packaged
+            one); NAME=PATH names its column. May be given several times.
         decision: Take the hypothesis with the best total, or that with the fewest expected errors (minimum Bayes risk);
             by default what --weights say, else the best.
         subtract: Name of a model, or of a first-pass score, that may only count against a hypothesis. compare shows

@@ -13,7 +13,7 @@ from asr_lm.evaluation.comparison import ROLES
 from asr_lm.evaluation.word_errors import Unit
 from asr_lm.hypotheses.utterance import Utterance
 from asr_lm.lm.folder import HUB, SENTENCES_FILE, fold_folders, trained_sentences
-from asr_lm.lm.loading import load
+from asr_lm.lm.loading import KINDS, load
 from asr_lm.lm.protocol import LanguageModel
 from asr_lm.rescoring.default_model import DEFAULT, FIRST_PASS_TOTAL, default_folder
 from asr_lm.rescoring.features.table import CHARACTERS, CORRECTED, RANK, WORDS, Column, FeatureTable, score_names
@@ -144,7 +144,7 @@ def name_and_path(specification: str) -> tuple[str, Path]:
     if not equals or "/" in name:
         name, path = "", specification
     if not path:
-        raise InputError("no path; expected a trained folder, an ARPA or a KenLM file, or hf:NAME", field="--lm")
+        raise InputError(f"no path; expected {KINDS}", field="--lm")
     if path == DEFAULT:
         return name or DEFAULT, default_folder()
     stem = Path(path.removeprefix(HUB)).resolve().name
