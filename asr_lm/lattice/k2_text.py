@@ -8,6 +8,7 @@ are the auxiliary labels where there are two, else the labels.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from asr_lm.errors import InputError
@@ -19,6 +20,9 @@ FINAL = -1
 
 SCORE = "score"
 """What the one score of such a machine is called; it holds acoustic and language model together."""
+
+
+_WHOLE = re.compile("-?[0-9]{1,10}")
 
 
 def read_k2(lines: Iterable[tuple[int, str]], name: str, words: Mapping[int, str] | None = None) -> Lattice:
@@ -76,10 +80,9 @@ def _arc(fields: list[str]) -> tuple[int, int, int, float]:
 
 
 def _whole(text: str, least: int = 0) -> int:
-    try:
-        value = int(text)
-    except ValueError:
-        raise InputError(f"expected a whole number, found {text!r}") from None
+    if not _WHOLE.fullmatch(text):
+        raise InputError(f"expected a whole number, found {text[:40]!r}")
+    value = int(text)
     if not least <= value < 2**31:
         raise InputError(f"expected a whole number of {least} or more, found {text!r}")
     return value

@@ -48,24 +48,27 @@ def read_archive(
         frame_shift: seconds from one frame to the next.
     """
     data = memoryview(read_bytes(path))
-    position = 0
+    position = counted = 0
+    line = 1
     while match := _KEY.match(data, position, position + _LONGEST_KEY):
         name = match[1].decode("utf-8", "replace")
         position = match.end()
+        is_text = False
         try:
             if bytes(data[position : position + 2]) == _BINARY:
                 position += 2
             if bytes(data[position : position + 4]) == OPENFST_MAGIC:
                 machine, position = openfst.read_binary(data, position)
             elif match[2]:
-                line = 1 + bytes(data[:position]).count(b"\n")
+                line += bytes(data[counted:position]).count(b"\n")
+                counted, is_text = position, True
                 lines, position = _block(data, position, line)
                 machine = openfst.read_text(lines)
             else:
                 raise InputError("expected an utterance's id and a lattice", file=display_name(path))
         except InputError as error:
             yield error.located(file=display_name(path), utterance=name)
-            if error.line is None:
+            if not is_text:
                 return  # nobody knows where the next one begins
             continue
         found = _located(machine, name, path, words, frame_shift)
@@ -121,7 +124,7 @@ def to_lattice(
         raise InputError("no final state")
     names = ("lm", "acoustic")[: len(next(iter(machine.final.values()))[0])]
     costs = np.array(machine.costs, dtype=np.float64).reshape(len(word), len(names))
-    times = _times(machine, frames) * frame_shift
+    begin = _times(machine, frames) * frame_shift
     return Lattice.from_arcs(
         name,
         symbols.texts,
@@ -134,27 +137,26 @@ def to_lattice(
             state: {score: 0.0 - cost for score, cost in zip(names, ended, strict=True)}
             for state, (ended, _) in machine.final.items()
         },
-        begin=times[machine.source],
-        end=times[machine.source] + frame_shift * np.array(frames, dtype=np.float64),
+        begin=begin,
+        end=begin + frame_shift * np.array(frames, dtype=np.float64),
     )
 
 
 def _times(machine: Machine, frames: list[int]) -> np.ndarray:
-    """Frames from the start to every state, along the first path that gets there ``[states]``; NaN where none does."""
-    states = max([machine.start, *machine.source, *machine.target, *machine.final]) + 1
-    leaving: list[list[int]] = [[] for _ in range(states)]
+    """Frames from the start to the source of every arc, along the first path that gets there ``[arcs]``; else NaN."""
+    leaving: dict[int, list[int]] = {}
     for arc, source in enumerate(machine.source):
-        leaving[source].append(arc)
-    times = np.full(states, np.nan)
-    times[machine.start] = 0
+        leaving.setdefault(source, []).append(arc)
+    times = {machine.start: 0}
     waiting = [machine.start]
     while waiting:
         state = waiting.pop()
-        for arc in leaving[state]:
-            if np.isnan(times[machine.target[arc]]):
-                times[machine.target[arc]] = times[state] + frames[arc]
-                waiting.append(machine.target[arc])
-    return times
+        for arc in leaving.get(state, ()):
+            target = machine.target[arc]
+            if target not in times:
+                times[target] = times[state] + frames[arc]
+                waiting.append(target)
+    return np.array([times.get(source, np.nan) for source in machine.source], dtype=np.float64)
 
 
 def to_machine(lattice: Lattice, numbers: Mapping[str, int], frame_shift: float = FRAME_SHIFT) -> Machine:

@@ -282,15 +282,20 @@ def _checked_ends(id: str, start: int, final: Mapping[int, Mapping[str, float]],
 
 
 def _merged(id: str, arcs: _Arcs, start: int, ends: _Ends) -> tuple[_Arcs, int, _Ends]:
-    """Cycles of silent arcs become one node."""
-    nodes = int(max(arcs.source.max(initial=start), arcs.target.max(initial=start), *ends)) + 1
+    """Nodes numbered without gaps, so that a high number costs no memory; cycles of silent arcs become one node."""
+    present = np.unique(np.concatenate([arcs.source, arcs.target, [start], list(ends)]))
+    nodes = len(present)
+    arcs = replace(arcs, source=np.searchsorted(present, arcs.source), target=np.searchsorted(present, arcs.target))
+    start = int(np.searchsorted(present, start))
+    ends = {int(np.searchsorted(present, node)): scores for node, scores in ends.items()}
     silent = arcs.word == EPSILON
     for values in arcs.scores.values():
         silent &= values == 0
     try:
         number = merge_silent_cycles(arcs.source, arcs.target, silent, nodes)
     except ValueError as error:
-        raise InputError(str(error), utterance=id) from None
+        first, second = (int(present[node]) for node in error.args)
+        raise InputError(f"a cycle passes nodes {first} and {second}; a lattice has none", utterance=id) from None
     arcs = arcs.renumbered(number)
     arcs = arcs.chosen(arcs.source != arcs.target)
     merged: _Ends = {}

@@ -20,6 +20,8 @@ from asr_lm.lattice.openfst import OPENFST_MAGIC
 
 _BEGINNING = 4096
 _ARC = re.compile(r"\d+\s+\d+\s+\S+")
+_LONE_STATE = re.compile(r"\d+(\s+\S+)?\s*")
+_ENTRY = re.compile(r"[ \t]*\r?\n|\d+(\s+\d+\s+\S+|[ \t]*\S*)[^\n]*\n[ \t]*(\d|\r?\n)")
 _TABLES = frozenset(("words.txt", "text", "references.tsv", "lattices.jsonl"))
 """Files that may lie beside lattices and hold none."""
 
@@ -103,10 +105,18 @@ def lattice_format(file: Path) -> str:
         return "slf"
     if lines and _ARC.match(lines[0]):
         return "k2" if _is_k2(file) else "openfst"
-    if len(lines) > 1 and len(lines[0].split()) == 1 and _ARC.match(lines[1]):
+    if _is_archive(text):
         return "kaldi"
+    if len(lines) == 1 and _LONE_STATE.fullmatch(lines[0]):
+        return "openfst"
     known = "HTK's, Kaldi's, OpenFst's and k2's"
     raise InputError(f"not a lattice of a known format; {known} are read", file=display_name(file))
+
+
+def _is_archive(text: str) -> bool:
+    """Whether a lattice in text, or none, follows an utterance's id on a line of its own."""
+    key, _, rest = text.lstrip().partition("\n")
+    return len(key.split()) == 1 and bool(_ENTRY.match(rest))
 
 
 def _is_k2(file: Path) -> bool:

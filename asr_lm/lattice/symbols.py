@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -12,6 +13,9 @@ SILENT = frozenset(
     ("", "<eps>", "<epsilon>", "-", "#0", "!NULL", "<s>", "</s>", "!SENT_START", "!SENT_END", "!ENTER", "!EXIT")
 )
 """What lattices call an arc that says nothing."""
+
+
+_NUMBER = re.compile("[0-9]{1,10}")
 
 
 class Symbols:
@@ -49,7 +53,7 @@ def read_words(path: str | Path) -> dict[int, str]:
         fields = text.split()
         if not fields:
             continue
-        if len(fields) != 2 or not fields[1].isascii() or not fields[1].isdigit():
+        if len(fields) != 2 or not _NUMBER.fullmatch(fields[1]):
             raise InputError(f"expected a word and its number, found {text!r}", file=display_name(path), line=line)
         word, number = fields[0], int(fields[1])
         if number in words or word in seen:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import random
+import struct
+import time
+import tracemalloc
 from pathlib import Path
 from typing import get_args
 
@@ -14,6 +17,7 @@ from toy_lattices import SYMBOLS, paths, random_lattice, spoken
 
 from asr_lm.errors import InputError
 from asr_lm.lattice.lattice import Lattice
+from asr_lm.lattice.openfst import OPENFST_MAGIC
 from asr_lm.lattice.reading import lattice_format, read_lattices
 from asr_lm.lattice.symbols import read_words
 from asr_lm.lattice.writing import LatticeFormat, write_lattices
@@ -212,3 +216,66 @@ class TestPlaces:
         with pytest.raises(InputError) as error:
             read_words(tmp_path / "words.txt")
         assert fragment in str(error.value)
+
+
+class TestSizes:
+    """What a file claims costs neither memory nor time."""
+
+    def read(self, path: Path, content: bytes) -> list[Lattice | InputError]:
+        path.write_bytes(content)
+        begin = time.perf_counter()
+        found = list(read_lattices(path, words={1: "a"}))
+        assert time.perf_counter() - begin < 5  # a second where nothing else runs
+        return found
+
+    def test_high_numbers_of_nodes(self, tmp_path: Path) -> None:
+        tracemalloc.start()
+        (lattice,) = self.read(tmp_path / "u.txt", b"0 123456789 a a\n123456789 999999999 b b\n999999999\n")
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+        tracemalloc.stop()
+        assert isinstance(lattice, Lattice)
+        assert (lattice.nodes, [lattice.text(path) for path in paths(lattice)]) == (3, ["a b"])
+
+    def test_a_long_chain(self, tmp_path: Path) -> None:
+        content = "".join(f"{node} {node + 1} a a\n" for node in range(50_000)) + "50000\n"
+        (lattice,) = self.read(tmp_path / "u.txt", content.encode())
+        assert isinstance(lattice, Lattice)
+        assert lattice.nodes == 50_001
+
+    def test_many_empty_lattices(self, tmp_path: Path) -> None:
+        found = self.read(tmp_path / "lat.txt", b"u\n\n" * 50_000)
+        assert len(found) == 50_000
+        assert all(isinstance(error, InputError) and error.utterance == "u" for error in found)
+
+    def test_numbers_of_thousands_of_digits(self, tmp_path: Path) -> None:
+        (tmp_path / "words.txt").write_text("a " + "1" * 5000 + "\n")
+        with pytest.raises(InputError, match="a word and its number"):
+            read_words(tmp_path / "words.txt")
+        (error,) = self.read(tmp_path / "u.txt", b"0 1 1 0.5\n1 2 -1 0\n" + b"2" * 5000 + b"\n")
+        assert isinstance(error, InputError)
+
+
+class TestEmptyLattices:
+    ARC = "0 1 a a 0,0\n1\n\n"
+
+    @pytest.mark.parametrize("place", range(3))
+    def test_one_anywhere_is_named_and_the_rest_read(self, tmp_path: Path, place: int) -> None:
+        entries = [f"u{number}\n{self.ARC}" for number in range(3)]
+        entries[place] = f"u{place} \n\n"
+        (tmp_path / "lat.txt").write_text("".join(entries))
+        found = list(read_lattices(tmp_path / "lat.txt"))
+        assert [isinstance(item, Lattice) for item in found] == [number != place for number in range(3)]
+        error = found[place]
+        assert isinstance(error, InputError)
+        assert (error.utterance, error.message) == (f"u{place}", "no states")
+
+    def test_a_binary_one(self, tmp_path: Path) -> None:
+        lattices, table = written(tmp_path, "kaldi", range(2))
+        header = b"u0 \x00B" + OPENFST_MAGIC + b"\x06\0\0\0vector" + b"\x10\0\0\0compactlattice44"
+        empty = header + struct.pack("<iiQqqq", 2, 0, 3, -1, 0, 0)
+        file = tmp_path / "lat.ark"
+        file.write_bytes(empty + file.read_bytes())
+        error, *rest = read_lattices(file, words=table)
+        assert isinstance(error, InputError)
+        assert error.utterance == "u0"
+        assert [lattice.id for lattice in whole(rest)] == [lattice.id for lattice in lattices]
