@@ -16,7 +16,7 @@ from pipelines.command import OptionalPath, OptionalText, blaming, check_outputs
 from pipelines.display import scoring_progress
 
 if TYPE_CHECKING:
-    from asr_lm.report.contents import Contents
+    from asr_lm.report.contents import ReportContents
     from asr_lm.rescoring.scoring.models import RescoringModel
     from asr_lm.rescoring.second_pass import Development
 
@@ -109,8 +109,7 @@ def _row(asked: str, systems: Iterable[str]) -> str:
         InputError: there is no such row.
     """
     from asr_lm.errors import InputError
-    from asr_lm.evaluation.comparison import FIRST_PASS
-    from asr_lm.evaluation.table import title
+    from asr_lm.evaluation.roles import FIRST_PASS, title
 
     rows = {title(name): name for name in (FIRST_PASS, *systems)}
     wanted = " + ".join(part.strip() for part in asked.split("+"))
@@ -144,7 +143,7 @@ def _second_pass(
 
 def _told(
     arguments: Arguments,
-    found: Contents,
+    found: ReportContents,
     place: int,
     result: reporting.Reported,
     development: Development,

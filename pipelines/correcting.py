@@ -39,13 +39,10 @@ def report(output: Any, second_pass: SecondPass, development: Development | None
 
 
 def _table(found: CorrectionReport) -> Any:
-    from rich.table import Table
+    from asr_lm.evaluation.roles import title
+    from asr_lm.evaluation.table import plain_table
 
-    from asr_lm.evaluation.table import title
-
-    table = Table(box=None, pad_edge=False)
-    for name in ("", "errors", "of them word boundaries alone", "WER % without these"):
-        table.add_column(name, justify="right" if name else "left")
+    table = plain_table("", "errors", "of them word boundaries alone", "WER % without these")
     for name, errors in found.spacing.items():
         rate = errors.rate_of_others
         table.add_row(title(name), f"{errors.errors:,}", f"{errors.spacing:,}", "–" if rate is None else f"{rate:.2f}")

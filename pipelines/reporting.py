@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipelines import lists
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from asr_lm.evaluation.comparison import Comparison
-    from asr_lm.report.contents import Contents
+    from asr_lm.report.contents import ReportContents
     from asr_lm.rescoring.scoring.models import RescoringModel
     from asr_lm.rescoring.second_pass import Development, SecondPass
 
@@ -53,13 +53,13 @@ def contents(
     reported: Sequence[Reported],
     development: Development | None,
     tuned_on: Sequence[str],
-) -> Contents:
+) -> ReportContents:
     """Everything there is to report; at least one list."""
-    from asr_lm.report.contents import Contents, ModelFacts, ReportedList, perplexities
+    from asr_lm.report.contents import ModelFacts, ReportContents, ReportedList, perplexities
 
     weights = reported[0].second_pass.weights
     assert weights is not None
-    return Contents(
+    return ReportContents(
         lists=[
             ReportedList(
                 Path(part.path).name,
@@ -90,7 +90,7 @@ def _notes(arguments: lists.Common, reported: Sequence[Reported], development: D
     yield from lists.warnings()
 
 
-def write(arguments: lists.Common, found: Contents) -> list[str]:
+def write(arguments: lists.Common, found: ReportContents) -> list[str]:
     """Write what is asked for; one line on each, to be printed.
 
     Raises:
@@ -117,14 +117,15 @@ def write(arguments: lists.Common, found: Contents) -> list[str]:
     return lines
 
 
-def model_table(found: Contents, place: int) -> Table:
+def model_table(found: ReportContents, place: int) -> Table:
     """One row a model: parameters, perplexity on the references, speed."""
     from rich.markup import escape
 
-    from asr_lm.report.markdown import number
+    from asr_lm.evaluation.formatting import number
+    from asr_lm.evaluation.table import plain_table
 
     reported = found.lists[place]
-    table = _table("model", "family", "parameters", "ppl/word", "hyp/s")
+    table = plain_table("model", "family", "parameters", "ppl/word", "hyp/s")
     for model in found.models:
         measured = reported.perplexity.get(model.name)
         perplexity = None if measured is None or measured.pseudo else measured.per_compared_word
@@ -133,28 +134,20 @@ def model_table(found: Contents, place: int) -> Table:
     return table
 
 
-def weight_table(found: Contents) -> Table:
+def weight_table(found: ReportContents) -> Table:
     """One row a weight of a system, and how flat the optimum is there."""
     from rich.markup import escape
 
-    from asr_lm.evaluation.table import title
+    from asr_lm.evaluation.roles import title
+    from asr_lm.evaluation.table import plain_table
     from asr_lm.report.markdown import flat_text
     from asr_lm.rescoring.tuning.flatness import TOLERANCE
 
-    table = _table("system", "feature", "weight", f"dev within {TOLERANCE:g} points")
+    table = plain_table("system", "feature", "weight", f"dev within {TOLERANCE:g} points")
     table.columns[1].justify = "left"
     for name, weights in found.weighted.items():
         for place, (feature, value) in enumerate(weights.values.items()):
             interval = found.flat.get(name, {}).get(feature)
             flat = "–" if interval is None else flat_text(interval)
             table.add_row("" if place else escape(title(name)), escape(feature), f"{value:.4g}", flat)
-    return table
-
-
-def _table(*headings: str) -> Any:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for place, heading in enumerate(headings):
-        table.add_column(heading, justify="right" if place else "left", no_wrap=place > 0)
     return table

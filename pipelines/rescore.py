@@ -187,7 +187,7 @@ def _weights(
     arguments: Arguments, models: list[RescoringModel], listed: from_lattices.Listed
 ) -> tuple[Development | None, dict[str, Weights] | None]:
     from asr_lm.errors import InputError
-    from asr_lm.evaluation.comparison import CORRECTED, RESCORED
+    from asr_lm.evaluation.roles import CORRECTED, RESCORED
     from asr_lm.rescoring.second_pass import LEAST_RISK, deciding, systems_for_rescore
     from asr_lm.rescoring.weights import Weights
 

@@ -1,8 +1,8 @@
 """Bootstrap confidence intervals of error rates and of their differences.
 
 Bisani and Ney, "Bootstrap estimates for confidence intervals in ASR performance evaluation", ICASSP 2004. Utterances
-(or whole recordings, whose utterances err together) are drawn with replacement; the spread of the error rates of the
-drawn sets is the uncertainty of the measured one. All systems are judged on the same draws, so that what an utterance
+(or whole recordings, whose utterances err together) are drawn with replacement; the error rates of the drawn sets vary
+as much as that of the measured one is uncertain. All systems are judged on the same draws, so that what an utterance
 does to both cancels in their difference (section 4 there).
 """
 
@@ -90,7 +90,7 @@ class Resamples:
 
     @property
     def enough(self) -> bool:
-        """Whether there is a spread to see: one unit drawn again and again has none."""
+        """Whether there is a variance to see: one unit drawn again and again has none."""
         return self.units > 1 and len(self.rates) > 0
 
     def interval(self, system: int, confidence: float = CONFIDENCE) -> Interval | None:

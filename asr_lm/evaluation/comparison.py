@@ -9,23 +9,11 @@ from typing import Any, Literal, get_args
 from asr_lm.errors import InputError
 from asr_lm.evaluation.bootstrap import RESAMPLES, SEED, Interval, PairedDifference, Resamples
 from asr_lm.evaluation.matched_pairs import ErrorPositions, MatchedPairs, compare_positions, error_positions
-from asr_lm.evaluation.oracle import gap_closed
+from asr_lm.evaluation.oracle_gap import gap_closed
+from asr_lm.evaluation.roles import BOUNDS, FIRST_PASS, ORACLE, RESCORED, RETUNED, ROLES
 from asr_lm.evaluation.word_changes import WordChange, changes_at, most_broken, most_fixed
 from asr_lm.evaluation.word_errors import Counts, ErrorCounts, Unit, check_pairs, count_errors
 from asr_lm.text.normalizer import get_normalizer
-
-FIRST_PASS = "first_pass"
-RETUNED = "retuned"
-RESCORED = "rescored"
-CORRECTED = "corrected"
-ORACLE = "oracle"
-WORST = "worst"
-
-ROLES = (FIRST_PASS, RETUNED, RESCORED, CORRECTED, ORACLE, WORST)
-"""Names of systems that have a meaning; every other name is one the user gave."""
-
-BOUNDS = (ORACLE, WORST)
-"""Chosen with the reference in hand: they bound what a list can give, and are tested against nothing."""
 
 Resampled = Literal["utterance", "recording"]
 
@@ -53,7 +41,7 @@ class SystemResult:
     """What one system got right and wrong.
 
     Attributes:
-        name: one of :data:`ROLES`, or the name the user gave.
+        name: one of :data:`~asr_lm.evaluation.roles.ROLES`, or the name the user gave.
         counts: its errors.
         interval: 95 % interval of its error rate in percent; None where there is one utterance or no reference word.
         gap_closed: share of the way from the first pass to the oracle; None without an oracle or without a gap.
@@ -167,8 +155,8 @@ def compare(
 
     Args:
         references: what was said ``[utterances]``; None where it is not known, and then the utterance is left out.
-        systems: chosen texts ``[utterances]`` by system, in the order of the table. ``first_pass`` must be there; the
-            names ``oracle`` and ``worst`` are bounds.
+        systems: chosen texts ``[utterances]`` by system, in the order of the table. ``first_pass`` must be there;
+            ``oracle`` is a bound.
         baseline: the system the others are tested against; by default ``retuned``, or else ``first_pass``.
         recordings: recording of each utterance ``[utterances]``, for ``resample="recording"``.
         unit: count words or characters.

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from asr_lm.errors import InputError
-from asr_lm.evaluation.word_errors import AlignedSpan, Unit, align, check_pairs, distinct_pairs
+from asr_lm.evaluation.word_errors import AlignedSpan, Unit, alignments, check_pairs, distinct_pairs
 
 MIN_GOOD = 2
 """Words running that both systems have right, which end a segment."""
@@ -40,24 +40,13 @@ class MatchedPairs:
         z: the mean difference over its standard error, standard normal for many segments (Gillick and Cox ask for more
             than 50); None where it cannot be estimated.
         p_value: two-tailed; 1 where no segment differs. None means not enough data: fewer than two segments, or all
-            of them differing by the same amount, so that their spread is unknown.
+            of them differing by the same amount, so that their variance is unknown.
     """
 
     segments: int
     mean_difference: float | None
     z: float | None
     p_value: float | None
-
-
-def matched_pairs(
-    references: Sequence[str], first: Sequence[str], second: Sequence[str], unit: Unit = "word"
-) -> MatchedPairs:
-    """Test whether the texts ``second`` have more or fewer errors than the texts ``first``, utterance by utterance.
-
-    Raises:
-        InputError: the sequences differ in length, or the unit is unknown.
-    """
-    return compare_positions(error_positions(references, first, unit), error_positions(references, second, unit))
 
 
 def error_positions(references: Sequence[str], hypotheses: Sequence[str], unit: Unit = "word") -> list[ErrorPositions]:
@@ -68,7 +57,7 @@ def error_positions(references: Sequence[str], hypotheses: Sequence[str], unit: 
     """
     check_pairs(references, hypotheses, unit)
     distinct, place = distinct_pairs(references, hypotheses)
-    spans_of = align([pair[0] for pair in distinct], [pair[1] for pair in distinct], unit)
+    spans_of = alignments([pair[0] for pair in distinct], [pair[1] for pair in distinct], unit)
     positions = [_positions(spans) for spans in spans_of]
     return [positions[index] for index in place]
 
@@ -118,8 +107,8 @@ def _test(differences: list[int]) -> MatchedPairs:
     mean = float(np.mean(differences)) if count else None
     if mean is None or count < 2:
         return MatchedPairs(count, mean, None, None)
-    spread = float(np.std(differences, ddof=1))
-    if spread == 0.0:
+    std = float(np.std(differences, ddof=1))
+    if std == 0.0:
         return MatchedPairs(count, mean, None, None) if mean else MatchedPairs(count, 0.0, 0.0, 1.0)
-    z = mean / (spread / math.sqrt(count))
+    z = mean / (std / math.sqrt(count))
     return MatchedPairs(count, mean, z, math.erfc(abs(z) / math.sqrt(2.0)))

@@ -5,35 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from asr_lm.evaluation.bootstrap import Interval
-from asr_lm.evaluation.comparison import (
-    BOUNDS,
-    CORRECTED,
-    FIRST_PASS,
-    ORACLE,
-    RESCORED,
-    RETUNED,
-    WORST,
-    Comparison,
-    Difference,
-    SystemResult,
-)
+from asr_lm.evaluation.comparison import Comparison, Difference, SystemResult
+from asr_lm.evaluation.formatting import DASH, number, p_text, percent, span
+from asr_lm.evaluation.roles import BOUNDS, title
 from asr_lm.evaluation.word_changes import WordChange, most_broken, most_fixed
 
 if TYPE_CHECKING:
     from rich.console import Group
     from rich.table import Table
 
-TITLES = {
-    FIRST_PASS: "first pass",
-    RETUNED: "re-tuned first pass",
-    RESCORED: "rescored",
-    CORRECTED: "rescored and corrected",
-    ORACLE: "oracle",
-    WORST: "worst",
-}
 
-_NOTHING = "–"
+def plain_table(*headings: str) -> Table:
+    """A table without lines: text in the first column, numbers that never wrap in the others."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for place, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if place else "left", no_wrap=place > 0)
+    return table
 
 
 def comparison_table(comparison: Comparison) -> Group:
@@ -49,7 +38,7 @@ def comparison_table(comparison: Comparison) -> Group:
 def rates_table(comparison: Comparison) -> Table:
     """One row a system: error rate with its interval, errors by kind, wrong utterances, share of the gap closed."""
     rate = "WER" if comparison.unit == "word" else "CER"
-    table = _table("", f"{rate} %", "95 %", "sub/del/ins", "utt. %", "gap closed")
+    table = plain_table("", f"{rate} %", "95 %", "sub/del/ins", "utt. %", "gap closed")
     for result in comparison.systems:
         table.add_row(*_rate_cells(result))
     return table
@@ -57,7 +46,7 @@ def rates_table(comparison: Comparison) -> Table:
 
 def differences_table(comparison: Comparison) -> Table:
     """One row a pair of systems: each against the row above it, the baseline and the first pass, no pair twice."""
-    table = _table("", "against", "difference", "95 %", "p")
+    table = plain_table("", "against", "difference", "95 %", "p")
     for name, difference in _differences(comparison):
         table.add_row(*_difference_cells(name, difference))
     table.columns[1].justify, table.columns[1].no_wrap = "left", False
@@ -66,27 +55,12 @@ def differences_table(comparison: Comparison) -> Table:
 
 def changes_table(changes: Sequence[WordChange], most: int = 10) -> Table:
     """The words most often fixed beside the words most often broken, each with both counts."""
-    table = _table("most often fixed", "fixed", "broken", "most often broken", "fixed", "broken")
+    table = plain_table("most often fixed", "fixed", "broken", "most often broken", "fixed", "broken")
     table.columns[3].justify = "left"
     fixed, broken = most_fixed(changes, most), most_broken(changes, most)
     for row in range(max(len(fixed), len(broken))):
         cells = [_change_cells(words[row : row + 1]) for words in (fixed, broken)]
         table.add_row(*cells[0], *cells[1])
-    return table
-
-
-def title(name: str) -> str:
-    """What a reader calls the system."""
-    return TITLES.get(name, name)
-
-
-def _table(*headings: str) -> Table:
-    """A plain table, text in the first column, numbers that never wrap in the others."""
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for place, heading in enumerate(headings):
-        table.add_column(heading, justify="right" if place else "left", no_wrap=place > 0)
     return table
 
 
@@ -107,15 +81,15 @@ def _differences(comparison: Comparison) -> list[tuple[str, Difference]]:
 
 def _rate_cells(result: SystemResult) -> list[str]:
     counts = result.counts
-    share = _NOTHING if result.gap_closed is None or result.name in BOUNDS else f"{100 * result.gap_closed:.0f} %"
+    share = percent(None if result.name in BOUNDS else result.gap_closed)
     kinds = f"{counts.substitutions}/{counts.deletions}/{counts.insertions}"
-    rates = (_number(counts.rate), _span(result.interval), kinds, _number(counts.sentence_error_rate, 1))
+    rates = (number(counts.rate), span(result.interval), kinds, number(counts.sentence_error_rate, 1))
     return [_literal(title(result.name)), *rates, share]
 
 
 def _difference_cells(name: str, difference: Difference) -> list[str]:
     rate = difference.rate
-    values = (_number(rate.value, sign="+"), _span(rate.interval, "+"), p_text(difference.test.p_value))
+    values = (number(rate.value, sign="+"), span(rate.interval, "+"), p_text(difference.test.p_value))
     return [_literal(title(name)), _literal(title(difference.against)), *values]
 
 
@@ -129,21 +103,6 @@ def _change_cells(change: Sequence[WordChange]) -> list[str]:
     return [text for item in change for text in (_literal(item.word), str(item.fixed), str(item.broken))] or [""] * 3
 
 
-def p_text(p_value: float | None) -> str:
-    """A p-value as it is printed; a dash where there was not enough data."""
-    if p_value is None:
-        return _NOTHING
-    return "<0.001" if p_value < 0.001 else f"{p_value:.3f}"
-
-
-def _number(value: float | None, places: int = 2, sign: str = "") -> str:
-    return _NOTHING if value is None else f"{value:{sign}.{places}f}"
-
-
-def _span(interval: Interval | None, sign: str = "") -> str:
-    return _NOTHING if interval is None else f"{interval.low:{sign}.2f} to {interval.high:{sign}.2f}"
-
-
 def _circumstances(comparison: Comparison) -> str:
     with_reference, utterances = comparison.with_reference, comparison.utterances
     known = f"all {utterances}" if with_reference == utterances else f"the {with_reference} of {utterances}"
@@ -154,5 +113,5 @@ def _circumstances(comparison: Comparison) -> str:
     noun = "utterance that has" if utterances == 1 else "utterances that have"
     return (
         f"Over {known} {noun} a reference; {comparison.unit}s {texts}. Differences in percentage points. "
-        f"95 %: bootstrap over {over}. p: matched-pairs test. {_NOTHING}: cannot be computed."
+        f"95 %: bootstrap over {over}. p: matched-pairs test. {DASH}: cannot be computed."
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from asr_lm.errors import InputError
 from asr_lm.evaluation.matched_pairs import ErrorPositions, error_positions
-from asr_lm.evaluation.word_errors import Unit, align, tokens
+from asr_lm.evaluation.word_errors import Unit, alignments, tokens
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def confusions(references: Sequence[str], hypotheses: Sequence[str], unit: Unit 
         InputError: the sequences differ in length, or the unit is unknown.
     """
     counts: Counter[tuple[str | None, str | None]] = Counter()
-    for spans in align(references, hypotheses, unit):
+    for spans in alignments(references, hypotheses, unit):
         for operation, left, right in spans:
             if operation == "substitute":
                 counts.update(zip(left, right, strict=True))

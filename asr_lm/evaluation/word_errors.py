@@ -31,8 +31,8 @@ Operation = Literal["equal", "substitute", "delete", "insert"]
 AlignedSpan = tuple[Operation, list[str], list[str]]
 """One stretch of an alignment: operation, the reference's tokens, the hypothesis's tokens."""
 
-# Bounds the memory of jiwer's alignments, which are Python objects.
-BATCH = 4096
+ALIGNED_AT_ONCE = 4096
+"""Bounds the memory of jiwer's alignments, which are Python objects."""
 
 # Han, kana, CJK punctuation and full-width forms.
 _UNSPACED = "\u3001-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff01-\uffef\U00020000-\U0003ffff"
@@ -137,8 +137,8 @@ def count_errors(references: Sequence[str], hypotheses: Sequence[str], unit: Uni
     check_pairs(references, hypotheses, unit)
     distinct, row_of = distinct_pairs(references, hypotheses)
     rows = np.zeros((len(distinct), 4), dtype=np.int32)
-    alignments = _alignments([pair[0] for pair in distinct], [pair[1] for pair in distinct], unit)
-    for row, (reference, _, chunks) in zip(rows, alignments, strict=True):
+    aligned = _chunks([pair[0] for pair in distinct], [pair[1] for pair in distinct], unit)
+    for row, (reference, _, chunks) in zip(rows, aligned, strict=True):
         row[:] = _counts_of(reference, chunks)
     return rows[row_of]
 
@@ -164,7 +164,7 @@ def _counts_of(reference: list[str], chunks: list[AlignmentChunk]) -> tuple[int,
     return substitutions, deletions, insertions, len(reference)
 
 
-def _alignments(
+def _chunks(
     references: Sequence[str], hypotheses: Sequence[str], unit: Unit
 ) -> Iterator[tuple[list[str], list[str], list[AlignmentChunk]]]:
     """Yield (reference tokens, hypothesis tokens, jiwer's chunks) of each pair, batch by batch."""
@@ -172,20 +172,25 @@ def _alignments(
 
     # Any callable does; jiwer's annotation asks for one of its own classes.
     transform: Any = _Tokenizer(unit)
-    for start in range(0, len(references), BATCH):
-        batch = slice(start, start + BATCH)
+    for start in range(0, len(references), ALIGNED_AT_ONCE):
+        batch = slice(start, start + ALIGNED_AT_ONCE)
         output = process_words(list(references[batch]), list(hypotheses[batch]), transform, transform)
         yield from zip(output.references, output.hypotheses, output.alignments, strict=True)
 
 
-def align(references: Sequence[str], hypotheses: Sequence[str], unit: Unit = "word") -> Iterator[list[AlignedSpan]]:
-    """Yield the alignment of each pair; see :func:`alignment`.
+def alignments(
+    references: Sequence[str], hypotheses: Sequence[str], unit: Unit = "word"
+) -> Iterator[list[AlignedSpan]]:
+    """Yield how each hypothesis is aligned with its reference, as spans (operation, reference, hypothesis) in order.
+
+    A substitution has as many tokens on either side; a deletion none in the hypothesis, an insertion none in the
+    reference. Of several alignments with the fewest errors it is the one jiwer finds.
 
     Raises:
         InputError: the two sequences differ in length, or the unit is unknown.
     """
     check_pairs(references, hypotheses, unit)
-    for reference, hypothesis, chunks in _alignments(references, hypotheses, unit):
+    for reference, hypothesis, chunks in _chunks(references, hypotheses, unit):
         yield [
             (
                 cast(Operation, chunk.type),
@@ -194,12 +199,3 @@ def align(references: Sequence[str], hypotheses: Sequence[str], unit: Unit = "wo
             )
             for chunk in chunks
         ]
-
-
-def alignment(reference: str, hypothesis: str, unit: Unit = "word") -> list[AlignedSpan]:
-    """How ``hypothesis`` is aligned with ``reference``: (operation, reference tokens, hypothesis tokens) in order.
-
-    A substitution has as many tokens on either side; a deletion none in the hypothesis, an insertion none in the
-    reference. Of several alignments with the fewest errors it is the one jiwer finds.
-    """
-    return next(align([reference], [hypothesis], unit))

@@ -9,8 +9,9 @@ from typing import Any
 
 from asr_lm.errors import InputError
 from asr_lm.evaluation.bootstrap import Interval
-from asr_lm.evaluation.comparison import BOUNDS, RETUNED, Comparison, SystemResult
+from asr_lm.evaluation.comparison import Comparison, SystemResult
 from asr_lm.evaluation.perplexity import Perplexity, measure
+from asr_lm.evaluation.roles import BOUNDS, RETUNED
 from asr_lm.lm.protocol import LanguageModel
 from asr_lm.rescoring.scoring.models import RescoringModel
 from asr_lm.rescoring.second_pass import Decided, Measuring, without_least_risk
@@ -102,7 +103,7 @@ def _finite(value: float) -> float | None:
 
 
 @dataclass(frozen=True, eq=False)
-class Contents:
+class ReportContents:
     """All of a report.
 
     Attributes:

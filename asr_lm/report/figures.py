@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from asr_lm.evaluation.bootstrap import Resamples
-from asr_lm.evaluation.comparison import FIRST_PASS, ORACLE, RETUNED
-from asr_lm.evaluation.table import title
+from asr_lm.evaluation.roles import FIRST_PASS, ORACLE, RETUNED, title
 from asr_lm.files import atomic_write, make_folder
-from asr_lm.report.contents import Contents, ReportedList
+from asr_lm.report.contents import ReportContents, ReportedList
 from asr_lm.rescoring.features.lists import Rows
 from asr_lm.rescoring.features.table import FeatureTable
 from asr_lm.rescoring.tuning.flatness import WeightCurve, weight_curve
@@ -86,9 +85,9 @@ class Figure:
         return re.sub(r'<svg ([^>]*?)width="[\d.]+pt" height="[\d.]+pt"', r"<svg \1", text, count=1)
 
 
-def figures(contents: Contents, reported: ReportedList) -> list[Figure]:
+def figures(contents: ReportContents, reported: ReportedList) -> list[Figure]:
     """Every figure there is data for; none is empty."""
-    makers: Sequence[Callable[[Contents, ReportedList], Iterator[Figure]]] = (
+    makers: Sequence[Callable[[ReportContents, ReportedList], Iterator[Figure]]] = (
         _rates,
         _perplexities,
         _depths,
@@ -104,7 +103,7 @@ def figures(contents: Contents, reported: ReportedList) -> list[Figure]:
         return [figure for maker in makers for figure in maker(contents, reported)]
 
 
-def save_figures(contents: Contents, folder: Path) -> list[Path]:
+def save_figures(contents: ReportContents, folder: Path) -> list[Path]:
     """Write every figure of every list as SVG and PNG; the paths written.
 
     Raises:
@@ -179,11 +178,11 @@ def _legend(axes: Axes) -> None:
         axes.legend(fontsize=8.5, labelcolor=INK, handlelength=1.6, frameon=False)
 
 
-def _rate_name(contents: Contents) -> str:
+def _rate_name(contents: ReportContents) -> str:
     return "WER, %" if contents.measuring.unit == "word" else "CER, %"
 
 
-def _rates(contents: Contents, reported: ReportedList) -> Iterator[Figure]:
+def _rates(contents: ReportContents, reported: ReportedList) -> Iterator[Figure]:
     results = reported.comparison.systems
     drawing, axes = _axes(_rate_name(contents), "", max(1.6, 0.6 + 0.32 * len(results)))
     axes.grid(visible=False, axis="y")
@@ -207,7 +206,7 @@ def _rates(contents: Contents, reported: ReportedList) -> Iterator[Figure]:
     yield Figure("rates", "Error rate, 95 % interval", text, drawing)
 
 
-def _perplexities(contents: Contents, reported: ReportedList) -> Iterator[Figure]:
+def _perplexities(contents: ReportContents, reported: ReportedList) -> Iterator[Figure]:
     points = [
         (row.result.name, row.perplexity, row.result.counts.rate)
         for row in contents.rows(reported)
@@ -229,7 +228,7 @@ def _perplexities(contents: Contents, reported: ReportedList) -> Iterator[Figure
     yield Figure("perplexity", "Error rate against perplexity", text, drawing)
 
 
-def _depths(contents: Contents, reported: ReportedList) -> Iterator[Figure]:
+def _depths(contents: ReportContents, reported: ReportedList) -> Iterator[Figure]:
     table = reported.decided.table
     longest = int(table.lists.lengths.max())
     if longest < 2:
@@ -267,7 +266,7 @@ def _best_of_first(table: FeatureTable, totals: Any, depth: int) -> Rows:
     return table.lists.best(np.where(table.lists.rank < depth, totals, -np.inf))
 
 
-def _weights(contents: Contents, reported: ReportedList) -> Iterator[Figure]:
+def _weights(contents: ReportContents, reported: ReportedList) -> Iterator[Figure]:
     weights = contents.weights[contents.headline]
     for number, name in enumerate(contents.members(contents.headline)[:MOST_WEIGHTS]):
         curves = {"test": weight_curve(reported.decided.table, weights, name)}
@@ -300,13 +299,13 @@ def _draw_curves(axes: Axes, curves: dict[str, WeightCurve], low: float, high: f
     _legend(axes)
 
 
-def _by_length(contents: Contents, reported: ReportedList) -> Iterator[Figure]:
+def _by_length(contents: ReportContents, reported: ReportedList) -> Iterator[Figure]:
     lengths = reported.decided.table.reference_words.astype(np.float64)
     unit = f"{contents.measuring.unit}s of the reference"
     yield from _gains(contents, reported, lengths, unit, "length", "Gain by utterance length", "{:.0f}".format)
 
 
-def _by_confidence(contents: Contents, reported: ReportedList) -> Iterator[Figure]:
+def _by_confidence(contents: ReportContents, reported: ReportedList) -> Iterator[Figure]:
     """The first pass's posterior of its own first hypothesis, under its re-tuned scores where there are any."""
     table = reported.decided.table
     weights = contents.weights.get(RETUNED)
@@ -329,7 +328,7 @@ def _range(low: str, high: str) -> str:
 
 
 def _gains(
-    contents: Contents,
+    contents: ReportContents,
     reported: ReportedList,
     values: Any,
     label: str,

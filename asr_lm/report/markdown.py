@@ -6,16 +6,16 @@ import re
 from collections.abc import Mapping
 
 from asr_lm.evaluation.bootstrap import Interval
-from asr_lm.evaluation.comparison import BOUNDS, Comparison, Difference
-from asr_lm.evaluation.table import p_text, title
-from asr_lm.report.contents import Contents, ReportedList, Row
+from asr_lm.evaluation.comparison import Comparison, Difference
+from asr_lm.evaluation.formatting import DASH, number, p_text, percent, span
+from asr_lm.evaluation.roles import BOUNDS, title
+from asr_lm.report.contents import ReportContents, ReportedList, Row
 from asr_lm.rescoring.tuning.flatness import TOLERANCE
 
-_NOTHING = "–"
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~])")
 
 
-def markdown(contents: Contents) -> str:
+def markdown(contents: ReportContents) -> str:
     """One table a list and one of the weights, as GitHub's Markdown."""
     parts = [_list_part(contents, reported) for reported in contents.lists]
     parts.append(_weights_part(contents))
@@ -29,7 +29,7 @@ def escaped(text: str) -> str:
     return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
 
 
-def _list_part(contents: Contents, reported: ReportedList) -> str:
+def _list_part(contents: ReportContents, reported: ReportedList) -> str:
     rows = [_cells(row) for row in contents.rows(reported)]
     rate = "WER" if contents.measuring.unit == "word" else "CER"
     baseline = escaped(title(reported.comparison.baseline))
@@ -44,20 +44,19 @@ def _list_part(contents: Contents, reported: ReportedList) -> str:
 def _cells(row: Row) -> list[str]:
     result = row.result
     counts = result.counts
-    closed = None if result.name in BOUNDS else result.gap_closed
     return [
         escaped(title(result.name)),
         number(counts.rate),
         span(result.interval),
         f"{counts.substitutions}/{counts.deletions}/{counts.insertions}",
         number(counts.sentence_error_rate, 1),
-        _NOTHING if closed is None else f"{100 * closed:.0f} %",
+        percent(None if result.name in BOUNDS else result.gap_closed),
         difference_text(result.against_baseline),
         _p(result.against_baseline),
         _p(result.against_above),
         _p(result.against_first_pass),
         number(row.perplexity, 1),
-        _NOTHING if row.parameters is None else f"{row.parameters:,}",
+        DASH if row.parameters is None else f"{row.parameters:,}",
         speed_text(row),
     ]
 
@@ -65,14 +64,14 @@ def _cells(row: Row) -> list[str]:
 def speed_text(row: Row) -> str:
     """Hypotheses a second, ``cached`` where none was computed, a dash for a system without models."""
     if not row.members:
-        return _NOTHING
+        return DASH
     return "cached" if row.speed is None else f"{row.speed:,.0f}"
 
 
 def difference_text(difference: Difference | None) -> str:
     """A difference with its interval, in percentage points; a dash where there is none."""
     if difference is None or difference.rate.value is None:
-        return _NOTHING
+        return DASH
     interval = difference.rate.interval
     between = f" ({interval.low:+.2f} to {interval.high:+.2f})" if interval else ""
     return f"{difference.rate.value:+.2f}{between}"
@@ -80,7 +79,7 @@ def difference_text(difference: Difference | None) -> str:
 
 def _p(difference: Difference | None) -> str:
     # A bare < would begin an HTML tag.
-    return _NOTHING if difference is None else p_text(difference.test.p_value).replace("<", "&lt;")
+    return DASH if difference is None else p_text(difference.test.p_value).replace("<", "&lt;")
 
 
 def _circumstances(comparison: Comparison) -> str:
@@ -88,11 +87,11 @@ def _circumstances(comparison: Comparison) -> str:
     return (
         f"Over {over}, {comparison.unit}s, normaliser {comparison.normalizer}. 95 %: bootstrap over "
         f"{comparison.units:,} {comparison.resampled}s. p: matched-pairs test. ppl: a word, over positions every model "
-        f"knows. {_NOTHING}: cannot be computed, or not enough data for a test."
+        f"knows. {DASH}: cannot be computed, or not enough data for a test."
     )
 
 
-def _weights_part(contents: Contents) -> str:
+def _weights_part(contents: ReportContents) -> str:
     lines = [
         f"| weights | {escaped(f'tuned on {contents.tuned_on}')} |",
         "|---|---|",
@@ -121,13 +120,3 @@ def flat_text(interval: Interval) -> str:
     if abs(low) == float("inf"):
         return f"up to {high:.3g}"
     return f"from {low:.3g}" if abs(high) == float("inf") else f"{low:.3g} to {high:.3g}"
-
-
-def number(value: float | None, places: int = 2) -> str:
-    """A figure, a dash where there is none."""
-    return _NOTHING if value is None else f"{value:,.{places}f}"
-
-
-def span(interval: Interval | None) -> str:
-    """An interval, a dash where there is none."""
-    return _NOTHING if interval is None else f"{interval.low:.2f} to {interval.high:.2f}"

@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-DECIMALS = 6
+WHOLE_DECIMALS = 6
 """Decimals of a score up to which it is stored as a whole number."""
 
 _LARGEST = 2**30
 
 
-def pack(values: Mapping[str, NDArray[Any]], texts: Mapping[str, bytes], record: Any) -> str:
+def pack_arrays(values: Mapping[str, NDArray[Any]], texts: Mapping[str, bytes], record: Any) -> str:
     """Base64 of gzip of: length of the header (4 bytes, little-endian), header (JSON), arrays and texts.
 
     Args:
@@ -45,8 +45,8 @@ def pack(values: Mapping[str, NDArray[Any]], texts: Mapping[str, bytes], record:
     return base64.b64encode(gzip.compress(body, 6, mtime=0)).decode()
 
 
-def unpack(packed: str) -> tuple[dict[str, NDArray[np.float64]], dict[str, bytes], Any]:
-    """Inverse of :func:`pack`, as the page does it: numbers, texts, record."""
+def unpack_arrays(packed: str) -> tuple[dict[str, NDArray[np.float64]], dict[str, bytes], Any]:
+    """Inverse of :func:`pack_arrays`, as the page does it: numbers, texts, record."""
     body = gzip.decompress(base64.b64decode(packed))
     begin = 4 + int.from_bytes(body[:4], "little")
     header = json.loads(body[4:begin])
@@ -73,7 +73,7 @@ def _encoded(values: NDArray[Any]) -> tuple[dict[str, Any], bytes]:
 def _whole(values: NDArray[Any]) -> tuple[NDArray[np.int64], int] | None:
     """Whole numbers and what to divide them by to get exactly ``values``; None where there are none."""
     values = values.astype(np.float64)
-    for decimals in range(DECIMALS + 1):
+    for decimals in range(WHOLE_DECIMALS + 1):
         scale = 10**decimals
         # Rounded division of whole numbers is what reading a decimal number is, so it gives the same double.
         whole = np.rint(values * scale)

@@ -22,15 +22,15 @@ from numpy.typing import NDArray
 
 import asr_lm
 from asr_lm.errors import InputError
-from asr_lm.evaluation.comparison import BOUNDS, FIRST_PASS, ORACLE, RESCORED, RETUNED
-from asr_lm.evaluation.table import p_text, title
+from asr_lm.evaluation.formatting import number, p_text, span
+from asr_lm.evaluation.roles import BOUNDS, FIRST_PASS, ORACLE, RESCORED, RETUNED, title
 from asr_lm.evaluation.word_changes import Confusion, WordChange, confusions, most_broken, most_fixed, word_changes
 from asr_lm.evaluation.word_errors import Unit, tokens
 from asr_lm.files import write_text
-from asr_lm.report.contents import Contents, ReportedList
+from asr_lm.report.contents import ReportContents, ReportedList
 from asr_lm.report.figures import Figure, figures
-from asr_lm.report.markdown import flat_text, number, span, speed_text
-from asr_lm.report.packing import pack
+from asr_lm.report.markdown import flat_text, speed_text
+from asr_lm.report.packing import pack_arrays
 from asr_lm.report.verdict import verdict
 from asr_lm.report.word_scores import STEP, WordScores
 from asr_lm.rescoring.second_pass import LEAST_RISK, Decided
@@ -44,12 +44,12 @@ SLIDER_REACH = 2.5
 """How far a slider goes, in multiples of the largest weight that any system gives its feature."""
 
 
-def write_page(contents: Contents, path: str | Path) -> None:
+def write_page(contents: ReportContents, path: str | Path) -> None:
     """Write the report; raises InputError where the file cannot be written."""
     write_text(path, page(contents))
 
 
-def page(contents: Contents) -> str:
+def page(contents: ReportContents) -> str:
     """The report as HTML."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("asr_lm.report"),
@@ -96,7 +96,7 @@ def brief(count: int) -> str:
     return str(count)
 
 
-def _part(contents: Contents, place: int, reported: ReportedList) -> dict[str, Any]:
+def _part(contents: ReportContents, place: int, reported: ReportedList) -> dict[str, Any]:
     """What the template shows of one list."""
     return {
         "list": reported,
@@ -113,7 +113,7 @@ def _figure(figure: Figure, place: int) -> dict[str, Any]:
     return {"heading": figure.heading, "text": figure.description, "svg": Markup(unique.inline_svg())}
 
 
-def _words(contents: Contents, reported: ReportedList) -> list[dict[str, Any]]:
+def _words(contents: ReportContents, reported: ReportedList) -> list[dict[str, Any]]:
     """Words fixed and broken, and confusions, of every system against the baseline."""
     comparison, decided = reported.comparison, reported.decided
     compared = _compared(contents)
@@ -145,7 +145,7 @@ def _words_of(
     }
 
 
-def _settings(contents: Contents) -> dict[str, Any]:
+def _settings(contents: ReportContents) -> dict[str, Any]:
     """What the script must know before a list is opened."""
     return {
         "unit": contents.measuring.unit,
@@ -172,19 +172,19 @@ def _settings(contents: Contents) -> dict[str, Any]:
     }
 
 
-def _sliders(contents: Contents) -> list[dict[str, Any]]:
+def _sliders(contents: ReportContents) -> list[dict[str, Any]]:
     """Every weighted feature with the range of its slider."""
     table = contents.lists[0].decided.table
     features = dict.fromkeys(name for weights in contents.weights.values() for name in weights.values)
-    spread = {name: float(np.std(table.lists.centred(table.column(name)))) for name in features}
+    std = {name: float(np.std(table.lists.centred(table.column(name)))) for name in features}
     strongest = max(
-        abs(value) * spread[name] for weights in contents.weights.values() for name, value in weights.values.items()
+        abs(value) * std[name] for weights in contents.weights.values() for name, value in weights.values.items()
     )
     sliders = []
     for name in features:
         values = [weights.values[name] for weights in contents.weights.values() if name in weights.values]
         # A weight of zero everywhere may be tried up to where it moves as much as the strongest.
-        reach = SLIDER_REACH * max(map(abs, values)) or (strongest / spread[name] if spread[name] else 1.0) or 1.0
+        reach = SLIDER_REACH * max(map(abs, values)) or (strongest / std[name] if std[name] else 1.0) or 1.0
         kind = table.kinds([name])[0].kind
         low = -reach if kind == "length" or min(values) < 0 else 0.0
         sliders.append(
@@ -201,7 +201,7 @@ def _round(value: float) -> float:
     return math.copysign(math.ceil(abs(value) / unit) * unit, value)
 
 
-def _packed(contents: Contents) -> list[str]:
+def _packed(contents: ReportContents) -> list[str]:
     parts = [_packed_list(contents, reported.decided, strips=True) for reported in contents.lists]
     if contents.development is not None:
         # Jackknife models scored parts of it, so the full models' words would not add up to the scores.
@@ -209,7 +209,7 @@ def _packed(contents: Contents) -> list[str]:
     return parts
 
 
-def _packed_list(contents: Contents, decided: Decided, *, strips: bool) -> str:
+def _packed_list(contents: ReportContents, decided: Decided, *, strips: bool) -> str:
     table, compared = decided.table, _compared(contents)
     starts = table.lists.starts
     features = [slider["name"] for slider in _sliders(contents)]
@@ -232,11 +232,11 @@ def _packed_list(contents: Contents, decided: Decided, *, strips: bool) -> str:
     if strips and contents.language_models:
         added, record["strips"] = _strips(contents, decided, shown, said)
         values |= added
-    return pack(values, {"texts": b"".join(lists)}, record)
+    return pack_arrays(values, {"texts": b"".join(lists)}, record)
 
 
 def _strips(
-    contents: Contents, decided: Decided, shown: Sequence[str], said: Sequence[str | None]
+    contents: ReportContents, decided: Decided, shown: Sequence[str], said: Sequence[str | None]
 ) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     """Words' log-probabilities of the references and of what the systems chose, each distinct text once."""
     table = decided.table
@@ -268,7 +268,7 @@ def _strips(
     return values, {"texts": [" ".join(text.split()) for text in texts], "models": strips, "silent": silent}
 
 
-def _compared(contents: Contents) -> Callable[[str], str]:
+def _compared(contents: ReportContents) -> Callable[[str], str]:
     """Texts as they are compared: normalised, and for characters without the spaces that are not counted."""
     normalize, unit = get_normalizer(contents.measuring.normalizer), contents.measuring.unit
     join = " " if unit == "word" else ""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from asr_lm.evaluation.comparison import FIRST_PASS, RETUNED, Comparison, Difference
-from asr_lm.evaluation.table import p_text, title
+from asr_lm.evaluation.comparison import Comparison, Difference
+from asr_lm.evaluation.formatting import p_text
+from asr_lm.evaluation.roles import FIRST_PASS, RETUNED, title
 
 SIGNIFICANT = 0.05
 """p-value below which a difference is called one."""

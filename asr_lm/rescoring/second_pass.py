@@ -15,16 +15,8 @@ import msgspec
 import numpy as np
 
 from asr_lm.errors import InputError
-from asr_lm.evaluation.comparison import (
-    CORRECTED,
-    FIRST_PASS,
-    ORACLE,
-    RESCORED,
-    RETUNED,
-    Comparison,
-    Resampled,
-    compare,
-)
+from asr_lm.evaluation.comparison import Comparison, Resampled, compare
+from asr_lm.evaluation.roles import CORRECTED, FIRST_PASS, ORACLE, RESCORED, RETUNED
 from asr_lm.evaluation.spacing import SpacingErrors, spacing_errors
 from asr_lm.evaluation.word_errors import Unit
 from asr_lm.hypotheses.utterance import Utterance

@@ -10,8 +10,9 @@ from rich.console import Console
 from asr_lm.errors import InputError
 from asr_lm.evaluation.bootstrap import Interval, Resamples
 from asr_lm.evaluation.comparison import compare
-from asr_lm.evaluation.matched_pairs import matched_pairs
-from asr_lm.evaluation.table import changes_table, comparison_table, p_text
+from asr_lm.evaluation.formatting import p_text
+from asr_lm.evaluation.matched_pairs import compare_positions, error_positions
+from asr_lm.evaluation.table import changes_table, comparison_table
 from asr_lm.evaluation.word_changes import word_changes
 from asr_lm.evaluation.word_errors import ErrorCounts, count_errors
 
@@ -36,6 +37,10 @@ RESCORED = [REFERENCES[0], "turnips and carrots and bruise potatoes", RETUNED[2]
 ORACLE = [REFERENCES[0], REFERENCES[1], REFERENCES[2], REFERENCES[3], REFERENCES[4], FIRST[5]]
 SYSTEMS = {"first_pass": FIRST, "retuned": RETUNED, "rescored": RESCORED, "oracle": ORACLE}
 RECORDINGS = ["r1", "r1", "r2", "r2", "r3", "r3"]
+
+
+def matched_pairs_test(references, first, second, unit="word"):
+    return compare_positions(error_positions(references, first, unit), error_positions(references, second, unit))
 
 
 def shown(renderable, width=80):
@@ -64,7 +69,7 @@ def test_every_figure_is_what_its_own_function_gives():
         assert system.interval == draws.interval(place)
         if name == "rescored":
             assert system.against_baseline.against == system.against_above.against == "retuned"
-            assert system.against_baseline.test == matched_pairs(REFERENCES, RETUNED, texts)
+            assert system.against_baseline.test == matched_pairs_test(REFERENCES, RETUNED, texts)
             assert system.against_baseline.rate == draws.difference(1, place)
     assert result["first_pass"].counts.errors == 8
     assert result["rescored"].gap_closed == pytest.approx((8 - 3) / (8 - 1))
@@ -80,7 +85,7 @@ def test_every_figure_is_what_its_own_function_gives():
 def test_the_baseline_is_the_first_pass_where_nothing_was_tuned():
     result = compare(REFERENCES, {"first_pass": FIRST, "rescored": RESCORED})
     assert result.baseline == "first_pass"
-    assert result["rescored"].against_baseline.test == matched_pairs(REFERENCES, FIRST, RESCORED)
+    assert result["rescored"].against_baseline.test == matched_pairs_test(REFERENCES, FIRST, RESCORED)
     assert result["rescored"].gap_closed is None
 
 

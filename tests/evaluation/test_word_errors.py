@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr_lm.errors import InputError
-from asr_lm.evaluation.word_errors import BATCH, ErrorCounts, align, alignment, count_errors, tokens
+from asr_lm.evaluation.word_errors import ALIGNED_AT_ONCE, ErrorCounts, alignments, count_errors, tokens
 
 SENTENCES = st.lists(st.sampled_from(["a", "b", "c"]), max_size=6).map(" ".join)
 PAIRS = st.lists(st.tuples(SENTENCES, SENTENCES), max_size=12)
@@ -67,7 +67,7 @@ def test_adding_is_counting_the_union(first, second):
 @settings(max_examples=100, deadline=None)
 @given(SENTENCES, SENTENCES)
 def test_an_alignment_spells_out_both_texts_and_the_counts(reference, hypothesis):
-    spans = alignment(reference, hypothesis)
+    (spans,) = alignments([reference], [hypothesis])
     assert [word for _, words, _ in spans for word in words] == reference.split()
     assert [word for _, _, words in spans for word in words] == hypothesis.split()
     cost = {"equal": 0, "substitute": 0, "delete": 0, "insert": 0}
@@ -126,10 +126,10 @@ def test_segmentation_of_an_unspaced_script_does_not_count():
 
 
 def test_batches_change_nothing():
-    pairs = [(f"a b {i}", f"a {i} c") for i in range(2 * BATCH + 7)]
+    pairs = [(f"a b {i}", f"a {i} c") for i in range(2 * ALIGNED_AT_ONCE + 7)]
     counts = count_errors(*split(pairs))
     assert (counts == count_errors(*split(pairs[:1]))[0]).all()
-    spans = list(align(*split(pairs)))
+    spans = list(alignments(*split(pairs)))
     assert len(spans) == len(pairs)
     assert all(
         [word for _, words, _ in span for word in words] == pair[0].split()
@@ -141,7 +141,7 @@ def test_lengths_and_units_are_checked():
     with pytest.raises(InputError, match="2 references but 1 hypotheses"):
         count_errors(["a", "b"], ["a"])
     with pytest.raises(InputError, match="2 references but 1 hypotheses"):
-        next(align(["a", "b"], ["a"]))
+        next(alignments(["a", "b"], ["a"]))
     with pytest.raises(InputError, match="unknown unit 'phone'"):
         count_errors(["a"], ["a"], "phone")
 

@@ -11,12 +11,12 @@ from browser import MISSING, chromium
 from toy_report import contents, utterances
 
 from asr_lm.hypotheses.utterance import Utterance
-from asr_lm.report.contents import Contents
+from asr_lm.report.contents import ReportContents
 from asr_lm.report.page import write_page
 
 
 @pytest.fixture(scope="session")
-def report() -> Contents:
+def report() -> ReportContents:
     """Two test lists, the second with an utterance nobody has transcribed."""
     second = utterances(9, 4, 3)
     second[2] = Utterance(second[2].id, second[2].hypotheses)
@@ -24,7 +24,7 @@ def report() -> Contents:
 
 
 @pytest.fixture(scope="session")
-def report_path(report: Contents, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def report_path(report: ReportContents, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("report") / "report.html"
     write_page(report, path)
     return path

@@ -6,11 +6,11 @@ import pytest
 from toy_report import contents, utterances
 
 from asr_lm.evaluation.perplexity import Perplexity
-from asr_lm.report.contents import Contents
+from asr_lm.report.contents import ReportContents
 from asr_lm.report.markdown import markdown
 
 
-def test_the_headline_is_chosen_on_the_development_list(report: Contents):
+def test_the_headline_is_chosen_on_the_development_list(report: ReportContents):
     rates = {name: weights.dev["wer"] for name, weights in report.weights.items() if name != "retuned"}
     assert rates[report.headline] == min(rates.values())
     # Whatever the test list says.
@@ -23,7 +23,7 @@ def test_the_headline_is_chosen_on_the_development_list(report: Contents):
     assert dataclasses.replace(report, development=None).headline == list(report.weights)[-1]
 
 
-def test_a_row_has_what_its_models_have(report: Contents):
+def test_a_row_has_what_its_models_have(report: ReportContents):
     measured = Perplexity(
         tokens=10, log_prob=-20.0, words=10, unknown=0, compared=10, compared_log_prob=-23.0, sentences=2
     )
@@ -46,7 +46,7 @@ def test_a_row_has_what_its_models_have(report: Contents):
     assert all(low is None or high is None or low <= high for low, high in record["flat_within"].values())
 
 
-def test_markdown_is_a_table_with_all_figures_of_every_system(report: Contents):
+def test_markdown_is_a_table_with_all_figures_of_every_system(report: ReportContents):
     text = markdown(report)
     lines = text.splitlines()
     table = [line for line in lines if line.startswith("|")]

@@ -7,15 +7,15 @@ import pytest
 from toy_report import contents, utterances
 
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
-from asr_lm.report.contents import Contents
+from asr_lm.report.contents import ReportContents
 from asr_lm.report.figures import figures, save_figures
 
 
-def names(report: Contents):
+def names(report: ReportContents):
     return [figure.name for figure in figures(report, report.lists[0])]
 
 
-def test_every_figure_of_every_list_is_written_twice(report: Contents, tmp_path):
+def test_every_figure_of_every_list_is_written_twice(report: ReportContents, tmp_path):
     written = save_figures(report, tmp_path / "plots")
     assert {path.name.split("-", 1)[0] for path in written} == {"1", "2"}
     stems = {path.stem for path in written}
@@ -28,7 +28,7 @@ def test_every_figure_of_every_list_is_written_twice(report: Contents, tmp_path)
     assert len(written) == 2 * len(stems)
 
 
-def test_inline_figures_follow_the_page(report: Contents):
+def test_inline_figures_follow_the_page(report: ReportContents):
     for figure in figures(report, report.lists[0]):
         text = figure.inline_svg()
         assert text.startswith("<svg")
@@ -50,7 +50,7 @@ def test_a_figure_without_data_is_left_out():
     assert names(contents([silent], utterances(40, 6, 1), strips=False)) == []
 
 
-def test_names_are_drawn_as_they_are(report: Contents):
+def test_names_are_drawn_as_they_are(report: ReportContents):
     weird = dict(zip(("retuned", "$x_1$", "<&>"), report.weights.values(), strict=True))
     lists = report.lists[0]
     rows = lists.decided.rows

@@ -13,8 +13,8 @@ from toy_report import LetterModel, contents, utterances
 
 from asr_lm.errors import InputError
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
-from asr_lm.report.contents import Contents
-from asr_lm.report.packing import unpack
+from asr_lm.report.contents import ReportContents
+from asr_lm.report.packing import unpack_arrays
 from asr_lm.report.page import page
 
 
@@ -87,16 +87,16 @@ def test_hypotheses_are_text(text):
     assert "img" not in {tag for tag, _ in read.tags}
     assert "49" not in {cell for cell in re.findall(r">([^<]*)<", made) if cell == "49"}
     assert len([tag for tag, _ in read.tags if tag == "script"]) == 4
-    _, texts, record = unpack(read.scripts["packed-0"])
+    _, texts, record = unpack_arrays(read.scripts["packed-0"])
     assert record["ids"][0] == text
     assert texts["texts"].decode().startswith(f"{text}\na")
 
 
-def test_the_page_holds_the_scores_as_they_are(report: Contents, reader):
+def test_the_page_holds_the_scores_as_they_are(report: ReportContents, reader):
     settings = json.loads(reader.scripts["settings"])
     assert settings["development"] == 2
     for place, decided in enumerate([*(part.decided for part in report.lists), report.development]):
-        values, texts, record = unpack(reader.scripts[f"packed-{place}"])
+        values, texts, record = unpack_arrays(reader.scripts[f"packed-{place}"])
         table = decided.table
         for number, name in enumerate(record["features"]):
             np.testing.assert_array_equal(values[f"feature:{number}"], table.column(name))
@@ -109,8 +109,8 @@ def test_the_page_holds_the_scores_as_they_are(report: Contents, reader):
     assert [name for name, _ in settings["systems"][0]["weights"]] == list(report.weights["retuned"].values)
 
 
-def test_words_are_scored_as_the_model_scores_them(report: Contents, reader):
-    values, _, record = unpack(reader.scripts["packed-0"])
+def test_words_are_scored_as_the_model_scores_them(report: ReportContents, reader):
+    values, _, record = unpack_arrays(reader.scripts["packed-0"])
     texts = record["strips"]["texts"]
     begin = 0
     for text, length in zip(texts, values["strip:lengths:0"].astype(int), strict=True):
@@ -123,20 +123,20 @@ def test_words_are_scored_as_the_model_scores_them(report: Contents, reader):
     assert texts[int(values["strip:system:2"][0])] == " ".join(first.split())
 
 
-def test_a_model_of_whole_hypotheses_says_nothing_of_words(report: Contents):
+def test_a_model_of_whole_hypotheses_says_nothing_of_words(report: ReportContents):
     class Silent(LetterModel):
         def token_log_probs(self, sentences, budget=None):
             raise InputError("scores hypotheses given their list")
 
     found = dataclasses.replace(report, language_models=[Silent(), LetterModel()])
-    values, _, record = unpack(Reader(page(found)).scripts["packed-0"])
+    values, _, record = unpack_arrays(Reader(page(found)).scripts["packed-0"])
     assert record["strips"]["silent"] == [report.models[0].name]
     assert [strip["model"] for strip in record["strips"]["models"]] == [report.models[1].name]
     assert "strip:values:0" in values
     assert "strip:values:1" not in values
 
 
-def test_every_system_has_its_row(report: Contents, reader):
+def test_every_system_has_its_row(report: ReportContents, reader):
     for result in report.lists[0].comparison.systems:
         assert f"{result.counts.rate:.2f}" in reader.text
     assert "1 of 9 utterances have no reference" in " ".join(reader.text.split())

@@ -13,7 +13,7 @@ from browser import milliseconds, show
 from toy_report import contents, utterances
 
 from asr_lm.hypotheses.utterance import Utterance
-from asr_lm.report.contents import Contents
+from asr_lm.report.contents import ReportContents
 from asr_lm.report.page import write_page
 from asr_lm.rescoring.weights import Weights
 
@@ -76,7 +76,7 @@ def test_it_opens_without_a_complaint(opened: Any) -> None:
     assert "word error rate" in opened.find_element("css selector", "h1").text
 
 
-def test_sliders_give_what_python_gives(opened: Any, report: Contents) -> None:
+def test_sliders_give_what_python_gives(opened: Any, report: ReportContents) -> None:
     draw = random.Random(0)
     lists = [*(part.decided for part in report.lists), report.development]
     for system in report.weights:
@@ -92,7 +92,7 @@ def test_sliders_give_what_python_gives(opened: Any, report: Contents) -> None:
                 assert rate(opened) == pytest.approx(expected(decided, weights), abs=1e-9)
 
 
-def test_ties_go_to_the_first_as_in_python(opened: Any, report: Contents) -> None:
+def test_ties_go_to_the_first_as_in_python(opened: Any, report: ReportContents) -> None:
     choose(opened, "system", "harbour")
     # Only few values of a small length are left, so most lists have ties.
     values = dict.fromkeys(report.weights["harbour"].values, 0.0) | {"words": 0.5}
@@ -127,7 +127,7 @@ def test_an_arrow_key_moves_a_slider(opened: Any) -> None:
     assert "Tuned by hand" in opened.find_element("id", "mark").text
 
 
-def test_filters_and_their_counts(opened: Any, report: Contents) -> None:
+def test_filters_and_their_counts(opened: Any, report: ReportContents) -> None:
     decided = report.lists[0].decided
     errors = decided.table.errors.sum(1)
     change = errors[decided.rows[report.headline]] - errors[decided.rows["first_pass"]]
@@ -141,7 +141,7 @@ def test_filters_and_their_counts(opened: Any, report: Contents) -> None:
     assert len(shown(opened)) == len(change)
 
 
-def test_the_order_follows_the_change(opened: Any, report: Contents) -> None:
+def test_the_order_follows_the_change(opened: Any, report: ReportContents) -> None:
     decided = report.lists[0].decided
     errors = decided.table.errors.sum(1)
     change = errors[decided.rows[report.headline]] - errors[decided.rows["first_pass"]]
@@ -150,7 +150,7 @@ def test_the_order_follows_the_change(opened: Any, report: Contents) -> None:
         assert shown(opened) == np.argsort(keys, kind="stable").tolist()[:25]
 
 
-def test_search_finds_ids_and_words(opened: Any, report: Contents) -> None:
+def test_search_finds_ids_and_words(opened: Any, report: ReportContents) -> None:
     search(opened, "U0007")
     assert shown(opened) == [7]
     search(opened, "no such words anywhere")
@@ -181,7 +181,7 @@ def test_keys_lead_through_the_utterances(opened: Any) -> None:
     assert opened.execute_script("return document.getElementById('search').value") == "j"
 
 
-def test_an_open_utterance_shows_alignment_words_and_scores(opened: Any, report: Contents) -> None:
+def test_an_open_utterance_shows_alignment_words_and_scores(opened: Any, report: ReportContents) -> None:
     decided = report.lists[0].decided
     table = decided.table
     errors = table.errors.sum(1)
@@ -212,7 +212,7 @@ def test_an_open_utterance_shows_alignment_words_and_scores(opened: Any, report:
     )
 
 
-def test_another_list_is_another_report(opened: Any, report: Contents) -> None:
+def test_another_list_is_another_report(opened: Any, report: ReportContents) -> None:
     choose(opened, "list", "1")
     assert rate(opened) == pytest.approx(expected(report.lists[1].decided, report.weights[report.headline]), abs=1e-9)
     assert shown(opened) == list(range(9))

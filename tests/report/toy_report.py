@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from asr_lm.evaluation.comparison import FIRST_PASS, ORACLE, RETUNED, compare
+from asr_lm.evaluation.comparison import compare
+from asr_lm.evaluation.roles import FIRST_PASS, ORACLE, RETUNED
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
 from asr_lm.lm.protocol import LanguageModel, LogProbs, Tokens
-from asr_lm.report.contents import Contents, ModelFacts, ReportedList
+from asr_lm.report.contents import ModelFacts, ReportContents, ReportedList
 from asr_lm.rescoring.features.table import FeatureTable
 from asr_lm.rescoring.rules.decision import apply
 from asr_lm.rescoring.second_pass import Decided, Measuring
@@ -99,7 +100,7 @@ def feature_table(lists: Sequence[Utterance], seed: int, unit: str = "word") -> 
 
 def contents(
     tests: Sequence[Sequence[Utterance]], development: Sequence[Utterance], unit: str = "word", strips: bool = True
-) -> Contents:
+) -> ReportContents:
     """A whole report: weights tuned on ``development``, ``tests`` reported on."""
     table = feature_table(development, 0, unit)
     systems = {RETUNED: (), "harbour": ("harbour",), "harbour + sea <b>": ("harbour", "sea <b>")}
@@ -111,7 +112,7 @@ def contents(
         texts = {name: [found.table.texts[row] for row in rows.tolist()] for name, rows in found.rows.items()}
         comparison = compare(found.references, texts, unit=unit)
         reported.append(ReportedList(f"test{number}.json", found, comparison, {"harbour": None, "sea <b>": None}))
-    return Contents(
+    return ReportContents(
         lists=reported,
         weights=weights,
         models=[ModelFacts("harbour", "letters", 1_234_567, 4321.0), ModelFacts("sea <b>", "letters", 5, None)],

@@ -8,7 +8,7 @@ from counting_model import counting
 from writing_model import WritingModel, writing
 
 from asr_lm.errors import InputError
-from asr_lm.evaluation.comparison import CORRECTED, FIRST_PASS, ORACLE, RESCORED
+from asr_lm.evaluation.roles import CORRECTED, FIRST_PASS, ORACLE, RESCORED
 from asr_lm.hypotheses.reading import read_nbest
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
 from asr_lm.hypotheses.writing import write_nbest

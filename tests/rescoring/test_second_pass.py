@@ -10,7 +10,8 @@ import pytest
 from counting_model import counting, listed
 
 from asr_lm.errors import InputError
-from asr_lm.evaluation.comparison import FIRST_PASS, ORACLE, RESCORED, RETUNED, Comparison
+from asr_lm.evaluation.comparison import Comparison
+from asr_lm.evaluation.roles import FIRST_PASS, ORACLE, RESCORED, RETUNED
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
 from asr_lm.rescoring import second_pass as module
 from asr_lm.rescoring.default_model import FIRST_PASS_TOTAL, read_default_weights

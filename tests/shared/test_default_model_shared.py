@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from asr_lm.evaluation.comparison import FIRST_PASS, RESCORED, Comparison
+from asr_lm.evaluation.comparison import Comparison
+from asr_lm.evaluation.roles import FIRST_PASS, RESCORED
 from asr_lm.hypotheses.reading import read_nbest
 from asr_lm.rescoring.default_model import score_kind
 from asr_lm.rescoring.scoring.models import open_models

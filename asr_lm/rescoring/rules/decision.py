@@ -19,8 +19,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from asr_lm.evaluation.roles import CORRECTED
 from asr_lm.rescoring.features.lists import Lists, Rows, Values
-from asr_lm.rescoring.features.table import CORRECTED, FeatureTable
+from asr_lm.rescoring.features.table import FeatureTable
 from asr_lm.rescoring.weights import Weights
 
 SCALES = tuple(2.0 ** (half / 2) for half in range(-8, 5))

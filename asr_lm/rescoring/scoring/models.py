@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from asr_lm.errors import InputError
-from asr_lm.evaluation.comparison import ROLES
+from asr_lm.evaluation.roles import CORRECTED, ROLES
 from asr_lm.evaluation.word_errors import Unit
 from asr_lm.hypotheses.utterance import Utterance
 from asr_lm.lm.folder import HUB, SENTENCES_FILE, fold_folders, trained_sentences
 from asr_lm.lm.loading import KINDS, load
 from asr_lm.lm.protocol import LanguageModel
 from asr_lm.rescoring.default_model import DEFAULT, FIRST_PASS_TOTAL, default_folder
-from asr_lm.rescoring.features.table import CHARACTERS, CORRECTED, RANK, WORDS, Column, FeatureTable, score_names
+from asr_lm.rescoring.features.table import CHARACTERS, RANK, WORDS, Column, FeatureTable, score_names
 from asr_lm.rescoring.scoring.conditional import scorer_for
 from asr_lm.rescoring.scoring.context import Context
 from asr_lm.rescoring.scoring.jackknife import unseen_by

@@ -1,0 +1,35 @@
+"""Systems that mean something: their names, and what a reader calls them.
+
+A name stands in files and as a key of the JSON output; a title stands in tables and on the page. Every other name is
+one that the user gave, and is its own title.
+"""
+
+from __future__ import annotations
+
+FIRST_PASS = "first_pass"
+RETUNED = "retuned"
+RESCORED = "rescored"
+ORACLE = "oracle"
+
+CORRECTED = "corrected"
+"""The system that may choose what a corrector wrote, and the column of the feature table that only this system has:
+1 for texts that a corrector wrote and the recogniser did not, else 0."""
+
+TITLES = {
+    FIRST_PASS: "first pass",
+    RETUNED: "re-tuned first pass",
+    RESCORED: "rescored",
+    CORRECTED: "rescored and corrected",
+    ORACLE: "oracle",
+}
+
+ROLES = tuple(TITLES)
+"""All names that have a meaning."""
+
+BOUNDS = (ORACLE,)
+"""Chosen with the reference in hand: they bound what a list can give, and are tested against nothing."""
+
+
+def title(name: str) -> str:
+    """What a reader calls the system."""
+    return TITLES.get(name, name)
