@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 import tyro
 
 from asr_lm.errors import InputError
-from pipelines import lists
+from pipelines import display
 from pipelines.command import (
     OptionalFloat,
     OptionalInt,
@@ -275,7 +275,7 @@ def _first_pass(arguments: Arguments, tokens: Tokens, words: Path | None, device
     lexicon = Lexicon.read(path, tokens) if path else None
     if lexicon and lexicon.unspelt:
         few = ", ".join(lexicon.unspelt[:3])
-        lists.warn(f"{path}: {len(lexicon.unspelt):,} words have letters that are no tokens and are left out ({few})")
+        display.warn(f"{path}: {len(lexicon.unspelt):,} words have letters that are no tokens and are left out ({few})")
     search = Search(
         arguments.beam or Search().beam,
         arguments.threshold,
@@ -308,7 +308,7 @@ def _searching_gpu(arguments: Arguments, tokens: Tokens, has_words: bool, device
         )
     most = cuda_beam(tokens, arguments.nbest)
     if most < arguments.nbest:
-        lists.warn(f"--search cuda finds at most {most} hypotheses with these {len(tokens):,} tokens")
+        display.warn(f"--search cuda finds at most {most} hypotheses with these {len(tokens):,} tokens")
     return device
 
 
@@ -445,7 +445,7 @@ class _Bad:
         if self.strict:
             raise error
         if source not in self.sources:
-            lists.warn(f"left out: {error}")
+            display.warn(f"left out: {error}")
         self.sources.add(source)
 
 
