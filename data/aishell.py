@@ -15,12 +15,12 @@ from typing import Literal
 
 from asr_lm.acoustic.speech import Speech
 from asr_lm.corpora.download import Remote
-from asr_lm.corpora.manifest import Contents
+from asr_lm.corpora.manifest import PartSummary
 from asr_lm.errors import InputError
 from asr_lm.files import iterate_text
 from asr_lm.text.normalizer import Normalizer, get_normalizer
 from data import recipe
-from data.recipe import Piece
+from data.recipe import ArchiveMember
 from pipelines.command import parse, run
 
 DESCRIPTION = """Get AISHELL-1 (Mandarin, read sentences, 16 kHz; Apache 2.0) and write manifests for decode.
@@ -57,12 +57,12 @@ def main() -> None:
     recipe.check(options)
     if options.lm_text and "train" not in options.parts:
         raise InputError("is the transcripts of the part train; add it to --parts", field="--lm-text")
-    pieces = {part: Piece(f"data_aishell/wav/{part}", ARCHIVE, _SIZES[part]) for part in options.parts}
-    found = recipe.obtain(options, [Piece(TRANSCRIPTS, ARCHIVE, 0), *pieces.values()])
+    members = {part: ArchiveMember(f"data_aishell/wav/{part}", ARCHIVE, _SIZES[part]) for part in options.parts}
+    found = recipe.obtain(options, [ArchiveMember(TRANSCRIPTS, ARCHIVE, 0), *members.values()])
     transcripts = read_transcripts(found[TRANSCRIPTS], get_normalizer(options.normalizer))
-    parts: dict[str, Contents] = {}
-    for part, piece in pieces.items():
-        utterances, silent = read_part(found[piece.path], transcripts)
+    parts: dict[str, PartSummary] = {}
+    for part, member in members.items():
+        utterances, silent = read_part(found[member.path], transcripts)
         recipe.note(part, len(silent), f"recordings have no transcript and are left out ({', '.join(silent[:3])})")
         parts[part] = recipe.write(options, part, utterances)
     if options.lm_text:

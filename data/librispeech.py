@@ -12,14 +12,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from asr_lm.acoustic.speech import Speech, find_speech
+from asr_lm.acoustic.finding import find_speech
+from asr_lm.acoustic.speech import Speech
 from asr_lm.corpora.download import Remote
-from asr_lm.corpora.manifest import Contents
+from asr_lm.corpora.manifest import PartSummary
 from asr_lm.errors import InputError
 from asr_lm.files import iterate_text
 from asr_lm.text.normalizer import Normalizer, get_normalizer
 from data import recipe
-from data.recipe import Piece
+from data.recipe import ArchiveMember
 from pipelines.command import parse, run
 
 DESCRIPTION = """Get LibriSpeech (English, read books, 16 kHz; CC BY 4.0) and write manifests for decode.
@@ -71,12 +72,14 @@ def main() -> None:
     recipe.check(options)
     normalize = get_normalizer(options.normalizer)
     # FLAC does not grow when it is unpacked.
-    pieces = {part: Piece(f"LibriSpeech/{part}", ARCHIVES[part], ARCHIVES[part].size) for part in options.parts}
-    folders = recipe.obtain(options, list(pieces.values()))
+    members = {
+        part: ArchiveMember(f"LibriSpeech/{part}", ARCHIVES[part], ARCHIVES[part].size) for part in options.parts
+    }
+    folders = recipe.obtain(options, list(members.values()))
     text = recipe.fetch(options, LM_TEXT, room=_LM_TEXT_SIZE) if options.lm_text else None
-    parts: dict[str, Contents] = {}
-    for part, piece in pieces.items():
-        utterances, lost = read_part(folders[piece.path], normalize)
+    parts: dict[str, PartSummary] = {}
+    for part, member in members.items():
+        utterances, lost = read_part(folders[member.path], normalize)
         parts[part] = recipe.write(options, part, utterances, lost=lost)
     if text is not None:
         recipe.write_lm_text(options, _sentences(text, normalize), parts)

@@ -13,11 +13,11 @@ import tyro
 from asr_lm.acoustic.speech import Speech
 from asr_lm.corpora.archive import unpack
 from asr_lm.corpora.download import Remote, download, missing_bytes, partial_path, require_space, verify
-from asr_lm.corpora.manifest import Contents, write_part
+from asr_lm.corpora.manifest import PartSummary, write_part
 from asr_lm.corpora.training_text import write_training_text
 from asr_lm.errors import InputError
 from asr_lm.files import make_folder
-from pipelines import display
+from pipelines import lists
 from pipelines.command import OptionalPath, console
 from pipelines.display import byte_progress, item_progress
 
@@ -55,7 +55,7 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Piece:
+class ArchiveMember:
     """A file or folder of a corpus.
 
     Attributes:
@@ -83,17 +83,17 @@ def check(options: Options) -> None:
         raise InputError("give either --from or --mirror")
 
 
-def obtain(options: Options, pieces: Sequence[Piece]) -> dict[str, Path]:
-    """Where pieces of a corpus lie, each by its path in the archive; what is not there is downloaded and unpacked.
+def obtain(options: Options, members: Sequence[ArchiveMember]) -> dict[str, Path]:
+    """Where members of a corpus lie, each by its path in the archive; what is not there is downloaded and unpacked.
 
     Raises:
         InputError: something cannot be had, is not the published one, or does not fit on the disk.
     """
-    lacking = [piece for piece in pieces if _found(options, piece) is None]
-    archives = list(dict.fromkeys(piece.archive for piece in lacking))
+    lacking = [member for member in members if _found(options, member) is None]
+    archives = list(dict.fromkeys(member.archive for member in lacking))
     _check_space(options, lacking, archives)
     for remote in archives:
-        wanted = [piece.path for piece in lacking if piece.archive == remote]
+        wanted = [member.path for member in lacking if member.archive == remote]
         if options.source is not None and not (options.source / remote.name).exists():
             raise InputError(f"holds neither {remote.name} nor {wanted[0]}", file=options.source)
         path = fetch(options, remote)
@@ -101,7 +101,7 @@ def obtain(options: Options, pieces: Sequence[Piece]) -> dict[str, Path]:
             unpack(path, options.out, wanted, report)
         if options.delete_archives and options.source is None:
             path.unlink()
-    found = {piece.path: _found(options, piece) for piece in pieces}
+    found = {member.path: _found(options, member) for member in members}
     return {name: path for name, path in found.items() if path is not None}
 
 
@@ -136,17 +136,17 @@ def fetch(options: Options, remote: Remote, room: int = 0) -> Path:
         raise
 
 
-def _found(options: Options, piece: Piece) -> Path | None:
-    """Where a piece lies; the folder given by ``--from`` may be one within the corpus."""
-    steps = Path(piece.path).parts
-    places = [options.out / piece.path]
+def _found(options: Options, member: ArchiveMember) -> Path | None:
+    """Where a member lies; the folder given by ``--from`` may be one within the corpus."""
+    steps = Path(member.path).parts
+    places = [options.out / member.path]
     if options.source is not None:
         places = [options.source.joinpath(*steps[first:]) for first in range(len(steps))] + places
     return next((place for place in places if place.exists()), None)
 
 
-def _check_space(options: Options, pieces: Sequence[Piece], archives: Sequence[Remote]) -> None:
-    wanted = sum(piece.size for piece in pieces)
+def _check_space(options: Options, members: Sequence[ArchiveMember], archives: Sequence[Remote]) -> None:
+    wanted = sum(member.size for member in members)
     if options.source is None:
         wanted += sum(missing_bytes(remote, options.out / _ARCHIVES) for remote in archives)
     require_space(options.out, wanted)
@@ -158,7 +158,7 @@ def write(
     utterances: Sequence[Speech],
     incomplete: Collection[str] = (),
     lost: Sequence[str] = (),
-) -> Contents:
+) -> PartSummary:
     """Write a part and say what it holds.
 
     Args:
@@ -180,18 +180,18 @@ def write(
     return contents
 
 
-def _tell(options: Options, part: str, contents: Contents) -> None:
+def _tell(options: Options, part: str, contents: PartSummary) -> None:
     hours, manifest = contents.seconds / 3600, options.out / f"{part}.jsonl"
     _say(f"{part}: {contents.utterances:,} utterances, {hours:,.2f} hours, {contents.words:,} words in {manifest}")
     if contents.shortened:
         _say(f"{part}: {contents.shortened:,} utterances end with their recording, and were said to end after it")
     for reason in contents.left_out[:_EXAMPLES]:
-        display.warn(f"left out: {reason}")
+        lists.warn(f"left out: {reason}")
     if len(contents.left_out) > _EXAMPLES:
-        display.warn(f"{part}: {len(contents.left_out):,} utterances are left out")
+        lists.warn(f"{part}: {len(contents.left_out):,} utterances are left out")
 
 
-def write_lm_text(options: Options, sentences: Iterable[str], parts: Mapping[str, Contents]) -> None:
+def write_lm_text(options: Options, sentences: Iterable[str], parts: Mapping[str, PartSummary]) -> None:
     """Write the text for language models, and say how much of it is what development and test parts say.
 
     Raises:
@@ -212,7 +212,7 @@ def note(part: str, number: int, what: str) -> None:
         _say(f"{part}: {number:,} {what}")
 
 
-def finish(parts: Mapping[str, Contents]) -> None:
+def finish(parts: Mapping[str, PartSummary]) -> None:
     """End with exit code 1 if utterances were left out for want of sound or words."""
     if any(contents.left_out for contents in parts.values()):
         sys.exit(1)

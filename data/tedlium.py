@@ -20,13 +20,13 @@ from typing import Literal
 
 from asr_lm.acoustic.speech import Speech
 from asr_lm.corpora.download import Remote
-from asr_lm.corpora.manifest import Contents
+from asr_lm.corpora.manifest import PartSummary
 from asr_lm.corpora.stm import TimeMark, read_stm
 from asr_lm.errors import InputError
 from asr_lm.files import iterate_text
 from asr_lm.text.normalizer import Normalizer, get_normalizer
 from data import recipe
-from data.recipe import Piece
+from data.recipe import ArchiveMember
 from pipelines.command import parse, run
 
 DESCRIPTION = """Get TED-LIUM 3 (English, talks, 16 kHz; CC BY-NC-ND 3.0) and write manifests for decode.
@@ -41,11 +41,11 @@ ARCHIVE = Remote(
     54_320_173_876,
     "sha256:ad1e454d14d1ad550bc2564c462d87c7a7ec83d4dc2b9210f22ab4973b9eccdb",
 )
-LM_FOLDER = Piece("TEDLIUM_release-3/LM", ARCHIVE, 2_000_000_000)
-PIECES = {
-    "train": Piece("TEDLIUM_release-3/data", ARCHIVE, 60_000_000_000),
-    "dev": Piece("TEDLIUM_release-3/legacy/dev", ARCHIVE, 200_000_000),
-    "test": Piece("TEDLIUM_release-3/legacy/test", ARCHIVE, 350_000_000),
+LM_FOLDER = ArchiveMember("TEDLIUM_release-3/LM", ARCHIVE, 2_000_000_000)
+MEMBERS = {
+    "train": ArchiveMember("TEDLIUM_release-3/data", ARCHIVE, 60_000_000_000),
+    "dev": ArchiveMember("TEDLIUM_release-3/legacy/dev", ARCHIVE, 200_000_000),
+    "test": ArchiveMember("TEDLIUM_release-3/legacy/test", ARCHIVE, 350_000_000),
 }
 UNKNOWN = "<unk>"
 
@@ -73,11 +73,11 @@ def main() -> None:
     options = parse(Options, "tedlium", DESCRIPTION, package="data")
     recipe.check(options)
     normalize = get_normalizer(options.normalizer)
-    pieces = [PIECES[part] for part in options.parts] + [LM_FOLDER] * options.lm_text
-    found = recipe.obtain(options, pieces)
-    parts: dict[str, Contents] = {}
+    members = [MEMBERS[part] for part in options.parts] + [LM_FOLDER] * options.lm_text
+    found = recipe.obtain(options, members)
+    parts: dict[str, PartSummary] = {}
     for part in options.parts:
-        spoken = read_part(found[PIECES[part].path], normalize)
+        spoken = read_part(found[MEMBERS[part].path], normalize)
         recipe.note(part, spoken.unscored, "stretches are not to be scored and are left out")
         recipe.note(part, spoken.wordless, "stretches without a word are left out")
         recipe.note(part, len(spoken.incomplete), f"references lack a word ({UNKNOWN})")

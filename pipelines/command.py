@@ -46,7 +46,7 @@ _HELP = re.compile(r"(python -m [\w.]+|asr-lm)( [\w-]+){0,2} --help")
 _SUGGESTED = re.compile(r"Perhaps you meant:\s*(--[\w-]+)")
 
 
-_OPTIONS = {"models": "--lm", "development": "--dev", "combinations": "--combine"}
+_OPTIONS = {"models": "--lm", "development": "--dev", "combinations": "--combine", "engine": "--search"}
 """Options that are not called like the parameter of the library that they set."""
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import itertools
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from asr_lm.acoustic.lexicon import Lexicon
+from asr_lm.acoustic.options import BeamOptions
 from asr_lm.acoustic.tokens import Spelt, Tokens
 from asr_lm.errors import InputError
 
@@ -34,28 +34,7 @@ _TIE = 1e-4
 _NO_SILENCE = "<no-silence>"
 
 
-@dataclass(frozen=True)
-class Search:
-    """How the beam search goes.
-
-    Attributes:
-        beam: hypotheses kept from frame to frame.
-        threshold: how much worse than the best a hypothesis may be to be kept, natural logarithm.
-        lm_weight: of the language model's score.
-        word_score: added for each word.
-        merging: whether alignments of the same hypothesis add up, or the best one counts.
-        order: of a list: by its exact scores, or as the search, which prunes alignments, found it.
-    """
-
-    beam: int = 400
-    threshold: float = 30.0
-    lm_weight: float = 1.0
-    word_score: float = 0.0
-    merging: Literal["sum", "max"] = "sum"
-    order: Literal["exact", "search"] = "exact"
-
-
-def cpu_search(tokens: Tokens, lexicon: Lexicon | None, lm: Path | None, search: Search) -> BeamSearch:
+def cpu_search(tokens: Tokens, lexicon: Lexicon | None, lm: Path | None, search: BeamOptions) -> BeamSearch:
     """torchaudio's ``ctc_decoder`` (flashlight-text).
 
     In each frame it looks at the 100 likeliest tokens. Where words are not separated and no language model tells how a
@@ -90,7 +69,9 @@ def cpu_search(tokens: Tokens, lexicon: Lexicon | None, lm: Path | None, search:
     return run
 
 
-def _cpu_decoder(tokens: Tokens, spellings: Spellings | None, lm: Path | None, search: Search, texts: list[str]) -> Any:
+def _cpu_decoder(
+    tokens: Tokens, spellings: Spellings | None, lm: Path | None, search: BeamOptions, texts: list[str]
+) -> Any:
     from torchaudio.models.decoder import ctc_decoder
 
     with tempfile.TemporaryDirectory(prefix="asr_lm.") as folder:
@@ -172,7 +153,7 @@ def _collapsed(numbers: Iterable[int]) -> list[int]:
     return [number for number, _ in itertools.groupby(numbers)]
 
 
-def cuda_search(tokens: Tokens, search: Search, device: str) -> BeamSearch:
+def cuda_search(tokens: Tokens, search: BeamOptions, device: str) -> BeamSearch:
     """torchaudio's ``cuda_ctc_decoder``: any spelling, no language model; emissions are brought to the GPU.
 
     Its beam has at most 128 hypotheses and no more than there are tokens; frames that are almost certainly blank are
@@ -186,7 +167,8 @@ def cuda_search(tokens: Tokens, search: Search, device: str) -> BeamSearch:
     if tokens.blank_number != 0:
         raise InputError(
             f"the search on a GPU (cuda_ctc_decoder) takes token 0 for the blank, and here the blank {tokens.blank!r} "
-            f"is token {tokens.blank_number}; use --search cpu"
+            f"is token {tokens.blank_number}",
+            parameter="engine",
         )
     beam = cuda_beam(tokens, search.beam)
     decoder = cuda_ctc_decoder(list(tokens.texts), nbest=beam, beam_size=beam)

@@ -44,7 +44,7 @@ def forward_scores(emissions: Tensor, sequences: Sequence[Sequence[int]], blank:
     return scores
 
 
-def alignment(emissions: Tensor, sequence: Sequence[int], blank: int) -> NDArray[np.int64]:
+def best_alignment(emissions: Tensor, sequence: Sequence[int], blank: int) -> NDArray[np.int64]:
     """The best alignment of a token sequence: for every frame the place of its token in the sequence, -1 for blank.
 
     Args:
@@ -67,7 +67,7 @@ def word_times(
     emissions: Tensor, spelt: Spelt, tokens: Tokens, frame_seconds: float
 ) -> tuple[tuple[float, float], ...]:
     """Start and end of every word in seconds: from its first token's first frame to the end of its last one's last."""
-    places = alignment(emissions, tokens.sequence(spelt), tokens.blank_number)
+    places = best_alignment(emissions, tokens.sequence(spelt), tokens.blank_number)
     frames = np.flatnonzero(places >= 0)
     times, place = [], 0
     for word in spelt:

@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 from torch import Tensor
 
-from asr_lm.acoustic.beam_search import Reading, Search, cpu_search, cuda_search
+from asr_lm.acoustic.beam_search import Reading, cpu_search, cuda_search
 from asr_lm.acoustic.ctc import forward_scores, word_times
 from asr_lm.acoustic.lexicon import Lexicon
+from asr_lm.acoustic.options import BeamOptions
 from asr_lm.acoustic.tokens import Spelt, Tokens
 from asr_lm.errors import InputError
 from asr_lm.hypotheses.utterance import Hypothesis
@@ -62,7 +64,7 @@ class FirstPass:
     tokens: Tokens
     lexicon: Lexicon | None = None
     lm: Path | None = None
-    search: Search = field(default_factory=Search)
+    search: BeamOptions = field(default_factory=BeamOptions)
     gpu: str | None = None
 
     def __post_init__(self) -> None:
@@ -119,7 +121,7 @@ class FirstPass:
         return float(self.ngram.score(" ".join(read)) * math.log(10))
 
 
-def hypotheses(
+def as_hypotheses(
     found: Iterable[Found], emissions: Tensor, tokens: Tokens, frame_seconds: float | None
 ) -> tuple[Hypothesis, ...]:
     """Texts as hypotheses: scores rounded to three decimals, word times where the length of a frame is given.
@@ -140,3 +142,12 @@ def hypotheses(
         times = None if frame_seconds is None else word_times(emissions, timed, tokens, frame_seconds)
         listed.append(Hypothesis(one.text, scores, times=times))
     return tuple(listed)
+
+
+def lowered(hypotheses: Iterable[Hypothesis]) -> tuple[Hypothesis, ...]:
+    """Hypotheses in lower case; of those that are then the same the first stays."""
+    found: dict[str, Hypothesis] = {}
+    for hypothesis in hypotheses:
+        text = hypothesis.text.lower()
+        found.setdefault(text, msgspec.structs.replace(hypothesis, text=text))
+    return tuple(found.values())

@@ -36,7 +36,7 @@ class _Entry(msgspec.Struct, frozen=True):
 
 
 class Journal:
-    """A file with a line for every recognised piece of a source, the first saying what is being done.
+    """A file with a line for every recognised segment of a source, the first saying what is being done.
 
     Args:
         path: begun anew where it is missing, or was written for another job.
@@ -75,7 +75,7 @@ class Journal:
         self._counts[entry.source] = entry.of
 
     def __contains__(self, source: str) -> bool:
-        """Whether all pieces of a source are there."""
+        """Whether all segments of a source are there."""
         return source in self._places and len(self._places[source]) == self._counts[source]
 
     def __len__(self) -> int:
@@ -88,11 +88,11 @@ class Journal:
         return not self._places
 
     def has(self, source: str, number: int) -> bool:
-        """Whether a piece of a source is there."""
+        """Whether a segment of a source is there."""
         return number in self._places.get(source, {})
 
     def add(self, source: str, number: int, of: int, recognised: Recognised) -> None:
-        """A piece of a source, of as many as it has, is finished."""
+        """A segment of a source, of as many as it has, is finished."""
         entry = _Entry(source, number, of, recognised)
         self._note(entry, self._stream.tell())
         self._stream.write(msgspec.json.encode(entry) + b"\n")

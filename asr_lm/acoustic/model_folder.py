@@ -23,6 +23,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from asr_lm.acoustic.decoder import RecogniserKind
 from asr_lm.acoustic.recogniser import CtcNetwork, CtcRecogniser
 from asr_lm.acoustic.tokens import CONFIG_FILE, TOKENS_FILE, Tokens
 from asr_lm.errors import InputError
@@ -141,7 +142,7 @@ def _has_group_norm(network: nn.Module) -> bool:
     return any(isinstance(module, nn.GroupNorm) for module in network.modules())
 
 
-def load_recogniser(folder: Path) -> CtcRecogniser:
+def load_recogniser(folder: Path, device: str = "cpu") -> CtcRecogniser:
     """The recogniser in a folder, float32, in evaluation mode.
 
     Raises:
@@ -155,7 +156,9 @@ def load_recogniser(folder: Path) -> CtcRecogniser:
         message = f"no recogniser can be made of this ({type(error).__name__}: {error})"
         raise InputError(message, file=folder / CONFIG_FILE) from None
     _load_weights(network, folder / MODEL_FILE, missing_is_well)
-    return CtcRecogniser(str(folder), network.eval(), tokens, int(config["sample_rate"]))
+    return CtcRecogniser(
+        str(folder), network.eval().to(device), tokens, int(config["sample_rate"]), folder_words(folder)
+    )
 
 
 def save_mel_encoder(folder: Path, network: MelEncoder, tokens: Tokens) -> None:
@@ -240,3 +243,11 @@ def _load_weights(network: CtcNetwork, path: Path, missing_is_well: str) -> None
     wrong = [name for name in missing if not name.startswith(missing_is_well)] + unexpected
     if wrong:
         raise InputError(f"the weights do not fit the configuration: {wrong[0]!r}", file=path)
+
+
+KIND = RecogniserKind(
+    "a folder with config.json, model.safetensors and tokens.txt",
+    list,
+    lambda name: Path(name).is_dir(),
+    lambda name, device: load_recogniser(Path(name), device),
+)

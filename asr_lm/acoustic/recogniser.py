@@ -5,11 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from asr_lm.acoustic.audio import Signal
+from asr_lm.acoustic.ctc_decoder import CtcDecoder, make_ctc_decoder
+from asr_lm.acoustic.options import DecodingOptions
 from asr_lm.acoustic.tokens import Tokens
 from asr_lm.errors import InputError
 
@@ -45,17 +48,37 @@ class CtcRecogniser:
         network: in evaluation mode.
         tokens: what its outputs mean.
         sample_rate: of the signals it takes.
+        words: a file of the words that a search may find, where the recogniser brings one.
     """
 
     name: str
     network: CtcNetwork
     tokens: Tokens
     sample_rate: int
+    words: Path | None = None
 
     @property
     def frame_seconds(self) -> float:
         """Seconds from one frame to the next."""
         return self.network.frame_samples / self.sample_rate
+
+    @property
+    def pads(self) -> bool:
+        """Whether signals of different lengths can be computed together."""
+        return self.network.pads
+
+    @property
+    def device(self) -> str:
+        """Where it computes."""
+        return str(next(self.network.parameters()).device)
+
+    def decoder(self, nbest: int, options: DecodingOptions) -> CtcDecoder:
+        """A decoder over the words that the options or the recogniser bring, else over tokens.
+
+        Raises:
+            InputError: a file cannot be read, or the search cannot be had.
+        """
+        return make_ctc_decoder(nbest, options, self.tokens, self.frame_seconds, self.words, self)
 
     def emissions(self, signal: Signal) -> Tensor:
         """Log-probabilities ``[frames, tokens]`` float32, on the CPU, of one signal ``[samples]``.
@@ -85,7 +108,7 @@ class CtcRecogniser:
     def _computed(self, signals: Sequence[Signal]) -> list[Tensor | None]:
         if not signals:
             return []
-        device = next(self.network.parameters()).device
+        device = self.device
         try:
             return [*self.network.log_probabilities([torch.from_numpy(signal).to(device) for signal in signals])]
         except torch.OutOfMemoryError:

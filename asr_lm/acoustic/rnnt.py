@@ -1,19 +1,30 @@
-"""N-best lists of an RNN-T recogniser (Graves 2012), by torchaudio's beam search."""
+"""RNN-T recognisers (Graves 2012): torchaudio's Emformer, searched by torchaudio's beam search."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
+from torchaudio import pipelines
 
 from asr_lm.acoustic.audio import Signal
-from asr_lm.acoustic.first_pass import ACOUSTIC, DECIMALS
+from asr_lm.acoustic.bundles import bundles_of, fetched
+from asr_lm.acoustic.decoder import Decoded, RecogniserKind
+from asr_lm.acoustic.first_pass import ACOUSTIC, DECIMALS, lowered
+from asr_lm.acoustic.options import DecodingOptions
+from asr_lm.acoustic.saved_emissions import Shards
+from asr_lm.acoustic.segments import Failure, Segment
 from asr_lm.errors import InputError
+from asr_lm.evaluation.word_errors import Unit
 from asr_lm.hypotheses.utterance import Hypothesis
+
+_LEAST_BEAM = 10
+_OF_CTC = ("lexicon", "lm", "lattices", "free", "batch_seconds")
 
 
 @dataclass(frozen=True)
@@ -24,15 +35,23 @@ class RnntRecogniser:
         name: what the user calls it.
         sample_rate: of the signals it takes.
         features: a signal's frames ``[frames, features]`` and their number ``[1]``.
-        decoder: a ``torchaudio.models.RNNTBeamSearch``.
+        beam_search: a ``torchaudio.models.RNNTBeamSearch``.
         text: of a token sequence whose first is the blank.
     """
 
     name: str
     sample_rate: int
     features: Callable[[Tensor], tuple[Tensor, Tensor]]
-    decoder: Any
+    beam_search: Any
     text: Callable[[list[int]], str]
+
+    def decoder(self, nbest: int, options: DecodingOptions) -> RnntDecoder:
+        """A decoder.
+
+        Raises:
+            InputError: the options ask for what only CTC recognisers have.
+        """
+        return RnntDecoder(self, nbest, options)
 
     @torch.inference_mode()
     def hypotheses(self, signal: Signal, count: int, beam: int) -> tuple[Hypothesis, ...]:
@@ -46,8 +65,8 @@ class RnntRecogniser:
         """
         try:
             features, length = self.features(torch.from_numpy(signal))
-            device = next(self.decoder.parameters()).device
-            found = self.decoder(features.to(device), length.to(device), beam)
+            device = next(self.beam_search.parameters()).device
+            found = self.beam_search(features.to(device), length.to(device), beam)
         except RuntimeError as error:
             if len(signal) < self.sample_rate // 10:
                 raise InputError(f"{len(signal)} samples are too few for the recogniser") from error
@@ -63,3 +82,72 @@ class RnntRecogniser:
 def _log_sum(first: float, second: float) -> float:
     larger, smaller = max(first, second), min(first, second)
     return larger + math.log1p(math.exp(smaller - larger)) if smaller > -math.inf else larger
+
+
+@dataclass(frozen=True)
+class RnntDecoder:
+    """The search of an RNN-T, with its options.
+
+    Attributes:
+        recogniser: what is searched.
+        nbest: hypotheses of a list, at most.
+        options: those of a CTC search are refused.
+    """
+
+    recogniser: RnntRecogniser
+    nbest: int
+    options: DecodingOptions
+    unit: Unit = "word"
+    has_times: bool = False
+    warnings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in _OF_CTC:
+            if getattr(self.options, name):
+                raise _no_ctc(name)
+        if self.options.engine == "cuda":
+            raise _no_ctc("engine")
+
+    def prepare(self, segments: Iterable[Segment]) -> Iterator[Segment | Failure]:
+        """Segments as they are."""
+        yield from segments
+
+    def decode(self, segment: Segment) -> Decoded:
+        """The hypotheses of a segment's samples."""
+        beam = self.options.beam or max(self.nbest, _LEAST_BEAM)
+        found = self.recogniser.hypotheses(segment.content, self.nbest, beam)
+        return Decoded(lowered(found) if self.options.lower else found)
+
+    def emissions_folder(self, folder: Path) -> Shards:
+        """There is none."""
+        raise _no_ctc("save_emissions")
+
+
+def _no_ctc(parameter: str) -> InputError:
+    return InputError("is for CTC recognisers, and this is an RNN-T", parameter=parameter)
+
+
+def rnnt_bundles() -> list[str]:
+    """The names of torchaudio's RNN-T recognisers."""
+    return bundles_of(pipelines.RNNTBundle)
+
+
+def load_rnnt_bundle(name: str, device: str) -> RnntRecogniser:
+    """An RNN-T recogniser of torchaudio.
+
+    Raises:
+        InputError: its weights cannot be had.
+    """
+    bundle = getattr(pipelines, name)
+    return RnntRecogniser(
+        name,
+        bundle.sample_rate,
+        fetched(name, bundle.get_feature_extractor),
+        fetched(name, bundle.get_decoder).eval().to(device),
+        fetched(name, bundle.get_token_processor),
+    )
+
+
+KIND = RecogniserKind(
+    "an RNN-T recogniser of torchaudio.pipelines", rnnt_bundles, lambda name: name in rnnt_bundles(), load_rnnt_bundle
+)

@@ -1,7 +1,7 @@
 """Emissions kept on disk: safetensors, ``[frames, tokens]`` float16 log-probabilities by the utterance's id.
 
 What safetensors has no place for is JSON in the file's metadata: ``utterances`` (of each its source, its number among
-the pieces of that and their count, its offset, reference and recording), ``frame_seconds`` and ``recogniser``. Files
+the segments of that and their count, its offset, reference and recording), ``frame_seconds`` and ``recogniser``. Files
 without it, of somebody else, are read as well. A folder holds any number of such files, ``tokens.txt`` and, where the
 tokens are not letters with a word end, ``config.json`` that says what they are (:mod:`asr_lm.acoustic.tokens`).
 """
@@ -20,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from asr_lm.acoustic.pieces import Piece, Source
+from asr_lm.acoustic.segments import Segment, SegmentSource
 from asr_lm.acoustic.tokens import CONFIG_FILE, Tokens
 from asr_lm.errors import InputError
 from asr_lm.files import atomic_write, make_folder, write_text
@@ -47,7 +47,7 @@ class Shards:
     recogniser: str
     tokens: Tokens
     frame_seconds: float
-    _waiting: list[Piece] = field(default_factory=list)
+    _waiting: list[Segment] = field(default_factory=list)
     _bytes: int = 0
 
     def __post_init__(self) -> None:
@@ -63,38 +63,38 @@ class Shards:
         if described := self.tokens.description():
             write_text(self.folder / CONFIG_FILE, json.dumps({"tokens": described}, ensure_ascii=False) + "\n")
 
-    def __contains__(self, piece: str) -> bool:
-        """Whether an earlier run has saved a piece."""
-        return piece in self._saved
+    def __contains__(self, segment: str) -> bool:
+        """Whether an earlier run has saved a segment."""
+        return segment in self._saved
 
-    def keep(self, piece: Piece) -> Piece:
-        """Keep the emissions of a piece, unless they are kept already, and give them as they will be read."""
-        rounded = piece.with_content(piece.content.half())
-        if piece.id not in self:
+    def keep(self, segment: Segment) -> Segment:
+        """Keep the emissions of a segment, unless they are kept already, and give them as they will be read."""
+        rounded = segment.with_content(segment.content.half())
+        if segment.id not in self:
             self._waiting.append(rounded)
             self._bytes += 2 * rounded.content.numel()
         if self._bytes >= _SHARD_BYTES:
             self.flush()
-        return piece.with_content(rounded.content.float())
+        return segment.with_content(rounded.content.float())
 
     def flush(self) -> None:
         """Write what waits."""
         if not self._waiting:
             return
-        utterances = {piece.id: {name: getattr(piece, name) for name in _FACTS} for piece in self._waiting}
+        utterances = {segment.id: {name: getattr(segment, name) for name in _FACTS} for segment in self._waiting}
         metadata = {
             "utterances": json.dumps(utterances),
             "frame_seconds": repr(self.frame_seconds),
             "recogniser": self.recogniser,
         }
-        tensors = {piece.id: piece.content.contiguous() for piece in self._waiting}
+        tensors = {segment.id: segment.content.contiguous() for segment in self._waiting}
         with atomic_write(self.folder / f"{self._next:05}{SUFFIX}") as stream:
             stream.write(save(tensors, metadata=metadata))
         self._next += 1
         self._waiting, self._bytes = [], 0
 
 
-def saved_sources(paths: Iterable[Path], tokens: Tokens) -> list[Source]:
+def saved_sources(paths: Iterable[Path], tokens: Tokens) -> list[SegmentSource]:
     """The utterances in files, or in the files of folders, in the order of their ids within a file.
 
     Raises:
@@ -141,28 +141,28 @@ def _places(paths: Iterable[Path], tokens: int) -> _Places:
     return places
 
 
-def _sources(places: _Places, complete: bool = False) -> list[Source]:
-    """Sources of utterances; with ``complete`` only those of which every piece is there."""
+def _sources(places: _Places, complete: bool = False) -> list[SegmentSource]:
+    """Sources of utterances; with ``complete`` only those of which every segment is there."""
     names: dict[str, list[str]] = {}
     for name, (_, facts) in places.items():
         names.setdefault(facts.get("source", name), []).append(name)
     for each in names.values():
         each.sort(key=lambda name: places[name][1].get("number", 0))
     return [
-        Source(source, partial(_load, source, [(name, *places[name]) for name in each]))
+        SegmentSource(source, partial(_load, source, [(name, *places[name]) for name in each]))
         for source, each in names.items()
         if not complete or len(each) == places[each[0]][1].get("of", 1)
     ]
 
 
-def _load(source: str, utterances: Sequence[tuple[str, Path, dict[str, Any]]]) -> Iterator[Piece]:
+def _load(source: str, utterances: Sequence[tuple[str, Path, dict[str, Any]]]) -> Iterator[Segment]:
     for number, (name, path, facts) in enumerate(utterances):
         with _opened(path) as file:
             emissions: Tensor = file.get_tensor(name).float()
         if torch.isnan(emissions).any() or (emissions > 0.01).any():
             raise InputError("expected log-probabilities, found NaN or a value above 0", file=path, utterance=name)
         known = facts.get("offset", 0.0), emissions, facts.get("reference"), facts.get("recording")
-        yield Piece(name, *known, source, number, len(utterances), str(path))
+        yield Segment(name, *known, source, number, len(utterances), str(path))
 
 
 def _metadata(path: Path) -> dict[str, str]:

@@ -42,10 +42,10 @@ def energies(blocks: Iterable[Signal], sample_rate: int) -> NDArray[np.float64]:
 
 
 def spans(energy: NDArray[np.float64], sample_rate: int, count: int, longest: float) -> list[Span]:
-    """Cut a stretch into pieces of at most ``longest`` seconds.
+    """Cut a stretch into segments of at most ``longest`` seconds.
 
-    Each cut is in the middle of the quietest 0.3 seconds of the second half of what a piece may have; of equally quiet
-    places it is the last.
+    Each cut is in the middle of the quietest 0.3 seconds of the second half of what a segment may have; of equally
+    quiet places it is the last.
 
     Args:
         energy: of the stretch's hundredths of a second ``[frames]``.

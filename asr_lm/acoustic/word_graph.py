@@ -19,7 +19,7 @@ import numpy as np
 from torch import Tensor
 
 from asr_lm.acoustic.beam_search import Reading
-from asr_lm.acoustic.ctc import alignment
+from asr_lm.acoustic.ctc import best_alignment
 from asr_lm.acoustic.first_pass import ACOUSTIC, LM
 from asr_lm.acoustic.tokens import Spelt, Tokens
 from asr_lm.lattice.lattice import Lattice
@@ -97,7 +97,7 @@ def _add_path(
 ) -> tuple[_Node, float]:
     """Add the alignment of a text; its last node, and the language model's score of the end."""
     sequence = tokens.sequence(spelt)
-    places = alignment(emissions, sequence, tokens.blank_number)
+    places = best_alignment(emissions, sequence, tokens.blank_number)
     labels = np.where(places < 0, tokens.blank_number, np.array([*sequence, tokens.blank_number])[places])
     sums = np.append(0.0, np.cumsum(emissions.double().numpy()[np.arange(len(labels)), labels]))
     node, place = start, 0

@@ -25,7 +25,7 @@ _ROUNDING = 0.01
 
 
 @dataclass
-class Contents:
+class PartSummary:
     """What was written of a part.
 
     Attributes:
@@ -64,7 +64,7 @@ def write_part(
     incomplete: Collection[str] = (),
     strict: bool = False,
     report: Report = no_report,
-) -> Contents:
+) -> PartSummary:
     """Write the manifest and the text of a part; utterances without readable sound are left out, and said so.
 
     Args:
@@ -75,7 +75,7 @@ def write_part(
     Raises:
         InputError: nothing is left to be written, it cannot be written, or sound is missing or damaged in strict mode.
     """
-    contents = Contents()
+    contents = PartSummary()
     open_sound = lru_cache(maxsize=1)(Sound.open)  # Utterances of a recording come one after another.
     with atomic_write(folder / f"{part}.jsonl") as manifest, atomic_write(folder / f"{part}.txt") as text:
         for number, speech in enumerate(utterances, 1):

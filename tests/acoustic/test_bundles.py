@@ -11,21 +11,21 @@ import torch
 import torchaudio
 from test_recogniser_folders import BASE, LARGE, SIZES
 
-from asr_lm.acoustic.bundles import bundle_names, load_bundle
+from asr_lm.acoustic.registry import open_recogniser, recogniser_names
 from asr_lm.acoustic.rnnt import RnntRecogniser
 from asr_lm.errors import InputError
 from asr_lm.hypotheses.reading import read_nbest
 
 SIGNAL = np.random.default_rng(0).normal(size=8_000).astype(np.float32)
-CTC = [name for name in bundle_names() if "RNNT" not in name]
+CTC = [name for name in recogniser_names() if "RNNT" not in name]
 
 
 def test_every_recogniser_of_torchaudio_has_its_name():
     assert {"WAV2VEC2_ASR_BASE_960H", "HUBERT_ASR_XLARGE", "VOXPOPULI_ASR_BASE_10K_FR"} <= set(CTC)
-    assert "EMFORMER_RNNT_BASE_LIBRISPEECH" in bundle_names()
-    assert not {"MMS_FA", "WAV2VEC2_BASE", "WAVLM_LARGE"} & set(bundle_names())
+    assert "EMFORMER_RNNT_BASE_LIBRISPEECH" in recogniser_names()
+    assert not {"MMS_FA", "WAV2VEC2_BASE", "WAVLM_LARGE"} & set(recogniser_names())
     with pytest.raises(InputError, match="WAV2VEC2_ASR_BASE_960H"):
-        load_bundle("WAV2VEC2_BASE")
+        open_recogniser("WAV2VEC2_BASE")
 
 
 @pytest.mark.parametrize("name", CTC)
@@ -38,7 +38,7 @@ def test_a_ctc_bundle_is_computed_as_torchaudio_does(monkeypatch, name):
     weights = torchaudio.models.wav2vec2_model(**arguments).state_dict()
     monkeypatch.setattr(bundle, "_params", arguments)
     monkeypatch.setattr(type(bundle), "_get_state_dict", lambda self, _: weights)
-    recogniser = load_bundle(name)
+    recogniser = open_recogniser(name)
     with torch.inference_mode():
         expected = bundle.get_model()(torch.from_numpy(SIGNAL)[None])[0].log_softmax(-1)[0]
     assert torch.allclose(recogniser.emissions(SIGNAL), expected)
@@ -109,7 +109,7 @@ def little_rnnt(monkeypatch):
 
 def test_an_emformer_is_searched(monkeypatch):
     decoder = little_rnnt(monkeypatch)
-    recogniser = load_bundle("EMFORMER_RNNT_BASE_LIBRISPEECH")
+    recogniser = open_recogniser("EMFORMER_RNNT_BASE_LIBRISPEECH")
     found = recogniser.hypotheses(SIGNAL, 5, 6)
     assert 1 < len(found) <= 5
     assert len({one.text for one in found}) == len(found)
@@ -147,6 +147,6 @@ def test_without_a_network_it_says_so(monkeypatch, tmp_path, name):
     # The big model need not be made to find out that its weights cannot be had.
     monkeypatch.setattr("torchaudio.pipelines._wav2vec2.utils._get_model", lambda *_: torch.nn.Identity())
     with pytest.raises(
-        InputError, match=r"could not be downloaded to .* \(no route to host\).* or give --model a folder"
+        InputError, match=r"could not be downloaded to .* \(no route to host\).* or give a folder as model"
     ):
-        load_bundle(name)
+        open_recogniser(name)

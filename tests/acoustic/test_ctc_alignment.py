@@ -5,7 +5,7 @@ import itertools
 import pytest
 import torch
 
-from asr_lm.acoustic.ctc import alignment, forward_scores, word_times
+from asr_lm.acoustic.ctc import best_alignment, forward_scores, word_times
 from asr_lm.acoustic.tokens import Tokens
 
 TOKENS = Tokens(("-", "|", "a", "b"))
@@ -46,7 +46,7 @@ def test_scores_do_not_depend_on_what_is_scored_with_them(monkeypatch):
 @pytest.mark.parametrize("sequence", [(), (1,), (2, 1), (2, 2), (3, 1, 3)])
 def test_alignment_is_the_best_of_all(sequence):
     found = emissions(5, 3)
-    places = alignment(found, sequence, 0)
+    places = best_alignment(found, sequence, 0)
     path = [0 if place < 0 else sequence[place] for place in places]
     scores = dict(paths(found, sequence, 0))
     assert scores[tuple(path)] == pytest.approx(max(scores.values()))

@@ -1,6 +1,6 @@
 """The search on a GPU, with a stand-in for torchaudio's decoder where there is no GPU: what it is given and gives."""
 
-import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import ClassVar
 
@@ -9,9 +9,11 @@ import torch
 import torchaudio.models.decoder
 from test_first_pass import TOKENS, emissions
 
-from asr_lm.acoustic.beam_search import Search, cuda_search
+from asr_lm.acoustic.beam_search import cuda_search
+from asr_lm.acoustic.ctc_decoder import search_device
 from asr_lm.acoustic.first_pass import FirstPass
 from asr_lm.acoustic.lexicon import Lexicon
+from asr_lm.acoustic.options import BeamOptions, DecodingOptions
 from asr_lm.acoustic.tokens import Tokens
 from asr_lm.errors import InputError
 
@@ -45,17 +47,17 @@ def _stand_in(monkeypatch):
 
 
 def test_the_list_is_scored_as_any():
-    found = FirstPass(TOKENS, search=Search(beam=4), gpu="cpu").texts(emissions())
+    found = FirstPass(TOKENS, search=BeamOptions(beam=4), gpu="cpu").texts(emissions())
     assert 1 < len(found) <= 4
-    everything = {one.text: one for one in FirstPass(TOKENS, search=Search(beam=200)).texts(emissions())}
+    everything = {one.text: one for one in FirstPass(TOKENS, search=BeamOptions(beam=200)).texts(emissions())}
     assert all(everything[one.text].acoustic == pytest.approx(one.acoustic) for one in found)
     assert [one.total for one in found] == sorted((one.total for one in found), reverse=True)
 
 
 def test_no_more_hypotheses_are_asked_for_than_it_can_hold():
-    FirstPass(TOKENS, search=Search(beam=400), gpu="cpu")
+    FirstPass(TOKENS, search=BeamOptions(beam=400), gpu="cpu")
     many = Tokens(("-", *map(chr, range(0x4E00, 0x4E00 + 500))), words="characters")
-    FirstPass(many, search=Search(beam=400), gpu="cpu")
+    FirstPass(many, search=BeamOptions(beam=400), gpu="cpu")
     assert [decoder.nbest for decoder in Decoder.made] == [5, 128]
 
 
@@ -68,10 +70,8 @@ def test_tokens_of_no_text_are_not_found():
 
 
 def test_what_it_cannot_do_is_refused(tmp_path):
-    with pytest.raises(
-        InputError, match=r"takes token 0 for the blank, and here the blank '-' is token 1.*--search cpu"
-    ):
-        cuda_search(Tokens(("|", "-", "a")), Search(), "cpu")
+    with pytest.raises(InputError, match=r"takes token 0 for the blank, and here the blank '-' is token 1"):
+        cuda_search(Tokens(("|", "-", "a")), BeamOptions(), "cpu")
     with pytest.raises(InputError, match="neither a lexicon nor"):
         FirstPass(TOKENS, Lexicon({"a": [("a",)]}), gpu="cpu")
 
@@ -79,37 +79,25 @@ def test_what_it_cannot_do_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("options", "gpu"),
     [
-        ((), "cuda"),
-        (("--nbest", "6"), None),
-        (("--search", "cpu"), None),
-        (("--search", "cuda", "--nbest", "6"), "cuda"),
-        (("--lm", "x"), None),
-        (("--lexicon", "x"), None),
-        (("--device", "cpu"), None),
+        ({}, "cuda"),
+        ({"nbest": 6}, None),
+        ({"engine": "cpu"}, None),
+        ({"engine": "cuda", "nbest": 6}, "cuda"),
+        ({"lm": Path("x")}, None),
+        ({"lexicon": Path("x")}, None),
+        ({"device": "cpu"}, None),
     ],
 )
-def test_auto_is_the_gpu_where_it_can_give_the_list(monkeypatch, options, gpu):
-    from pipelines import decode
-    from pipelines.command import parse
-
-    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
-    monkeypatch.setattr(
-        sys, "argv", ["decode", "--emissions", "e", "--out", "a.jsonl", "--device", "cuda", "--nbest", "5", *options]
-    )
-    arguments = parse(decode.Arguments, "decode", "")
-    assert decode._searching_gpu(arguments, TOKENS, arguments.lexicon is not None, None) == gpu
+def test_auto_is_the_gpu_where_it_can_give_the_list(options, gpu):
+    chosen = DecodingOptions(**{name: value for name, value in options.items() if name not in ("nbest", "device")})
+    nbest, device = options.get("nbest", 5), options.get("device", "cuda")
+    assert search_device(nbest, chosen, TOKENS, chosen.lexicon is not None, device) == gpu
 
 
-def test_a_search_that_cannot_be_says_why(monkeypatch):
-    from pipelines import decode
-    from pipelines.command import parse
-
-    monkeypatch.setattr(sys, "argv", ["decode", "--emissions", "e", "--out", "a.jsonl", "--search", "cuda"])
-    arguments = parse(decode.Arguments, "decode", "")
+def test_a_search_that_cannot_be_says_why():
     with pytest.raises(InputError, match="no GPU to search on"):
-        decode._searching_gpu(arguments, TOKENS, False, "cpu")
-    with pytest.raises(InputError, match="takes no --lm and no words"):
-        decode._searching_gpu(arguments, TOKENS, True, "cuda")
+        search_device(5, DecodingOptions(engine="cuda"), TOKENS, False, "cpu")
+    with pytest.raises(InputError, match="takes no language model and no words"):
+        search_device(5, DecodingOptions(engine="cuda"), TOKENS, True, "cuda")
     other = Tokens(("|", "-", "a"))
-    arguments.search = "auto"
-    assert decode._searching_gpu(arguments, other, False, "cuda") is None
+    assert search_device(2, DecodingOptions(engine="auto"), other, False, "cuda") is None

@@ -7,10 +7,10 @@ import kenlm
 import pytest
 import torch
 
-from asr_lm.acoustic.beam_search import Search
 from asr_lm.acoustic.ctc import forward_scores
-from asr_lm.acoustic.first_pass import FirstPass, hypotheses
+from asr_lm.acoustic.first_pass import FirstPass, as_hypotheses
 from asr_lm.acoustic.lexicon import Lexicon
+from asr_lm.acoustic.options import BeamOptions
 from asr_lm.acoustic.tokens import Tokens
 from asr_lm.errors import InputError
 
@@ -48,7 +48,7 @@ def lexicon(tmp_path, text="\n".join(WORDS)):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_texts_are_distinct_words_with_exact_scores_in_order(tmp_path, seed):
-    found = FirstPass(TOKENS, lexicon(tmp_path), search=Search(beam=50)).texts(emissions(seed=seed))
+    found = FirstPass(TOKENS, lexicon(tmp_path), search=BeamOptions(beam=50)).texts(emissions(seed=seed))
     assert len(found) > 3
     assert len({one.text for one in found}) == len(found)
     assert {word for one in found for word in one.text.split()} <= set(WORDS)
@@ -59,7 +59,7 @@ def test_texts_are_distinct_words_with_exact_scores_in_order(tmp_path, seed):
 
 
 def test_without_a_lexicon_any_spelling_is_found():
-    found = FirstPass(TOKENS, search=Search(beam=50)).texts(emissions())
+    found = FirstPass(TOKENS, search=BeamOptions(beam=50)).texts(emissions())
     assert any(set(one.text.split()) - set(WORDS) for one in found)
     assert all(re.fullmatch(r"[abc]+( [abc]+)*|", one.text) for one in found)
     assert len({one.text for one in found}) == len(found)
@@ -68,19 +68,19 @@ def test_without_a_lexicon_any_spelling_is_found():
 def test_the_language_model_s_score_is_kept_apart(tmp_path):
     path = tmp_path / "lm.arpa"
     path.write_text(ARPA)
-    search = Search(beam=50, lm_weight=0.5, word_score=-0.25)
+    search = BeamOptions(beam=50, lm_weight=0.5, word_score=-0.25)
     found = FirstPass(TOKENS, lexicon(tmp_path), path, search).texts(emissions())
     model = kenlm.Model(str(path))
     for one in found:
         assert one.lm == pytest.approx(model.score(one.text) * math.log(10))
         assert one.total == pytest.approx(one.acoustic + 0.5 * one.lm - 0.25 * len(one.text.split()))
-    listed = hypotheses(found[:3], emissions(), TOKENS, 0.02)
+    listed = as_hypotheses(found[:3], emissions(), TOKENS, 0.02)
     assert all(set(one.scores) == {"acoustic", "lm"} for one in listed)
     assert all(len(one.times or ()) == len(one.text.split()) for one in listed)
 
 
 def test_spellings_of_a_word_are_one_text_and_words_of_one_spelling_two(tmp_path):
-    found = FirstPass(TOKENS, lexicon(tmp_path, "x a |\nx b |\ny b |"), search=Search(beam=50)).texts(emissions(3))
+    found = FirstPass(TOKENS, lexicon(tmp_path, "x a |\nx b |\ny b |"), search=BeamOptions(beam=50)).texts(emissions(3))
     of = {one.text: one.acoustic for one in found}
     both = torch.tensor(forward_scores(emissions(3), [[2, 1], [3, 1]], 0))
     assert both.max() - 1e-5 <= of["x"] <= both.logsumexp(0) + 1e-5
@@ -91,7 +91,7 @@ def test_where_no_word_fits_the_empty_text_is_heard(tmp_path):
     found = FirstPass(TOKENS, lexicon(tmp_path, "cab")).texts(emissions(1))
     assert [one.text for one in found] == [""]
     assert found[0].acoustic == pytest.approx(emissions(1)[0, 0].item(), abs=1e-5)
-    assert hypotheses(found, emissions(1), TOKENS, 0.02)[0].times == ()
+    assert as_hypotheses(found, emissions(1), TOKENS, 0.02)[0].times == ()
 
 
 def test_words_that_cannot_be_spelt_are_told(tmp_path):

@@ -11,11 +11,11 @@ import torch
 import torchaudio
 from test_recogniser_folders import LARGE, SIZES
 
-from asr_lm.acoustic.beam_search import Search
-from asr_lm.acoustic.ctc import alignment
-from asr_lm.acoustic.first_pass import FirstPass, hypotheses
+from asr_lm.acoustic.ctc import best_alignment
+from asr_lm.acoustic.first_pass import FirstPass, as_hypotheses
 from asr_lm.acoustic.lexicon import Lexicon
 from asr_lm.acoustic.model_folder import WaveEncoder, load_recogniser, save_wave_encoder
+from asr_lm.acoustic.options import BeamOptions
 from asr_lm.acoustic.saved_emissions import Shards
 from asr_lm.acoustic.tokens import Tokens
 from asr_lm.acoustic.word_graph import word_graph
@@ -24,7 +24,7 @@ from asr_lm.lattice.nbest import nbest
 
 PIECES = Tokens(("<blk>", "▁a", "▁ab", "b", "▁"), "<blk>", words="pieces")
 CHARACTERS = Tokens(("<unk>", "京", "北", "-"), words="characters", unwritten=("<unk>",))
-EVERYTHING = Search(beam=5_000, threshold=500.0)
+EVERYTHING = BeamOptions(beam=5_000, threshold=500.0)
 ARPA = """\\data\\
 ngram 1=6
 ngram 2=1
@@ -126,7 +126,7 @@ def test_the_last_token_of_a_word_may_last(merging):
     said = torch.full((9, 4), -12.0)
     for frame, text in enumerate("北北京京京京-北北"):
         said[frame, CHARACTERS.numbers[text]] = 0.0
-    search = Search(beam=20, merging=merging, order="search")
+    search = BeamOptions(beam=20, merging=merging, order="search")
     first, *_ = FirstPass(CHARACTERS, lexicon(CHARACTERS, "北京", "北", "京"), search=search).texts(
         said.log_softmax(-1)
     )
@@ -149,8 +149,8 @@ def test_without_a_language_model_words_that_others_make_up_are_needless():
     """Every way to cut a text would take a place in the beam, and which of them stay is chance."""
     words = lexicon(CHARACTERS, "北", "京", "北京", "京北京")
     said = emissions(CHARACTERS, 30, 3)
-    found = FirstPass(CHARACTERS, words, search=Search(beam=20)).texts(said)
-    assert found == FirstPass(CHARACTERS, lexicon(CHARACTERS, "北", "京"), search=Search(beam=20)).texts(said)
+    found = FirstPass(CHARACTERS, words, search=BeamOptions(beam=20)).texts(said)
+    assert found == FirstPass(CHARACTERS, lexicon(CHARACTERS, "北", "京"), search=BeamOptions(beam=20)).texts(said)
     assert all(set(one.words) <= {"北", "京"} for one in found)
     needed = FirstPass(CHARACTERS, lexicon(CHARACTERS, "京", "京北京"), search=EVERYTHING).texts(said[:5])
     assert ("京北京",) in {one.words for one in needed}
@@ -162,19 +162,19 @@ def test_times_are_of_words_or_of_characters():
         said[frame, CHARACTERS.numbers[text]] = 0.0
     said = said.log_softmax(-1)
     found = FirstPass(CHARACTERS, lexicon(CHARACTERS, "北京", "北")).texts(said)[:1]
-    (hypothesis,) = hypotheses(found, said, CHARACTERS, 0.1)
+    (hypothesis,) = as_hypotheses(found, said, CHARACTERS, 0.1)
     assert (hypothesis.text, found[0].words) == ("北京北", ("北京", "北"))
     assert hypothesis.times == ((0.1, 0.3), (0.3, 0.4), (0.5, 0.6))
     said = torch.full((8, 5), -15.0)
     for frame, text in enumerate(("▁a", "<blk>", "b", "b", "▁ab", "▁ab", "<blk>", "b")):
         said[frame, PIECES.numbers[text]] = 0.0
     said = said.log_softmax(-1)
-    (hypothesis,) = hypotheses(FirstPass(PIECES).texts(said)[:1], said, PIECES, 0.1)
+    (hypothesis,) = as_hypotheses(FirstPass(PIECES).texts(said)[:1], said, PIECES, 0.1)
     assert (hypothesis.text, hypothesis.times) == ("ab abb", ((0.0, 0.4), (0.4, 0.8)))
 
 
 def viterbi(tokens, found, sequence):
-    places = alignment(found, sequence, tokens.blank_number)
+    places = best_alignment(found, sequence, tokens.blank_number)
     labels = [tokens.blank_number if place < 0 else sequence[place] for place in places]
     return sum(found[frame, label].item() for frame, label in enumerate(labels))
 
@@ -191,7 +191,7 @@ def viterbi(tokens, found, sequence):
 @pytest.mark.parametrize("seed", range(3))
 def test_every_path_of_a_lattice_is_an_alignment_of_its_words(tokens, words, seed):
     said = emissions(tokens, 9, seed)
-    found = FirstPass(tokens, lexicon(tokens, *words), search=Search(beam=40)).texts(said)
+    found = FirstPass(tokens, lexicon(tokens, *words), search=BeamOptions(beam=40)).texts(said)
     lattice = word_graph("u", said, [(one.words, one.spelt) for one in found], tokens, 0.02)
     given = {one.words for one in found}
     seen = set()
@@ -225,7 +225,7 @@ def test_folders_say_what_their_tokens_are(tmp_path, tokens):
     recogniser = load_recogniser(tmp_path / "m")
     assert recogniser.tokens == tokens
     signal = np.random.default_rng(0).normal(size=2_000).astype(np.float32)
-    assert FirstPass(tokens, search=Search(beam=10)).texts(recogniser.emissions(signal))
+    assert FirstPass(tokens, search=BeamOptions(beam=10)).texts(recogniser.emissions(signal))
     Shards(tmp_path / "e", "m", tokens, 0.02)
     assert Tokens.read(tmp_path / "e" / "tokens.txt") == tokens
 

@@ -5,8 +5,8 @@ import torch
 from safetensors.torch import save_file
 
 from asr_lm.acoustic.journal import Journal, Recognised
-from asr_lm.acoustic.pieces import Piece
 from asr_lm.acoustic.saved_emissions import Shards, frame_seconds, saved_sources
+from asr_lm.acoustic.segments import Segment
 from asr_lm.acoustic.tokens import Tokens
 from asr_lm.errors import InputError
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
@@ -14,9 +14,9 @@ from asr_lm.hypotheses.utterance import Hypothesis, Utterance
 TOKENS = Tokens(("-", "|", "a"))
 
 
-def piece(name, frames, offset=0.0, reference=None, source="", number=0, of=1):
+def segment(name, frames, offset=0.0, reference=None, source="", number=0, of=1):
     content = torch.randn(frames, 3, generator=torch.Generator().manual_seed(frames)).log_softmax(-1)
-    return Piece(name, offset, content, reference, "r", source, number, of)
+    return Segment(name, offset, content, reference, "r", source, number, of)
 
 
 def same(first, second):
@@ -29,13 +29,13 @@ def test_what_is_kept_is_what_is_read(tmp_path, monkeypatch):
     monkeypatch.setattr("asr_lm.acoustic.saved_emissions._SHARD_BYTES", 60)
     shards = Shards(tmp_path / "e", "recogniser", TOKENS, 0.03)
     given = [
-        piece("long-1", 7, 1.5, source="long", number=1, of=2),
-        piece("short", 4, reference="aa"),
-        piece("long-0", 5, source="long", of=2),
+        segment("long-1", 7, 1.5, source="long", number=1, of=2),
+        segment("short", 4, reference="aa"),
+        segment("long-0", 5, source="long", of=2),
     ]
     second, last, first = map(shards.keep, given)
     kept = [first, second, last]
-    assert (kept[0].content - piece("long-0", 5).content).abs().max() < 2e-3
+    assert (kept[0].content - segment("long-0", 5).content).abs().max() < 2e-3
     shards.flush()
     shards.flush()
     assert len(list((tmp_path / "e").glob("*.safetensors"))) == 2
@@ -57,18 +57,18 @@ def test_what_is_kept_is_what_is_read(tmp_path, monkeypatch):
 
 def test_a_recording_of_which_a_piece_is_missing_is_not_saved(tmp_path):
     shards = Shards(tmp_path, "recogniser", TOKENS, 0.03)
-    shards.keep(piece("long-0", 5, source="long", of=2))
+    shards.keep(segment("long-0", 5, source="long", of=2))
     shards.flush()
     again = Shards(tmp_path, "recogniser", TOKENS, 0.03)
     assert ("long-0" in again, list(again.saved)) == (True, [])
-    again.keep(piece("long-0", 5, source="long", of=2))
-    again.keep(piece("long-1", 6, source="long", number=1, of=2))
+    again.keep(segment("long-0", 5, source="long", of=2))
+    again.keep(segment("long-1", 6, source="long", number=1, of=2))
     again.flush()
     assert list(Shards(tmp_path, "recogniser", TOKENS, 0.03).saved) == ["long"]
 
 
 def test_emissions_of_somebody_else_are_read(tmp_path):
-    values = piece("x", 6).content.half()
+    values = segment("x", 6).content.half()
     save_file({"b": values, "a": values[:2].clone()}, tmp_path / "e.safetensors")
     sources = saved_sources([tmp_path / "e.safetensors"], TOKENS)
     assert [source.id for source in sources] == ["a", "b"]

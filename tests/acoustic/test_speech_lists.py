@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from asr_lm.acoustic.pieces import pieces
-from asr_lm.acoustic.speech import Speech, find_speech
+from asr_lm.acoustic.finding import find_speech
+from asr_lm.acoustic.segments import read_segments
+from asr_lm.acoustic.speech import Speech
 from asr_lm.errors import InputError
 
 
@@ -96,7 +97,7 @@ def test_a_long_recording_is_cut_and_its_pieces_are_all_of_it(tmp_path):
     noise = np.random.default_rng(0).normal(0, 0.1, 16_000 * 10).astype(np.float32)
     noise[16_000 * 3 : 16_000 * 3 + 8_000] = 0
     soundfile.write(tmp_path / "a.wav", noise, 16_000, subtype="FLOAT")
-    found = list(pieces(Speech("a", tmp_path / "a.wav", recording="a"), 16_000, 4.0))
+    found = list(read_segments(Speech("a", tmp_path / "a.wav", recording="a"), 16_000, 4.0))
     assert np.array_equal(np.concatenate([piece.content for piece in found]), noise)
     assert all(len(piece.content) <= 64_000 for piece in found)
     assert 3.0 <= found[1].offset <= 3.5
@@ -106,6 +107,6 @@ def test_a_long_recording_is_cut_and_its_pieces_are_all_of_it(tmp_path):
 
 def test_what_has_a_reference_is_not_cut(tmp_path):
     path = sound(tmp_path / "a.wav", 3)
-    assert [piece.id for piece in pieces(Speech("a", path, reference="so"), 16_000, 3.0)] == ["a"]
+    assert [piece.id for piece in read_segments(Speech("a", path, reference="so"), 16_000, 3.0)] == ["a"]
     with pytest.raises(InputError, match="has a reference"):
-        list(pieces(Speech("a", path, reference="so"), 16_000, 2.0))
+        list(read_segments(Speech("a", path, reference="so"), 16_000, 2.0))

@@ -8,16 +8,16 @@ import pytest
 import torch
 from test_first_pass import ARPA, TOKENS, emissions, lexicon
 
-from asr_lm.acoustic.beam_search import Search
-from asr_lm.acoustic.ctc import alignment, forward_scores
+from asr_lm.acoustic.ctc import best_alignment, forward_scores
 from asr_lm.acoustic.first_pass import FirstPass
+from asr_lm.acoustic.options import BeamOptions
 from asr_lm.acoustic.word_graph import word_graph
 from asr_lm.lattice.nbest import nbest
 
 
 def viterbi(found, text):
     sequence = [TOKENS.numbers[letter] for word in text.split() for letter in word + "|"]
-    places = alignment(found, sequence, 0)
+    places = best_alignment(found, sequence, 0)
     return sum(found[frame, 0 if place < 0 else sequence[place]].item() for frame, place in enumerate(places))
 
 
@@ -33,7 +33,7 @@ def paths(lattice):
 @pytest.mark.parametrize("seed", range(4))
 def test_given_texts_have_their_best_alignment_and_others_no_better_one(tmp_path, seed):
     said = emissions(16, seed)
-    first_pass = FirstPass(TOKENS, lexicon(tmp_path), search=Search(beam=25))
+    first_pass = FirstPass(TOKENS, lexicon(tmp_path), search=BeamOptions(beam=25))
     texts = [(one.words, one.spelt) for one in first_pass.texts(said)]
     lattice = word_graph("u", said, texts, TOKENS, 0.02)
     found = paths(lattice)
@@ -68,7 +68,7 @@ def test_language_model_scores_are_exact_on_every_path(tmp_path):
     path = tmp_path / "lm.arpa"
     path.write_text(ARPA)
     said = emissions(16, 2)
-    first_pass = FirstPass(TOKENS, lexicon(tmp_path), path, Search(beam=25))
+    first_pass = FirstPass(TOKENS, lexicon(tmp_path), path, BeamOptions(beam=25))
     texts = [(one.words, one.spelt) for one in first_pass.texts(said)]
     lattice = word_graph("u", said, texts, TOKENS, 0.02, ngram=first_pass.ngram, lm_weight=0.7)
     model = kenlm.Model(str(path))

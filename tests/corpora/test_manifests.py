@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from asr_lm.acoustic.speech import Speech, find_speech
+from asr_lm.acoustic.finding import find_speech
+from asr_lm.acoustic.speech import Speech
 from asr_lm.corpora.manifest import write_part
 from asr_lm.corpora.training_text import write_training_text
 from asr_lm.errors import InputError

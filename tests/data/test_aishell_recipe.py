@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from miniature import call, lines, packed, published, sound, tree, write
 
-from asr_lm.acoustic.speech import Speech, find_speech
+from asr_lm.acoustic.finding import find_speech
+from asr_lm.acoustic.speech import Speech
 from data import aishell
 
 TRANSCRIPT = """BAC009S0002W0122 而 对 楼市 成交

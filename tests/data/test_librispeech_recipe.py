@@ -16,7 +16,8 @@ import pytest
 from miniature import ROOT, call, lines, packed, published, readme_lines, sound, tree, write, zipped
 from web_server import serving
 
-from asr_lm.acoustic.speech import Speech, find_speech
+from asr_lm.acoustic.finding import find_speech
+from asr_lm.acoustic.speech import Speech
 from asr_lm.corpora import download as downloads
 from data import librispeech
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from miniature import call, lines, packed, published, tree, write, zipped
 
-from asr_lm.acoustic.pieces import pieces
-from asr_lm.acoustic.speech import Speech, find_speech
+from asr_lm.acoustic.finding import find_speech
+from asr_lm.acoustic.segments import read_segments
+from asr_lm.acoustic.speech import Speech
 from asr_lm.text.normalizer import librispeech
 from data import tedlium
 
@@ -97,16 +98,16 @@ def test_sphere_files_are_read_where_the_stretch_is(unpacked, order):
     write(unpacked, {"legacy/dev/sph/Ann_2010.sph": sphere(order=order)})
     assert call("data.tedlium", "--out", "out", "--from", unpacked, "--parts", "dev") == 0
     _, speech = find_speech([Path("out/dev.jsonl")])
-    (piece,) = pieces(speech, RATE, 40.0)
+    (piece,) = read_segments(speech, RATE, 40.0)
     np.testing.assert_array_equal(np.round(piece.content * 2**15), np.arange(8_000, 16_000))
 
 
 def test_only_what_is_asked_for_is_unpacked(monkeypatch):
     content = packed(corpus())
     remote = published("51/TEDLIUM_release-3.tgz", content)
-    monkeypatch.setattr(tedlium, "LM_FOLDER", tedlium.Piece("TEDLIUM_release-3/LM", remote, 1))
-    pieces_of = {part: tedlium.Piece(piece.path, remote, 1) for part, piece in tedlium.PIECES.items()}
-    monkeypatch.setattr(tedlium, "PIECES", pieces_of)
+    monkeypatch.setattr(tedlium, "LM_FOLDER", tedlium.ArchiveMember("TEDLIUM_release-3/LM", remote, 1))
+    members_of = {part: tedlium.ArchiveMember(member.path, remote, 1) for part, member in tedlium.MEMBERS.items()}
+    monkeypatch.setattr(tedlium, "MEMBERS", members_of)
     write(Path("given"), {"TEDLIUM_release-3.tgz": content})
     assert call("data.tedlium", "--out", "out", "--from", "given", "--parts", "dev") == 0
     dev = {f"TEDLIUM_release-3/legacy/dev/{name}" for name in ("stm/Ann_2010.stm", "sph/Ann_2010.sph")}

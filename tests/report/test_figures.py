@@ -9,7 +9,6 @@ from toy_report import contents, utterances
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
 from asr_lm.report.contents import ReportContents
 from asr_lm.report.figures import figures, save_figures
-from asr_lm.rescoring.systems import System, Systems
 
 
 def names(report: ReportContents):
@@ -54,7 +53,7 @@ def test_a_figure_without_data_is_left_out():
 def test_names_are_drawn_as_they_are(report: ReportContents):
     weird = dict(zip(("retuned", "$x_1$", "<&>"), report.weights.values(), strict=True))
     lists = report.lists[0]
-    rows = lists.choices.rows
+    rows = lists.decided.rows
     renamed = {old: rows[old] for old in ("first_pass", "oracle")}
     renamed |= dict(zip(weird, [rows[name] for name in report.weights], strict=True))
     systems = tuple(
@@ -63,10 +62,9 @@ def test_names_are_drawn_as_they_are(report: ReportContents):
     )
     comparison = dataclasses.replace(lists.comparison, systems=systems)
     reported = dataclasses.replace(
-        lists, comparison=comparison, choices=dataclasses.replace(lists.choices, rows=renamed)
+        lists, comparison=comparison, decided=dataclasses.replace(lists.decided, rows=renamed)
     )
-    rows = tuple(System(name) for name in weird)
-    drawn = figures(dataclasses.replace(report, weights=weird, systems=Systems(rows, rows[-1].name)), reported)
+    drawn = figures(dataclasses.replace(report, weights=weird), reported)
     text = next(figure for figure in drawn if figure.name == "rates").svg()
     assert "$x_1$" in text
     assert "&lt;&amp;&gt;" in text

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from asr_lm.acoustic.beam_search import Search
 from asr_lm.acoustic.first_pass import FirstPass
 from asr_lm.acoustic.lexicon import Lexicon
+from asr_lm.acoustic.options import BeamOptions
 from asr_lm.acoustic.saved_emissions import saved_sources
 from asr_lm.acoustic.tokens import Tokens
 
@@ -24,7 +24,7 @@ def test_lists_are_made_again_but_for_the_rounding_of_the_emissions():
         lists = {record["id"]: record["hypotheses"] for record in map(json.loads, stream) if record["id"] in IDS}
     tokens = Tokens.read(EMISSIONS / "tokens.txt")
     lexicon = Lexicon.read(EMISSIONS / "first-pass" / "lexicon.txt.zst", tokens)
-    search = Search(merging="max", order="search")
+    search = BeamOptions(merging="max", order="search")
     first_pass = FirstPass(tokens, lexicon, EMISSIONS / "first-pass" / "3gram.bin", search)
     sources = {source.id: source for source in saved_sources([EMISSIONS / "test.safetensors"], tokens)}
     for name, hypotheses in lists.items():

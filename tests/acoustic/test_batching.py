@@ -11,18 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_recogniser_folders import BASE, LARGE, SAMPLE, SIZES, TOKENS
 
-from asr_lm.acoustic.bundles import bundle_names
-from asr_lm.acoustic.listening import Failure, batches, listen
+from asr_lm.acoustic.batching import batches_by_length, compute_emissions
 from asr_lm.acoustic.model_folder import MelEncoder, WaveEncoder, load_recogniser
-from asr_lm.acoustic.pieces import Piece
 from asr_lm.acoustic.recogniser import CtcNetwork, CtcRecogniser
+from asr_lm.acoustic.registry import recogniser_names
+from asr_lm.acoustic.segments import Failure, Segment
 
 SAMPLES = (1_600, 1_601, 4_000, 4_000, 2_777, 900)
 
 
 @given(st.lists(st.integers(1, 50), max_size=20), st.integers(0, 120), st.booleans())
 def test_batches_hold_everything_once_and_no_more_than_they_may(lengths, most, pads):
-    found = batches(lengths, most, pads)
+    found = batches_by_length(lengths, most, pads)
     assert sorted(number for batch in found for number in batch) == list(range(len(lengths)))
     for batch in found:
         longest = max(lengths[number] for number in batch)
@@ -30,9 +30,9 @@ def test_batches_hold_everything_once_and_no_more_than_they_may(lengths, most, p
         assert pads or len({lengths[number] for number in batch}) == 1
 
 
-def pieces(lengths=SAMPLES):
+def segments(lengths=SAMPLES):
     generator = np.random.default_rng(1)
-    return [Piece(f"u{n}", 0.0, generator.normal(size=size).astype(np.float32)) for n, size in enumerate(lengths)]
+    return [Segment(f"u{n}", 0.0, generator.normal(size=size).astype(np.float32)) for n, size in enumerate(lengths)]
 
 
 def wave(kind, normalize):
@@ -64,12 +64,12 @@ def conformer(**arguments):
 def test_emissions_in_batches_are_those_one_by_one(network, pads):
     assert network.pads == pads
     recogniser = CtcRecogniser("toy", network.eval(), TOKENS, 8_000)
-    expected = {piece.id: recogniser.emissions(piece.content) for piece in pieces()}
+    expected = {segment.id: recogniser.emissions(segment.content) for segment in segments()}
     computed = []
     log_probabilities = network.log_probabilities
     network.log_probabilities = lambda signals: computed.append(len(signals)) or log_probabilities(signals)
     for seconds in (0, 0.6, 100):
-        found = {piece.id: piece.content for piece in listen(iter(pieces()), recogniser, seconds)}
+        found = {segment.id: segment.content for segment in compute_emissions(iter(segments()), recogniser, seconds)}
         assert set(found) == set(expected)
         for name, emissions in expected.items():
             assert found[name].shape == emissions.shape
@@ -81,7 +81,7 @@ def test_emissions_in_batches_are_those_one_by_one(network, pads):
 
 def test_padding_does_matter_to_those_that_are_not_padded():
     """Else they could be."""
-    signals = [torch.from_numpy(piece.content) for piece in pieces()]
+    signals = [torch.from_numpy(segment.content) for segment in segments()]
     for network in (wave(BASE, False).eval(), conformer(use_group_norm=True).eval()):
         with torch.inference_mode():
             together = network.log_probabilities(signals)
@@ -89,7 +89,7 @@ def test_padding_does_matter_to_those_that_are_not_padded():
         assert max((a - b[: len(a)]).abs().max() for a, b in zip(together, alone, strict=True)) > 1e-3
 
 
-@pytest.mark.parametrize("name", [name for name in bundle_names() if "RNNT" not in name])
+@pytest.mark.parametrize("name", [name for name in recogniser_names() if "RNNT" not in name])
 def test_which_of_torchaudio_s_recognisers_are_padded(name):
     kind = getattr(torchaudio.pipelines, name)._params["extractor_mode"]
     extractor = torchaudio.models.wav2vec2.components._get_feature_extractor(kind, [(8, 10, 5), (8, 3, 2)], False)
@@ -109,11 +109,11 @@ def test_the_packaged_recogniser_hears_the_same_in_batches():
 def test_what_is_too_short_fails_and_the_rest_does_not():
     for network in (wave(LARGE, True), conformer()):
         recogniser = CtcRecogniser("toy", network.eval(), TOKENS, 8_000)
-        found = list(listen(iter(pieces((1_600, 3, 11, 2_000))), recogniser, 100))
-        failed = {one.piece.id: one.error.message for one in found if isinstance(one, Failure)}
+        found = list(compute_emissions(iter(segments((1_600, 3, 11, 2_000))), recogniser, 100))
+        failed = {one.segment.id: one.error.message for one in found if isinstance(one, Failure)}
         assert {"u1"} <= set(failed) <= {"u1", "u2"}
         assert all("too few" in message for message in failed.values())
-        assert {"u0", "u3"} <= {one.id for one in found if isinstance(one, Piece)}
+        assert {"u0", "u3"} <= {one.id for one in found if isinstance(one, Segment)}
 
 
 class Small(CtcNetwork):
@@ -134,10 +134,10 @@ class Small(CtcNetwork):
 
 def test_where_memory_runs_out_batches_are_halved():
     recogniser = CtcRecogniser("toy", Small(8_000), TOKENS, 8_000)
-    found = {piece.id: piece.content for piece in listen(iter(pieces()), recogniser, 100)}
-    assert all(np.array_equal(found[piece.id][:, 0], piece.content) for piece in pieces())
+    found = {segment.id: segment.content for segment in compute_emissions(iter(segments()), recogniser, 100)}
+    assert all(np.array_equal(found[segment.id][:, 0], segment.content) for segment in segments())
     with pytest.raises(torch.OutOfMemoryError):
-        CtcRecogniser("toy", Small(3_000), TOKENS, 8_000).batch([pieces()[2].content])
+        CtcRecogniser("toy", Small(3_000), TOKENS, 8_000).batch([segments()[2].content])
 
 
 def test_few_signals_are_in_memory():
@@ -145,15 +145,15 @@ def test_few_signals_are_in_memory():
 
     def counted():
         nonlocal alive, most
-        for piece in pieces([1_600] * 100):
+        for segment in segments([1_600] * 100):
             alive += 1
             most = max(most, alive)
-            yield piece
+            yield segment
 
     recogniser = CtcRecogniser("toy", Small(10**9), TOKENS, 8_000)
-    for _ in listen(counted(), recogniser, 0.4):
+    for _ in compute_emissions(counted(), recogniser, 0.4):
         alive -= 1
     assert (alive, most) == (0, 16)
-    for _ in listen(counted(), recogniser, 0):
+    for _ in compute_emissions(counted(), recogniser, 0):
         alive -= 1
     assert (alive, most) == (0, 16)
