@@ -17,7 +17,7 @@ from asr_lm.corpora.manifest import PartSummary, write_part
 from asr_lm.corpora.training_text import write_training_text
 from asr_lm.errors import InputError
 from asr_lm.files import make_folder
-from pipelines import lists
+from pipelines import display
 from pipelines.command import OptionalPath, console
 from pipelines.display import byte_progress, item_progress
 
@@ -186,9 +186,9 @@ def _tell(options: Options, part: str, contents: PartSummary) -> None:
     if contents.shortened:
         _say(f"{part}: {contents.shortened:,} utterances end with their recording, and were said to end after it")
     for reason in contents.left_out[:_EXAMPLES]:
-        lists.warn(f"left out: {reason}")
+        display.warn(f"left out: {reason}")
     if len(contents.left_out) > _EXAMPLES:
-        lists.warn(f"{part}: {len(contents.left_out):,} utterances are left out")
+        display.warn(f"{part}: {len(contents.left_out):,} utterances are left out")
 
 
 def write_lm_text(options: Options, sentences: Iterable[str], parts: Mapping[str, PartSummary]) -> None:

@@ -4,24 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-if TYPE_CHECKING:
-    from asr_lm.hypotheses.utterance import Utterance
-    from asr_lm.rescoring.scoring.models import RescoringModel
-    from asr_lm.rescoring.second_pass import CorrectionReport, Development, SecondPass
+from rich.console import Console
+from rich.table import Table
+
+from asr_lm.errors import InputError
+from asr_lm.evaluation.roles import title
+from asr_lm.evaluation.table import plain_table
+from asr_lm.files import make_folder
+from asr_lm.hypotheses.utterance import Utterance
+from asr_lm.lm.families.birnn_attention import BirnnAttentionModel
+from asr_lm.rescoring.attention_plots import picture_name, word_alignment, write_picture
+from asr_lm.rescoring.outcome import CorrectionReport
+from asr_lm.rescoring.scoring.models import RescoringModel
+from asr_lm.rescoring.second_pass import Rescored
 
 MOST_PICTURES = 12
 """Pictures that are drawn where no utterances are named."""
 
 
-def report(output: Any, second_pass: SecondPass, development: Development | None) -> dict[str, Any]:
+def report(output: Console, rescored: Rescored) -> dict[str, Any]:
     """Print what correction did, and give the same as JSON."""
-    found = second_pass.correction_report()
-    count = second_pass.utterances
+    outcome = rescored.outcome
+    found = outcome.correction_report()
     output.print()
     output.print(
-        f"correction: a new text for {found.written:,} of {count:,} utterances, taken for {found.taken:,}"
+        f"correction: a new text for {found.written:,} of {len(outcome):,} utterances, taken for {found.taken:,}"
         + ("" if found.changed is None else f"; {found.changed:,} outputs differ from those without correction"),
         markup=False,
         soft_wrap=True,
@@ -29,19 +38,16 @@ def report(output: Any, second_pass: SecondPass, development: Development | None
     record = _json(found)
     if found.spacing:
         output.print(_table(found))
-    overlapping = [any(flags) for flags in zip(*second_pass.overlaps(development).values(), strict=True)]
+    overlapping = [any(flags) for flags in zip(*rescored.overlaps().values(), strict=True)]
     if any(overlapping) and not all(overlapping):
-        left = second_pass.correction_report(without=overlapping)
+        left = outcome.without(overlapping).correction_report()
         output.print("\nwithout overlapping utterances:")
         output.print(_table(left))
         record["without_overlaps"] = _json(left)
     return record
 
 
-def _table(found: CorrectionReport) -> Any:
-    from asr_lm.evaluation.roles import title
-    from asr_lm.evaluation.table import plain_table
-
+def _table(found: CorrectionReport) -> Table:
     table = plain_table("", "errors", "of them word boundaries alone", "WER % without these")
     for name, errors in found.spacing.items():
         rate = errors.rate_of_others
@@ -74,13 +80,10 @@ class Pictures:
     def __init__(
         self, models: Sequence[RescoringModel], folder: Path, ids: Sequence[str], kind: Literal["svg", "png"]
     ) -> None:
-        from asr_lm.errors import InputError
-        from asr_lm.files import make_folder
-        from asr_lm.lm.families.birnn_attention import BirnnAttentionModel
 
         attentive = [model.model for model in models if isinstance(model.model, BirnnAttentionModel)]
         if not attentive:
-            raise InputError("no --lm has attention; give one of family birnn-attention", field="--plot-attention")
+            raise InputError("no --lm has attention; give one of family birnn-attention", parameter="plot_attention")
         make_folder(folder)
         self._model, self._folder, self._ids, self._kind = attentive[0], folder, set(ids), kind
         self._waiting: dict[str, Utterance] = {}
@@ -105,7 +108,6 @@ class Pictures:
         return bool(self._ids) or (self.drawn < MOST_PICTURES and text != original.hypotheses[0].text)
 
     def _draw(self, original: Utterance, text: str) -> None:
-        from asr_lm.rescoring.attention_plots import picture_name, word_alignment, write_picture
 
         path = self._folder / picture_name(original.id, self._kind)
         write_picture(word_alignment(self._model, original, text), original.id, path)
@@ -117,10 +119,9 @@ class Pictures:
         Raises:
             InputError: there is one.
         """
-        from asr_lm.errors import InputError
 
         if self._ids and self.drawn < len(self._ids):
             raise InputError(
                 f"{len(self._ids) - self.drawn} of the utterances to draw are not in the list",
-                field="--plot-utterances",
+                parameter="plot_utterances",
             )

@@ -29,8 +29,7 @@ from asr_lm.lattice.writing import write_lattices
 from asr_lm.lm.loading import resolve_device
 from pipelines.command import check_outputs, console
 from pipelines.decoding_options import Arguments, Handling, Lists, Search, Sound
-from pipelines.display import decoding_progress
-from pipelines.lists import warn
+from pipelines.display import decoding_progress, warn
 
 _UNFINISHED = ".unfinished"
 _FRAME_SECONDS = 0.02

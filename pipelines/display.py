@@ -23,19 +23,60 @@ def training_progress(name: str) -> Iterator[Callable[[Progress], None]]:
         yield lambda progress: show(progress.step, progress.steps, _training_text(progress))
 
 
-@contextlib.contextmanager
-def scoring_progress() -> Iterator[Callable[[str, int], None]]:
-    """A function that is told of scored hypotheses by model name, and shows how many are done and how fast."""
-    begin = time.monotonic()
-    done: dict[str, int] = {}
-    with _line("scoring") as show:
+def say(message: str) -> None:
+    """Tell how the work goes, beside the results."""
+    console().print(message, markup=False, soft_wrap=True)
 
-        def report(name: str, count: int) -> None:
-            done[name] = done.get(name, 0) + count
-            rate = sum(done.values()) / max(time.monotonic() - begin, 1e-9)
-            show(done[name], None, f"hypotheses with {name}, {rate:,.0f}/s")
 
-        yield report
+def warn(message: str) -> None:
+    """Print a warning."""
+    console().print(f"warning: {message}", style="yellow", markup=False, soft_wrap=True)
+
+
+class Terminal:
+    """Whom the library tells how it goes: :class:`asr_lm.progress.Progress` on a terminal.
+
+    A warning is printed once, however often it comes.
+    """
+
+    def __init__(self) -> None:
+        self._warned: dict[str, None] = {}
+        self._told: set[str] = set()
+        self._show: Callable[[int, int | None, str], None] | None = None
+        self._begin = time.monotonic()
+        self._done: dict[str, int] = {}
+
+    def warn(self, message: str) -> None:
+        """Print a warning unless it was printed."""
+        if message not in self._warned:
+            self._warned[message] = None
+            warn(message)
+
+    def notice(self, message: str) -> None:
+        """Print what a reader may want to know, once."""
+        if message not in self._told:
+            self._told.add(message)
+            say(message)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What was warned of, in alphabetical order."""
+        return sorted(self._warned)
+
+    @contextlib.contextmanager
+    def scoring(self) -> Iterator[Terminal]:
+        """Show how many hypotheses are scored, and how fast, while this lasts."""
+        self._begin, self._done = time.monotonic(), {}
+        with _line("scoring") as self._show:
+            yield self
+        self._show = None
+
+    def scored(self, model: str, hypotheses: int) -> None:
+        """So many more hypotheses are scored with a model."""
+        self._done[model] = self._done.get(model, 0) + hypotheses
+        rate = sum(self._done.values()) / max(time.monotonic() - self._begin, 1e-9)
+        if self._show:
+            self._show(self._done[model], None, f"hypotheses with {model}, {rate:,.0f}/s")
 
 
 @contextlib.contextmanager

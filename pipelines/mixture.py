@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from pipelines.command import blaming, console
-from pipelines.lists import warn
+from pipelines.display import warn
 
 if TYPE_CHECKING:
     from asr_lm.lm.mixtures.estimation import MixtureTraining

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from pipelines.command import OptionalFloat, OptionalPath, blaming, check_outputs, console, parse, run
-from pipelines.lists import warn
+from pipelines.display import warn
 
 DESCRIPTION = """Perplexity of language models on a text, one sentence a line.
 

@@ -3,126 +3,98 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from pipelines import lists
+from rich.markup import escape
+from rich.table import Table
 
-if TYPE_CHECKING:
-    from rich.table import Table
-
-    from asr_lm.evaluation.comparison import Comparison
-    from asr_lm.report.contents import ReportContents
-    from asr_lm.rescoring.scoring.models import RescoringModel
-    from asr_lm.rescoring.second_pass import Development, SecondPass
-
-
-@dataclass(frozen=True, eq=False)
-class Reported:
-    """A list that was reported on: its name, its second pass, its figures and those without overlaps."""
-
-    path: str
-    second_pass: SecondPass
-    comparison: Comparison
-    shares: dict[str, float]
-    without: Comparison | None
+from asr_lm.errors import InputError
+from asr_lm.evaluation.formatting import number
+from asr_lm.evaluation.roles import title
+from asr_lm.evaluation.table import plain_table
+from asr_lm.files import write_text
+from asr_lm.report.contents import ModelFacts, ReportContents, ReportedList, perplexities
+from asr_lm.report.figures import save_figures
+from asr_lm.report.markdown import flat_text, markdown
+from asr_lm.report.page import write_page
+from asr_lm.rescoring.tuning.flatness import TOLERANCE
+from pipelines import lists, tuning
+from pipelines.display import Terminal
+from pipelines.options import Common, ReportOptions
+from pipelines.results import Result
 
 
-def is_wanted(arguments: lists.Common) -> bool:
+def is_wanted(options: ReportOptions) -> bool:
     """Whether a file is asked for that needs all scores at the end."""
-    return any((arguments.report, arguments.plots, arguments.markdown))
+    return any((options.report, options.plots, options.markdown))
 
 
-def outputs(arguments: lists.Common) -> list[Path | None]:
+def outputs(options: ReportOptions) -> list[Path | None]:
     """The files asked for, to be checked before the work begins.
 
     Raises:
         InputError: what should be the folder of the figures is something else.
     """
-    from asr_lm.errors import InputError
-
-    if arguments.plots is not None and arguments.plots.exists() and not arguments.plots.is_dir():
-        raise InputError("is a file, a folder was expected", field="--plots", file=arguments.plots)
-    return [arguments.report, arguments.markdown]
+    if options.plots is not None and options.plots.exists() and not options.plots.is_dir():
+        raise InputError("is a file, a folder was expected", parameter="plots", file=options.plots)
+    return [options.report, options.markdown]
 
 
-def contents(
-    arguments: lists.Common,
-    models: Sequence[RescoringModel],
-    reported: Sequence[Reported],
-    development: Development | None,
-    tuned_on: Sequence[str],
-) -> ReportContents:
-    """Everything there is to report; at least one list."""
-    from asr_lm.report.contents import ModelFacts, ReportContents, ReportedList, perplexities
-
-    weights = reported[0].second_pass.weights
-    assert weights is not None
+def contents(options: Common, results: Sequence[Result], tuned_on: Sequence[str], terminal: Terminal) -> ReportContents:
+    """Everything there is to report on at least one list."""
+    first = results[0].rescored
+    development = first.tuned.development
     return ReportContents(
-        lists=[
-            ReportedList(
-                Path(part.path).name,
-                part.second_pass.decided,
-                part.comparison,
-                perplexities(models, part.second_pass.decided.references),
-            )
-            for part in reported
-        ],
-        weights=weights,
-        models=[ModelFacts.of(model) for model in models],
-        measuring=lists.measuring(arguments),
+        lists=[_reported(result) for result in results],
+        systems=first.tuned.systems,
+        weights=first.tuned.by_system,
+        models=[ModelFacts.of(model) for model in first.models],
+        measuring=lists.measuring(options),
         tuned_on=", ".join(Path(path).name for path in tuned_on),
-        development=None if development is None else development.decided,
-        notes=list(_notes(arguments, reported, development)),
-        language_models=[model.model for model in models],
+        development=None if development is None else development.choices,
+        notes=[*_notes(results, tuned_on), *terminal.warnings],
+        language_models=[model.model for model in first.models],
     )
 
 
-def _notes(arguments: lists.Common, reported: Sequence[Reported], development: Development | None) -> Iterator[str]:
-    if development is not None:
-        names = [Path(path).name for path in getattr(arguments, "dev", ())]
-        yield from lists.describe_development(development, names)
-    for part in reported:
-        for name, share in part.shares.items():
+def _reported(result: Result) -> ReportedList:
+    choices = result.rescored.choices
+    assert choices is not None
+    measured = perplexities(result.rescored.models, choices.references)
+    return ReportedList(Path(result.path).name, choices, result.comparison, measured)
+
+
+def _notes(results: Sequence[Result], tuned_on: Sequence[str]) -> Iterator[str]:
+    tuned = results[0].rescored.tuned
+    if tuned.development is not None:
+        yield from tuning.describe(tuned, [Path(path).name for path in tuned_on])
+    for result in results:
+        for name, share in result.shares.items():
             if share:
-                yield f"{Path(part.path).name}: {100 * share:.1f} % of the references are in the {name}"
-    yield from lists.warnings()
+                yield f"{Path(result.path).name}: {100 * share:.1f} % of the references are in the {name}"
 
 
-def write(arguments: lists.Common, found: ReportContents) -> list[str]:
+def write(options: ReportOptions, found: ReportContents) -> list[str]:
     """Write what is asked for; one line on each, to be printed.
 
     Raises:
         InputError: something cannot be written.
     """
-    from asr_lm.files import write_text
-
     lines = []
-    if arguments.markdown:
-        from asr_lm.report.markdown import markdown
-
-        write_text(arguments.markdown, markdown(found))
-        lines.append(f"table written to {arguments.markdown}")
-    if arguments.plots:
-        from asr_lm.report.figures import save_figures
-
-        written = save_figures(found, arguments.plots)
-        lines.append(f"{len(written)} figure files written to {arguments.plots}")
-    if arguments.report:
-        from asr_lm.report.page import write_page
-
-        write_page(found, arguments.report)
-        lines.append(f"report written to {arguments.report}: open it in a browser")
+    if options.markdown:
+        write_text(options.markdown, markdown(found))
+        lines.append(f"table written to {options.markdown}")
+    if options.plots:
+        written = save_figures(found, options.plots)
+        lines.append(f"{len(written)} figure files written to {options.plots}")
+    if options.report:
+        write_page(found, options.report)
+        lines.append(f"report written to {options.report}: open it in a browser")
     return lines
 
 
 def model_table(found: ReportContents, place: int) -> Table:
     """One row a model: parameters, perplexity on the references, speed."""
-    from rich.markup import escape
-
-    from asr_lm.evaluation.formatting import number
-    from asr_lm.evaluation.table import plain_table
 
     reported = found.lists[place]
     table = plain_table("model", "family", "parameters", "ppl/word", "hyp/s")
@@ -136,12 +108,6 @@ def model_table(found: ReportContents, place: int) -> Table:
 
 def weight_table(found: ReportContents) -> Table:
     """One row a weight of a system, and how flat the optimum is there."""
-    from rich.markup import escape
-
-    from asr_lm.evaluation.roles import title
-    from asr_lm.evaluation.table import plain_table
-    from asr_lm.report.markdown import flat_text
-    from asr_lm.rescoring.tuning.flatness import TOLERANCE
 
     table = plain_table("system", "feature", "weight", f"dev within {TOLERANCE:g} points")
     table.columns[1].justify = "left"

@@ -21,9 +21,8 @@ from asr_lm.lm.training.options import Fold, TextOptions, TrainingOptions
 from asr_lm.lm.training.presets import described, find_preset
 from pipelines import mixture, train_choice, train_lists
 from pipelines.command import OptionalInt, OptionalPath, blaming, console, parse_one_of, run, unless_given
-from pipelines.display import training_progress
+from pipelines.display import training_progress, warn
 from pipelines.folds import check_jackknife, check_parts, say, train_folds
-from pipelines.lists import warn
 
 DESCRIPTION = """Train a language model on text, one sentence a line, into a folder.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -56,6 +56,7 @@ def decode(
     device: str = "auto",
     options: DecodingOptions | None = None,
     skipped: Callable[[InputError], None] | None = None,
+    **search: Any,
 ) -> Iterator[Utterance]:
     """Recognise speech, and yield what it may have been: an utterance with its hypotheses, best first, at a time.
 
@@ -70,12 +71,13 @@ def decode(
         device: where the recogniser computes: ``cpu``, ``cuda`` or ``auto``.
         options: how lists are made.
         skipped: told of sound that cannot be read or decoded, and the rest goes on; None raises the error.
+        search: fields of :class:`DecodingOptions` that replace those of ``options`` (``beam=50``).
 
     Raises:
         InputError: nothing is there, a file is damaged, or an option does not fit the recogniser.
 
     >>> from asr_lm.acoustic.decoding import decode
-    >>> found = list(decode("data/sample/audio/len-test-000.flac", "data/sample/model", nbest=3))
+    >>> found = list(decode("data/sample/audio/len-test-000.flac", "data/sample/model", nbest=3, beam=50))
     >>> found[0].id, len(found[0].hypotheses)
     ('len-test-000', 3)
     """
@@ -94,7 +96,7 @@ def decode(
         sources = [SegmentSource(ARRAY_ID, partial(cut_segments, sound, whole, recogniser.sample_rate, longest))]
     else:
         sources = sound_sources(speeches, recogniser.sample_rate, longest)
-    decoder = recogniser.decoder(nbest, options or DecodingOptions())
+    decoder = recogniser.decoder(nbest, replace(options or DecodingOptions(), **search))
     return _utterances(sources, decoder, skipped)
 
 

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 from asr_lm.errors import InputError
 from asr_lm.files import atomic_write, make_folder, write_text
-from asr_lm.lattice import htk_slf, k2_text, kaldi_lattice, openfst
+from asr_lm.lattice import htk_slf_writing, k2_text, kaldi_lattice, openfst
 from asr_lm.lattice.lattice import Lattice
 
 LatticeFormat = Literal["slf", "kaldi", "kaldi-text", "openfst", "k2"]
@@ -64,7 +64,7 @@ def write_lattices(
 
 def _content(lattice: Lattice, numbers: dict[str, int], form: LatticeFormat, frame_shift: float) -> bytes:
     if form == "slf":
-        return "".join(htk_slf.slf_lines(lattice)).encode()
+        return "".join(htk_slf_writing.slf_lines(lattice)).encode()
     if form == "k2":
         return "".join(k2_text.k2_lines(lattice, numbers)).encode()
     if form == "openfst":

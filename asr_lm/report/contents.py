@@ -13,8 +13,10 @@ from asr_lm.evaluation.comparison import Comparison, SystemResult
 from asr_lm.evaluation.perplexity import Perplexity, measure
 from asr_lm.evaluation.roles import BOUNDS, RETUNED
 from asr_lm.lm.protocol import LanguageModel
+from asr_lm.rescoring.choices import Choices
 from asr_lm.rescoring.scoring.models import RescoringModel
-from asr_lm.rescoring.second_pass import Decided, Measuring, without_least_risk
+from asr_lm.rescoring.settings import Measuring
+from asr_lm.rescoring.systems import Systems
 from asr_lm.rescoring.tuning.flatness import weight_curve
 from asr_lm.rescoring.weights import Weights
 
@@ -49,13 +51,13 @@ class ReportedList:
 
     Attributes:
         name: what it is called.
-        decided: the list and what each system chose.
+        choices: the list and what each system chose.
         comparison: its error rates.
         perplexity: of each model on the references; None where it cannot be measured.
     """
 
     name: str
-    decided: Decided
+    choices: Choices
     comparison: Comparison
     perplexity: Mapping[str, Perplexity | None] = field(default_factory=dict)
 
@@ -108,6 +110,7 @@ class ReportContents:
 
     Attributes:
         lists: the lists reported on, at least one.
+        systems: those whose weights are here, and which of them decides.
         weights: by system, in the order of the table.
         models: facts of every model, in the order given.
         measuring: how errors were counted.
@@ -118,11 +121,12 @@ class ReportContents:
     """
 
     lists: Sequence[ReportedList]
+    systems: Systems
     weights: Mapping[str, Weights]
     models: Sequence[ModelFacts]
     measuring: Measuring
     tuned_on: str
-    development: Decided | None = None
+    development: Choices | None = None
     notes: Sequence[str] = ()
     language_models: Sequence[LanguageModel] = ()
 
@@ -138,10 +142,10 @@ class ReportContents:
         Of equal ones it is the one with fewer models, then the first; without a development list the last one. It is
         never chosen by what it does on a list reported on.
         """
-        # Minimum Bayes risk is another choice by the same scores, which the sliders do not make.
-        candidates = [name for name in without_least_risk(self.weights) if name != RETUNED]
+        # Another decision rule is another choice by the same scores, which the sliders do not make.
         if self.development is None:
-            return candidates[-1]
+            return self.systems.final
+        candidates = [row.name for row in self.systems.rows if row.weights_of is None and row.name != RETUNED]
         return min(candidates, key=lambda name: (self.weights[name].dev["wer"], len(self.members(name))))
 
     @property
@@ -160,7 +164,7 @@ class ReportContents:
             return {}
         return {name: self._flat(self.development, weights) for name, weights in self.weights.items()}
 
-    def _flat(self, development: Decided, weights: Weights) -> dict[str, Interval]:
+    def _flat(self, development: Choices, weights: Weights) -> dict[str, Interval]:
         curves = {name: weight_curve(development.table, weights, name) for name in weights.values}
         return {name: curve.flat() for name, curve in curves.items() if curve is not None}
 

@@ -229,7 +229,7 @@ def _perplexities(contents: ReportContents, reported: ReportedList) -> Iterator[
 
 
 def _depths(contents: ReportContents, reported: ReportedList) -> Iterator[Figure]:
-    table = reported.decided.table
+    table = reported.choices.table
     longest = int(table.lists.lengths.max())
     if longest < 2:
         return
@@ -269,7 +269,7 @@ def _best_of_first(table: FeatureTable, totals: Any, depth: int) -> Rows:
 def _weights(contents: ReportContents, reported: ReportedList) -> Iterator[Figure]:
     weights = contents.weights[contents.headline]
     for number, name in enumerate(contents.members(contents.headline)[:MOST_WEIGHTS]):
-        curves = {"test": weight_curve(reported.decided.table, weights, name)}
+        curves = {"test": weight_curve(reported.choices.table, weights, name)}
         if contents.development is not None:
             curves = {"development": weight_curve(contents.development.table, weights, name)} | curves
         found = {label: curve for label, curve in curves.items() if curve is not None}
@@ -300,14 +300,14 @@ def _draw_curves(axes: Axes, curves: dict[str, WeightCurve], low: float, high: f
 
 
 def _by_length(contents: ReportContents, reported: ReportedList) -> Iterator[Figure]:
-    lengths = reported.decided.table.reference_words.astype(np.float64)
+    lengths = reported.choices.table.reference_words.astype(np.float64)
     unit = f"{contents.measuring.unit}s of the reference"
     yield from _gains(contents, reported, lengths, unit, "length", "Gain by utterance length", "{:.0f}".format)
 
 
 def _by_confidence(contents: ReportContents, reported: ReportedList) -> Iterator[Figure]:
     """The first pass's posterior of its own first hypothesis, under its re-tuned scores where there are any."""
-    table = reported.decided.table
+    table = reported.choices.table
     weights = contents.weights.get(RETUNED)
     if weights is None:
         names = [column.name for column in table.columns if column.kind == "first-pass"]
@@ -336,7 +336,7 @@ def _gains(
     heading: str,
     form: Callable[[float], str],
 ) -> Iterator[Figure]:
-    table, rows = reported.decided.table, reported.decided.rows
+    table, rows = reported.choices.table, reported.choices.rows
     known = np.flatnonzero(table.referenced)
     edges = np.unique(np.quantile(values[known], np.linspace(0, 1, BINS + 1)))
     if len(known) < 2 * BINS or len(edges) < 3:

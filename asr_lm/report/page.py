@@ -33,7 +33,7 @@ from asr_lm.report.markdown import flat_text, speed_text
 from asr_lm.report.packing import pack_arrays
 from asr_lm.report.verdict import verdict
 from asr_lm.report.word_scores import STEP, WordScores
-from asr_lm.rescoring.second_pass import LEAST_RISK, Decided
+from asr_lm.rescoring.choices import Choices
 from asr_lm.rescoring.tuning.flatness import TOLERANCE
 from asr_lm.text.normalizer import get_normalizer
 
@@ -104,7 +104,7 @@ def _part(contents: ReportContents, place: int, reported: ReportedList) -> dict[
         "verdict": verdict(reported.comparison, contents.headline),
         "figures": [_figure(figure, place) for figure in figures(contents, reported)],
         "words": _words(contents, reported),
-        "hypotheses": len(reported.decided.table.texts),
+        "hypotheses": len(reported.choices.table.texts),
     }
 
 
@@ -115,13 +115,13 @@ def _figure(figure: Figure, place: int) -> dict[str, Any]:
 
 def _words(contents: ReportContents, reported: ReportedList) -> list[dict[str, Any]]:
     """Words fixed and broken, and confusions, of every system against the baseline."""
-    comparison, decided = reported.comparison, reported.decided
+    comparison, choices = reported.comparison, reported.choices
     compared = _compared(contents)
-    known = [place for place, reference in enumerate(decided.references) if reference is not None]
-    said = [compared(decided.references[place] or "") for place in known]
+    known = [place for place, reference in enumerate(choices.references) if reference is not None]
+    said = [compared(choices.references[place] or "") for place in known]
     texts = {
-        name: [compared(decided.table.texts[decided.rows[name][place]]) for place in known]
-        for name in decided.rows
+        name: [compared(said_by[place]) for place in known]
+        for name, said_by in ((name, choices.said(name)) for name in choices.rows)
         if name not in BOUNDS
     }
     unit = contents.measuring.unit
@@ -166,7 +166,6 @@ def _settings(contents: ReportContents) -> dict[str, Any]:
         ],
         "sliders": _sliders(contents),
         "roles": {name: title(name) for name in (FIRST_PASS, RETUNED, RESCORED, ORACLE)},
-        "leastRisk": LEAST_RISK,
         "names": [reported.name for reported in contents.lists] + ([contents.tuned_on] if contents.development else []),
         "development": len(contents.lists) if contents.development else None,
     }
@@ -174,7 +173,7 @@ def _settings(contents: ReportContents) -> dict[str, Any]:
 
 def _sliders(contents: ReportContents) -> list[dict[str, Any]]:
     """Every weighted feature with the range of its slider."""
-    table = contents.lists[0].decided.table
+    table = contents.lists[0].choices.table
     features = dict.fromkeys(name for weights in contents.weights.values() for name in weights.values)
     std = {name: float(np.std(table.lists.centred(table.column(name)))) for name in features}
     strongest = max(
@@ -202,48 +201,48 @@ def _round(value: float) -> float:
 
 
 def _packed(contents: ReportContents) -> list[str]:
-    parts = [_packed_list(contents, reported.decided, strips=True) for reported in contents.lists]
+    parts = [_packed_list(contents, reported.choices, strips=True) for reported in contents.lists]
     if contents.development is not None:
         # Jackknife models scored parts of it, so the full models' words would not add up to the scores.
         parts.append(_packed_list(contents, contents.development, strips=False))
     return parts
 
 
-def _packed_list(contents: ReportContents, decided: Decided, *, strips: bool) -> str:
-    table, compared = decided.table, _compared(contents)
+def _packed_list(contents: ReportContents, choices: Choices, *, strips: bool) -> str:
+    table, compared = choices.table, _compared(contents)
     starts = table.lists.starts
     features = [slider["name"] for slider in _sliders(contents)]
     shown = [compared(text) for text in table.texts]
-    said = [None if reference is None else compared(reference) for reference in decided.references]
+    said = [None if reference is None else compared(reference) for reference in choices.references]
     bounds = table.offsets.tolist()
     lists = ["\n".join(shown[begin:end]).encode() for begin, end in pairwise(bounds)]
     values: dict[str, NDArray[Any]] = {"lengths": table.lists.lengths, "words": table.reference_words}
     values |= {f"error:{place}": table.errors[:, place] for place in range(3)}
     values |= {f"feature:{place}": table.column(name) for place, name in enumerate(features)}
-    values |= {f"system:{place}": rows - starts for place, rows in enumerate(decided.rows.values())}
+    values |= {f"system:{place}": rows - starts for place, rows in enumerate(choices.rows.values())}
     values["bytes"] = np.array([len(text) for text in lists])
     record: dict[str, Any] = {
         "ids": table.utterances,
         "references": said,
         "features": features,
-        "systems": [{"name": name, "title": title(name)} for name in decided.rows],
+        "systems": [{"name": name, "title": title(name)} for name in choices.rows],
         "strips": None,
     }
     if strips and contents.language_models:
-        added, record["strips"] = _strips(contents, decided, shown, said)
+        added, record["strips"] = _strips(contents, choices, shown, said)
         values |= added
     return pack_arrays(values, {"texts": b"".join(lists)}, record)
 
 
 def _strips(
-    contents: ReportContents, decided: Decided, shown: Sequence[str], said: Sequence[str | None]
+    contents: ReportContents, choices: Choices, shown: Sequence[str], said: Sequence[str | None]
 ) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     """Words' log-probabilities of the references and of what the systems chose, each distinct text once."""
-    table = decided.table
-    chosen = [rows for name, rows in decided.rows.items() if name not in BOUNDS]
+    table = choices.table
+    chosen = [rows for name, rows in choices.rows.items() if name not in BOUNDS]
     places: dict[str, int] = {}
     of_reference = np.full(len(said), -1, dtype=np.int64)
-    for place, reference in enumerate(decided.references):
+    for place, reference in enumerate(choices.references):
         if reference is not None:
             of_reference[place] = places.setdefault(reference, len(places))
     of_rows = [

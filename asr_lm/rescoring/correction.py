@@ -36,9 +36,9 @@ class Correction:
     texts: int = 1
 
     def __post_init__(self) -> None:
-        for option, value in (("--beam", self.beam), ("--corrections", self.texts)):
+        for name, value in (("beam", self.beam), ("corrections", self.texts)):
             if value < 1:
-                raise InputError(f"expected a number above 0, not {value}", field=option)
+                raise InputError(f"expected a number above 0, not {value}", parameter=name)
 
 
 def correctors(models: Sequence[RescoringModel]) -> list[RescoringModel]:
@@ -49,7 +49,7 @@ def correctors(models: Sequence[RescoringModel]) -> list[RescoringModel]:
     """
     found = [model for model in models if isinstance(model.model, ConditionalModel)]
     if not found:
-        raise InputError("no --lm can correct; give one of family birnn-attention", field="--correct")
+        raise InputError("no model can correct; give one of family birnn-attention", parameter="correct")
     return found
 
 

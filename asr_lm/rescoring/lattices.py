@@ -5,13 +5,12 @@ A lattice is searched with the weights that will decide: each model scores its a
 the best word sequences under all scores become a list, which is tuned, rescored and measured like any other. So the
 list holds what the models like, not only what the recogniser liked.
 
-Weights need lists and lists need weights: :func:`develop_lattices` begins with the recogniser's own best, and searches
-again with every new set of weights until no hypothesis is new (Och 2003, section 5, keeps its n-best lists so).
+Weights need lists and lists need weights: :class:`asr_lm.rescoring.list_sources.LatticeLists` tunes both in turn.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -24,11 +23,7 @@ from asr_lm.lattice.nbest import LatticePath, nbest
 from asr_lm.lm.scoring.causal import CausalModel
 from asr_lm.rescoring.features.table import CHARACTERS, UNKNOWN, WORDS
 from asr_lm.rescoring.scoring.models import RescoringModel
-from asr_lm.rescoring.second_pass import Development
 from asr_lm.text.normalizer import get_normalizer
-
-ROUNDS = 4
-"""How often lists are made anew with better weights, at most."""
 
 LM = "lm"
 """The recogniser's own language model score in every format that has one."""
@@ -53,19 +48,24 @@ class Listing:
     search: ExpansionOptions = field(default_factory=ExpansionOptions)
 
 
-@dataclass
-class Work:
-    """What making lists cost.
+@dataclass(frozen=True)
+class SearchWork:
+    """How much was computed to search lattices.
 
     Attributes:
         evaluations: distributions that causal models were asked for.
-        states: composed states that were expanded.
+        states: states of lattice and model together that were expanded.
         hypotheses: hypotheses of the lists.
     """
 
     evaluations: int = 0
     states: int = 0
     hypotheses: int = 0
+
+    def __add__(self, other: SearchWork) -> SearchWork:
+        return SearchWork(
+            self.evaluations + other.evaluations, self.states + other.states, self.hypotheses + other.hypotheses
+        )
 
 
 def first_list(lattice: Lattice, count: int) -> Utterance:
@@ -80,10 +80,12 @@ class Searched:
     Attributes:
         lattice: with the scores of the models, and with words, characters and unknown words counted on its arcs.
         utterance: the best word sequences under the weights of all features, and the recogniser's own best.
+        work: what it took; of lattices that are searched side by side the first one has all of it.
     """
 
     lattice: Lattice
     utterance: Utterance
+    work: SearchWork
 
 
 def search(
@@ -91,7 +93,6 @@ def search(
     models: Sequence[RescoringModel],
     values: Mapping[str, float],
     listing: Listing,
-    work: Work,
 ) -> Iterator[Searched]:
     """Lattices rescored, and the best word sequences of each, one after another.
 
@@ -102,14 +103,15 @@ def search(
         models: those without a weight are left out.
         values: weights by name of the feature.
         listing: how lists are made.
-        work: is added to.
     """
     for group in _groups(lattices):
-        for lattice, scored in zip(group, _rescored(group, models, values, listing.search, work), strict=True):
+        rescored, work = _rescored(group, models, values, listing.search)
+        for lattice, scored in zip(group, rescored, strict=True):
             found = nbest(scored, weighed(scored, values), listing.count)
-            work.hypotheses += len(found)
             guided = _utterance(lattice, _hypotheses(scored, found, tuple(lattice.scores)))
-            yield Searched(scored, merged(lattice, first_list(lattice, 1), guided))
+            utterance = merged(lattice, first_list(lattice, 1), guided)
+            yield Searched(scored, utterance, work + SearchWork(hypotheses=len(found)))
+            work = SearchWork()
 
 
 def weighed(lattice: Lattice, values: Mapping[str, float]) -> Floats:
@@ -135,9 +137,9 @@ def _rescored(
     models: Sequence[RescoringModel],
     values: Mapping[str, float],
     search: ExpansionOptions,
-    work: Work,
-) -> Sequence[Lattice]:
-    """Lattices with the scores of models, one model after another."""
+) -> tuple[Sequence[Lattice], SearchWork]:
+    """Lattices with the scores of models, one model after another, and what that took."""
+    work = SearchWork()
     weighted = [model for model in models if values.get(model.name)]
     lattices = [with_counts(lattice, weighted) for lattice in lattices]
     latest = LM
@@ -145,13 +147,12 @@ def _rescored(
         if isinstance(model.model, CausalModel):
             scales = {name: values.get(name, 0.0) for name in (*lattices[0].scores, model.name)}
             expanded = expand_together(lattices, model.model, model.name, scales, search, latest)
-            work.evaluations += expanded.evaluations
-            work.states += expanded.states
+            work += SearchWork(expanded.evaluations, expanded.states)
             lattices = expanded.lattices
         else:
             lattices = [score_arcs(lattice, model.model, model.name, weighed(lattice, values)) for lattice in lattices]
         latest = model.name
-    return lattices
+    return lattices, work
 
 
 def with_counts(lattice: Lattice, models: Sequence[RescoringModel] = ()) -> Lattice:
@@ -201,41 +202,6 @@ def merged(lattice: Lattice, first: Utterance, second: Utterance) -> Utterance:
         return sum(lattice.scales.get(name, 1.0) * value for name, value in hypothesis.scores.items())
 
     return _utterance(lattice, tuple(sorted((*first.hypotheses, *new), key=total, reverse=True)))
-
-
-def develop_lattices(
-    lattices: Sequence[Lattice],
-    models: Sequence[RescoringModel],
-    develop: Callable[[Sequence[Utterance]], Development],
-    listing: Listing,
-    report: Callable[[int, int, int], None] = lambda round, hypotheses, new: None,
-) -> tuple[list[Utterance], Development]:
-    """Lists for tuning, and what they taught.
-
-    Args:
-        lattices: the development lattices, with references.
-        models: all models.
-        develop: tunes weights on lists; the last of its systems decides.
-        listing: how lists are made.
-        report: told after every round of its number, of the hypotheses so far and of how many of them are new.
-    """
-    utterances = [first_list(lattice, listing.count) for lattice in lattices]
-    development = develop(utterances)
-    for number in range(1, ROUNDS + 1):
-        values = _values(development)
-        found = (searched.utterance for searched in search(lattices, models, values, listing, Work()))
-        longer = [merged(*each) for each in zip(lattices, utterances, found, strict=True)]
-        new = sum(len(b.hypotheses) - len(a.hypotheses) for a, b in zip(utterances, longer, strict=True))
-        report(number, sum(len(utterance.hypotheses) for utterance in longer), new)
-        if not new:
-            break
-        utterances = longer
-        development = develop(utterances)
-    return utterances, development
-
-
-def _values(development: Development) -> Mapping[str, float]:
-    return list(development.weights.values())[-1].values
 
 
 def with_references(lattices: Sequence[Lattice], references: Mapping[str, str]) -> list[Lattice]:

@@ -14,11 +14,9 @@ from asr_lm.errors import InputError
 from asr_lm.files import display_name, read_bytes, write_text
 from asr_lm.rescoring.features.lists import Values
 from asr_lm.rescoring.features.table import FeatureTable
+from asr_lm.rescoring.rules.registry import BEST, RULES
 
 VERSION = 1
-DecisionRule = Literal["best", "mbr"]
-"""``best``: the hypothesis with the largest total. ``mbr``: minimum Bayes risk, the one with the fewest expected
-errors (:mod:`asr_lm.rescoring.rules.decision`)."""
 
 
 class Weights(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,7 +25,7 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         values: weight by feature name.
         scale: the posterior of a hypothesis is ``softmax(scale * total)`` over its list.
-        decision: how one hypothesis is chosen.
+        decision: name of the rule that chooses (:mod:`asr_lm.rescoring.rules.registry`).
         mass: with ``mbr``, only the most probable hypotheses with this much posterior together are considered.
         fingerprints: of the models behind the features and of the development list, by name.
         lattice_scales: scale of the posteriors of a lattice's paths, by the rule that decides there.
@@ -38,7 +36,7 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True):
 
     values: dict[str, float]
     scale: float = 1.0
-    decision: DecisionRule = "best"
+    decision: str = BEST
     mass: float = 1.0
     fingerprints: dict[str, str] = {}
     lattice_scales: dict[str, float] = {}
@@ -113,6 +111,9 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True):
             # JSON has no infinity, but 1e999 reads as one.
             if not math.isfinite(value):
                 raise InputError(f"weight {value}, a finite number was expected", file=file, field=f"values.{feature}")
+        if self.decision not in RULES:
+            expected = ", ".join(RULES)
+            raise InputError(f"{self.decision!r}, expected one of {expected}", file=file, field="decision")
         if not self.values:
             raise InputError("no weights, at least one was expected", file=file, field="values")
         if not (math.isfinite(self.scale) and self.scale > 0):

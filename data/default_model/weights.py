@@ -27,6 +27,7 @@ import numpy as np
 from asr_lm.files import write_text
 from asr_lm.hypotheses.reading import read_nbest
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
+from asr_lm.rescoring.decisions import apply
 from asr_lm.rescoring.default_model import (
     DEFAULT,
     FIRST_PASS_TOTAL,
@@ -36,7 +37,6 @@ from asr_lm.rescoring.default_model import (
     first_pass_total,
 )
 from asr_lm.rescoring.features.table import CHARACTERS, Column, FeatureTable
-from asr_lm.rescoring.rules.decision import apply
 from asr_lm.rescoring.scoring.models import RescoringModel, feature_table, open_models
 from asr_lm.rescoring.weights import Weights
 

@@ -12,7 +12,7 @@ import numpy as np
 from asr_lm.rescoring.features.table import Column, FeatureTable
 from asr_lm.rescoring.tuning.envelope import ErrorCurve, error_curve
 from asr_lm.rescoring.tuning.objective import Objective
-from asr_lm.rescoring.tuning.tune import tune
+from asr_lm.rescoring.tuning.tune import tune_weights
 
 UTTERANCES = 1_300
 HYPOTHESES = 100
@@ -25,7 +25,7 @@ SIZE = f"4 features, {UTTERANCES:,} lists of {HYPOTHESES}"
 def run() -> list[dict[str, object]]:
     """How many times faster an exact line search is than Och's list by list, and the tuning than is allowed."""
     table = _table()
-    seconds = median(_seconds(lambda: tune(table)) for _ in range(RUNS))
+    seconds = median(_seconds(lambda: tune_weights(table)) for _ in range(RUNS))
     return [
         _line_search(Objective.of(table, table.names)),
         {

@@ -18,7 +18,6 @@ import soundfile
 
 from asr_lm.corpora.download import Remote
 from asr_lm.files import iterate_text
-from pipelines import lists
 from pipelines.command import run
 
 ROOT = Path(__file__).parents[2]
@@ -27,7 +26,6 @@ ROOT = Path(__file__).parents[2]
 def call(module: str, *arguments: object) -> int:
     """Run ``python -m MODULE ARGUMENTS`` in this process; its exit code."""
     command = importlib.import_module(module)
-    lists._WARNED.clear()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", [module, *map(str, arguments)])
         try:

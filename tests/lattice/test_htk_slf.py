@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from toy_lattices import paths, random_lattice, spoken
 
 from asr_lm.errors import InputError
-from asr_lm.lattice.htk_slf import read_slf, slf_lines
+from asr_lm.lattice.htk_slf import read_slf
+from asr_lm.lattice.htk_slf_writing import slf_lines
 from asr_lm.lattice.lattice import Lattice
 
 ON_NODES = """VERSION=1.0
@@ -62,8 +63,8 @@ class TestReading:
         ten = math.log(10)
         assert lattice.scores["acoustic"][path].sum() == pytest.approx(-6.0 * ten)
         assert lattice.scores["lm"][path].sum() == pytest.approx(-0.6 * ten)
-        assert lattice.scales == {"acoustic": 0.5, "lm": 14.0, "pronunciation": 2.0, "penalty": -2.5}
-        total = 0.5 * -6.0 * ten + 14.0 * -0.6 * ten + 2.0 * -0.1 * ten - 2.5
+        assert lattice.scales == {"acoustic": 0.5, "lm": 14.0, "pronunciation": 2.0, "penalty": -2.5 * ten}
+        total = 0.5 * -6.0 * ten + 14.0 * -0.6 * ten + 2.0 * -0.1 * ten - 2.5 * ten
         assert lattice.weights()[path].sum() == pytest.approx(total)
 
     def test_words_on_links_and_the_file_name(self, tmp_path: Path) -> None:
@@ -171,3 +172,70 @@ class TestWriting:
         lattice = random_lattice(1).with_scores({"lstm": np.zeros(len(random_lattice(1)))})
         with pytest.raises(InputError, match="no place for a score 'lstm'"):
             list(slf_lines(lattice))
+
+
+ENDS = "I=0\nI=1\n"
+
+
+class TestWrittenInOtherWays:
+    """The same as the HTK Book allows it, and as SRILM writes it."""
+
+    def said(self, folder: Path, content: str) -> list[tuple[str, dict[str, float]]]:
+        lattice = read_slf(write(folder, content))
+        return [
+            (lattice.text(path), {name: float(values[path].sum()) for name, values in lattice.scores.items()})
+            for path in paths(lattice)
+        ]
+
+    def test_long_names(self, tmp_path: Path) -> None:
+        content = "NODES=2 LINKS=1\nI=0 time=0\nI=1 time=1.5\nJ=0 START=0 END=1 WORD=a acoustic=-2 language=-3\n"
+        assert self.said(tmp_path, content) == [("a", {"acoustic": -2.0, "lm": -3.0})]
+        assert read_slf(write(tmp_path, content)).end.tolist() == [1.5]
+
+    def test_nodes_without_lines(self, tmp_path: Path) -> None:
+        assert self.said(tmp_path, "N=2 L=1\nJ=0 S=0 E=1 W=a a=-2\n") == [("a", {"acoustic": -2.0})]
+
+    def test_scores_and_words_of_nodes_and_links_mixed(self, tmp_path: Path) -> None:
+        content = "N=3 L=2\nI=0 W=!NULL\nI=1 W=a a=-2\nI=2 W=!NULL\nJ=0 S=0 E=1 l=-3\nJ=1 S=1 E=2 W=b a=-4\n"
+        assert self.said(tmp_path, content) == [("a b", {"acoustic": -6.0, "lm": -3.0})]
+
+    def test_backward_lattices_say_words_where_links_begin(self, tmp_path: Path) -> None:
+        content = "dir=b\nN=2 L=1\nI=0 W=a a=-2\nI=1 W=!NULL\nJ=0 S=0 E=1 l=-3\n"
+        assert self.said(tmp_path, content) == [("a", {"acoustic": -2.0, "lm": -3.0})]
+
+    @pytest.mark.parametrize("escaped", ["\\303\\251", "\\0303\\0251", "\\037777777703\\037777777651"])
+    def test_escapes_are_bytes(self, tmp_path: Path, escaped: str) -> None:
+        content = f"N=2 L=1\n{ENDS}J=0 S=0 E=1 W={escaped} a=0\n"
+        assert read_slf(write(tmp_path, content)).symbols[1] == "é"
+
+    @pytest.mark.parametrize(
+        ("utterance", "id"),
+        [("/path/u1.mfc", "u1"), ("u2=/d/a.wav[1,9]", "u2"), ("u.a", "u.a"), ("", "lattice")],
+    )
+    def test_ids(self, tmp_path: Path, utterance: str, id: str) -> None:
+        content = f"UTTERANCE={utterance}\nN=2 L=1\n{ENDS}J=0 S=0 E=1 W=a a=0\n"
+        assert read_slf(write(tmp_path, content)).id == id
+
+    def test_files_that_differ_in_their_last_part_are_two_utterances(self, tmp_path: Path) -> None:
+        for name in ("u1.a.slf", "u1.b.slf"):
+            (tmp_path / name).write_text(f"N=2 L=1\n{ENDS}J=0 S=0 E=1 W=a a=0\n")
+        assert [read_slf(file).id for file in sorted(tmp_path.iterdir())] == ["u1.a", "u1.b"]
+
+    @pytest.mark.parametrize(
+        ("content", "fragment"),
+        [
+            ("N=2 L=1\nI=0\nI=1 L=digits\nJ=0 S=0 E=1 a=0\n", "sub-lattices"),
+            (f"N=2 L=1\n{ENDS}J=0 S=0 E=1 W=a am=-3\n", "no score that is known"),
+            ("N=2 L=1\nI=0\nt=0.5\nI=1\nJ=0 S=0 E=1 W=a a=0\n", "expected I= of a node"),
+            ("N=2 L=1\nI=0\nI=1 W=b\nJ=0 S=0 E=1 W=a a=0\n", "link 0 says 'a', its node 'b'"),
+            (f"N=2 L=1\n{ENDS}J=0 S=0 E=1 W=a a=0 acoustic=1\n", "comes twice"),
+            ("N=2 L=1\n" + "a" * 900_000 + "\n", "expected name=value"),
+            (f"N=2 L=1\n{ENDS}J=0 S=0 E=" + "1" * 5000 + " a=0\n", "expected a whole number"),
+        ],
+    )
+    def test_what_cannot_be_read_is_told(self, tmp_path: Path, content: str, fragment: str) -> None:
+        assert fragment in str(refusal(tmp_path, content))
+
+    def test_too_many_links(self, tmp_path: Path) -> None:
+        with pytest.raises(InputError, match="more than 3 arcs"):
+            read_slf(write(tmp_path, ON_NODES), max_arcs=3)

@@ -76,7 +76,7 @@ class TestCommandLine:
             ("rescore --nbest", ["--nbest", "rescore --help"]),
             ("rescore --nbset x", ["--nbset", "perhaps you meant --nbest", "rescore --help"]),
             ("rescore --nbest a b", ["Unrecognized options: b"]),
-            ("rescore --nbest a --decision worst", ["'worst'", "--decision", "'best'", "'mbr'"]),
+            ("rescore --nbest a --decision worst", ["'worst'", "--decision", "best, mbr, rover"]),
             ("rescore --nbest a --budget many", ["--budget", "many"]),
             ("train", ["{ngram, nnlm, rnnlm, lstm, bilstm, ", "train --help"]),
             ("train trigram", ["no model is called 'trigram'; there are ngram, nnlm"]),

@@ -107,7 +107,7 @@ def test_named_utterances_are_drawn(toy: Toy, birnn: Path, command: Command) -> 
 def test_what_cannot_be_corrected_is_refused(toy: Toy, ngram: Path, birnn: Path, command: Command) -> None:
     lists = ("rescore", "--nbest", toy.test)
     assert "needs weights" in command(*lists, "--lm", birnn, "--correct").complaint
-    assert "no --lm can correct" in command(*lists, "--dev", toy.dev, "--lm", ngram, "--correct").complaint
+    assert "no model can correct" in command(*lists, "--dev", toy.dev, "--lm", ngram, "--correct").complaint
     assert "--beam" in command(*lists, "--dev", toy.dev, "--lm", birnn, "--correct", "--beam", 0).complaint
     assert "--plot-attention" in command(*lists, "--lm", birnn, "--plot-utterances", "test1").complaint
 

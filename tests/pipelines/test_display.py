@@ -73,10 +73,10 @@ def test_items_are_shown_with_and_without_a_total(file: io.StringIO) -> None:
 
 
 def test_scoring_counts_by_model(file: io.StringIO) -> None:
-    with display.scoring_progress() as report:
-        report("[/x]", 100)
-        report("other", 50)
-        report("[/x]", 1000)
+    with display.Terminal().scoring() as progress:
+        progress.scored("[/x]", 100)
+        progress.scored("other", 50)
+        progress.scored("[/x]", 1000)
     patterns = [r"100 hypotheses with \[/x\]", r"50 hypotheses with other", r"1,100 hypotheses with \[/x\]"]
     for line, pattern in zip(file.getvalue().splitlines(), patterns, strict=True):
         assert re.fullmatch(rf"scoring: {pattern}, [\d,]+/s", line)
@@ -84,9 +84,9 @@ def test_scoring_counts_by_model(file: io.StringIO) -> None:
 
 def test_files_are_not_flooded(file: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(display, "_PLAIN_SECONDS", 3600.0)
-    with display.scoring_progress() as report:
+    with display.Terminal().scoring() as progress:
         for _ in range(100):
-            report("lm", 1)
+            progress.scored("lm", 1)
     assert file.getvalue() == ""
 
 
@@ -95,8 +95,8 @@ def test_a_terminal_gets_a_bar(terminal: io.StringIO) -> None:
         show(PROGRESS)
     assert "training runs/a [/b]" in terminal.getvalue()
     assert "30/120" in terminal.getvalue()
-    with display.scoring_progress() as report:
-        report("[/x]", 100)
+    with display.Terminal().scoring() as progress:
+        progress.scored("[/x]", 100)
     assert "hypotheses with [/x]" in terminal.getvalue()
 
 

@@ -73,7 +73,7 @@ def test_saved_weights_give_the_same_again(command: Command, toy: Toy, ngram: Pa
         assert "played no part" in Path("r.html").read_text()
     refused = command("rescore", "--nbest", toy.dev, "--lm", ngram, "--weights", "w/ngram.json")
     assert refused.complaint.endswith(
-        "weights are never reported on the list they were tuned on, and this is that of --weights"
+        "weights are never reported on the list they were tuned on, and this list is the one that the weights name"
     )
 
 

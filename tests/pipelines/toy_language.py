@@ -18,7 +18,6 @@ import pytest
 
 from asr_lm.hypotheses.reading import read_nbest
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
-from pipelines import lists
 from pipelines.command import run
 
 SUBJECTS = ("the cat", "a dog", "my aunt", "the old sailor", "his sister", "our neighbour", "the queen", "a farmer")
@@ -74,7 +73,6 @@ def finish(program: Callable[[], None], line: Sequence[object], stdin: bytes = b
     """Run what a command line starts in this process and the current folder."""
     streams = [io.TextIOWrapper(io.BytesIO(data), "utf-8", write_through=True) for data in (stdin, b"", b"")]
     before = _files()
-    lists._WARNED.clear()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", [*map(str, line)])
         for stream, wrapper in zip(("stdin", "stdout", "stderr"), streams, strict=True):

@@ -9,6 +9,7 @@ from toy_report import contents, utterances
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
 from asr_lm.report.contents import ReportContents
 from asr_lm.report.figures import figures, save_figures
+from asr_lm.rescoring.systems import System, Systems
 
 
 def names(report: ReportContents):
@@ -53,7 +54,7 @@ def test_a_figure_without_data_is_left_out():
 def test_names_are_drawn_as_they_are(report: ReportContents):
     weird = dict(zip(("retuned", "$x_1$", "<&>"), report.weights.values(), strict=True))
     lists = report.lists[0]
-    rows = lists.decided.rows
+    rows = lists.choices.rows
     renamed = {old: rows[old] for old in ("first_pass", "oracle")}
     renamed |= dict(zip(weird, [rows[name] for name in report.weights], strict=True))
     systems = tuple(
@@ -62,9 +63,10 @@ def test_names_are_drawn_as_they_are(report: ReportContents):
     )
     comparison = dataclasses.replace(lists.comparison, systems=systems)
     reported = dataclasses.replace(
-        lists, comparison=comparison, decided=dataclasses.replace(lists.decided, rows=renamed)
+        lists, comparison=comparison, choices=dataclasses.replace(lists.choices, rows=renamed)
     )
-    drawn = figures(dataclasses.replace(report, weights=weird), reported)
+    rows = tuple(System(name) for name in weird)
+    drawn = figures(dataclasses.replace(report, weights=weird, systems=Systems(rows, rows[-1].name)), reported)
     text = next(figure for figure in drawn if figure.name == "rates").svg()
     assert "$x_1$" in text
     assert "&lt;&amp;&gt;" in text

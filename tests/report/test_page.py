@@ -95,15 +95,15 @@ def test_hypotheses_are_text(text):
 def test_the_page_holds_the_scores_as_they_are(report: ReportContents, reader):
     settings = json.loads(reader.scripts["settings"])
     assert settings["development"] == 2
-    for place, decided in enumerate([*(part.decided for part in report.lists), report.development]):
+    for place, choices in enumerate([*(part.choices for part in report.lists), report.development]):
         values, texts, record = unpack_arrays(reader.scripts[f"packed-{place}"])
-        table = decided.table
+        table = choices.table
         for number, name in enumerate(record["features"]):
             np.testing.assert_array_equal(values[f"feature:{number}"], table.column(name))
         np.testing.assert_array_equal(values["lengths"], table.lists.lengths)
         np.testing.assert_array_equal(np.stack([values[f"error:{k}"] for k in range(3)], 1), table.errors)
         for number, system in enumerate(record["systems"]):
-            rows = decided.rows[system["name"]]
+            rows = choices.rows[system["name"]]
             np.testing.assert_array_equal(values[f"system:{number}"], rows - table.lists.starts)
         assert "".join(texts["texts"].decode().split()) == "".join("".join(table.texts).split())
     assert [name for name, _ in settings["systems"][0]["weights"]] == list(report.weights["retuned"].values)
@@ -118,8 +118,8 @@ def test_words_are_scored_as_the_model_scores_them(report: ReportContents, reade
         np.testing.assert_allclose(said, [*(-0.1 * len(word) for word in text.split()), -1.0], atol=0.026)
         begin += length
     assert record["strips"]["models"][0]["read"] == {}
-    chosen = report.lists[0].decided.rows["harbour"]
-    first = report.lists[0].decided.table.texts[chosen[0]]
+    chosen = report.lists[0].choices.rows["harbour"]
+    first = report.lists[0].choices.table.texts[chosen[0]]
     assert texts[int(values["strip:system:2"][0])] == " ".join(first.split())
 
 

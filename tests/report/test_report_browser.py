@@ -64,8 +64,8 @@ def shown(driver: Any) -> list[int]:
     )
 
 
-def expected(decided: Any, weights: Weights) -> float:
-    value = decided.table.word_errors(decided.table.lists.best(weights.totals(decided.table))).rate
+def expected(choices: Any, weights: Weights) -> float:
+    value = choices.table.word_errors(choices.table.lists.best(weights.totals(choices.table))).rate
     assert value is not None
     return value
 
@@ -78,18 +78,18 @@ def test_it_opens_without_a_complaint(opened: Any) -> None:
 
 def test_sliders_give_what_python_gives(opened: Any, report: ReportContents) -> None:
     draw = random.Random(0)
-    lists = [*(part.decided for part in report.lists), report.development]
+    lists = [*(part.choices for part in report.lists), report.development]
     for system in report.weights:
         choose(opened, "system", system)
-        for place, decided in enumerate(lists):
+        for place, choices in enumerate(lists):
             choose(opened, "set", str(place))
             weights = report.weights[system]
-            assert rate(opened) == pytest.approx(expected(decided, weights), abs=1e-9)
+            assert rate(opened) == pytest.approx(expected(choices, weights), abs=1e-9)
             for name in weights.values:
                 value = draw.uniform(-2, 2)
                 set_weight(opened, name, value)
                 weights = weights.replaced(values=weights.values | {name: value})
-                assert rate(opened) == pytest.approx(expected(decided, weights), abs=1e-9)
+                assert rate(opened) == pytest.approx(expected(choices, weights), abs=1e-9)
 
 
 def test_ties_go_to_the_first_as_in_python(opened: Any, report: ReportContents) -> None:
@@ -98,7 +98,7 @@ def test_ties_go_to_the_first_as_in_python(opened: Any, report: ReportContents) 
     values = dict.fromkeys(report.weights["harbour"].values, 0.0) | {"words": 0.5}
     for name, value in values.items():
         set_weight(opened, name, value)
-    assert rate(opened) == pytest.approx(expected(report.lists[0].decided, Weights(values=values)), abs=1e-9)
+    assert rate(opened) == pytest.approx(expected(report.lists[0].choices, Weights(values=values)), abs=1e-9)
 
 
 def test_a_hand_on_a_slider_is_marked_and_taken_back(opened: Any) -> None:
@@ -128,9 +128,9 @@ def test_an_arrow_key_moves_a_slider(opened: Any) -> None:
 
 
 def test_filters_and_their_counts(opened: Any, report: ReportContents) -> None:
-    decided = report.lists[0].decided
-    errors = decided.table.errors.sum(1)
-    change = errors[decided.rows[report.headline]] - errors[decided.rows["first_pass"]]
+    choices = report.lists[0].choices
+    errors = choices.table.errors.sum(1)
+    change = errors[choices.rows[report.headline]] - errors[choices.rows["first_pass"]]
     groups = {"all": change < 99, "fixed": change < 0, "broken": change > 0, "same": change == 0}
     for name, group in groups.items():
         opened.find_element("css selector", f"input[name=show][value={name}] + span").click()
@@ -142,10 +142,10 @@ def test_filters_and_their_counts(opened: Any, report: ReportContents) -> None:
 
 
 def test_the_order_follows_the_change(opened: Any, report: ReportContents) -> None:
-    decided = report.lists[0].decided
-    errors = decided.table.errors.sum(1)
-    change = errors[decided.rows[report.headline]] - errors[decided.rows["first_pass"]]
-    for order, keys in (("gain", change), ("loss", -change), ("long", -decided.table.reference_words)):
+    choices = report.lists[0].choices
+    errors = choices.table.errors.sum(1)
+    change = errors[choices.rows[report.headline]] - errors[choices.rows["first_pass"]]
+    for order, keys in (("gain", change), ("loss", -change), ("long", -choices.table.reference_words)):
         choose(opened, "sort", order)
         assert shown(opened) == np.argsort(keys, kind="stable").tolist()[:25]
 
@@ -182,16 +182,16 @@ def test_keys_lead_through_the_utterances(opened: Any) -> None:
 
 
 def test_an_open_utterance_shows_alignment_words_and_scores(opened: Any, report: ReportContents) -> None:
-    decided = report.lists[0].decided
-    table = decided.table
+    choices = report.lists[0].choices
+    table = choices.table
     errors = table.errors.sum(1)
-    place = int(np.argmax(errors[decided.rows["first_pass"]]))
+    place = int(np.argmax(errors[choices.rows["first_pass"]]))
     choose(opened, "sort", "list")
     search(opened, table.utterances[place])
     opened.execute_script("document.querySelector('#items > details').open = true")
     opened.execute_async_script("setTimeout(arguments[0], 100)")
     body = opened.find_element("css selector", "#items .body")
-    assert decided.references[place] == " ".join(
+    assert choices.references[place] == " ".join(
         opened.execute_script(
             "return [...document.querySelectorAll('.aligned tbody')].flatMap(b => "
             "[...b.rows[0].querySelectorAll('td:not(.n)')].map(c => c.textContent)).filter(Boolean)"
@@ -203,7 +203,7 @@ def test_an_open_utterance_shows_alignment_words_and_scores(opened: Any, report:
         ".flatMap(r => [...r.querySelectorAll('span')]"
         ".flatMap(s => s.className === 'ins' ? s.textContent.split(' ') : [1])))"
     )
-    assert len(marks) == errors[decided.rows["first_pass"][place]]
+    assert len(marks) == errors[choices.rows["first_pass"][place]]
     assert "</s>" in body.text
     assert "harbour" in body.text
     assert (
@@ -214,7 +214,7 @@ def test_an_open_utterance_shows_alignment_words_and_scores(opened: Any, report:
 
 def test_another_list_is_another_report(opened: Any, report: ReportContents) -> None:
     choose(opened, "list", "1")
-    assert rate(opened) == pytest.approx(expected(report.lists[1].decided, report.weights[report.headline]), abs=1e-9)
+    assert rate(opened) == pytest.approx(expected(report.lists[1].choices, report.weights[report.headline]), abs=1e-9)
     assert shown(opened) == list(range(9))
     assert "no ref." in opened.find_element("css selector", '#items > details[data-place="2"]').text
     assert opened.execute_script("return document.querySelector('#overview [data-list=\"0\"]').hidden")
@@ -307,7 +307,7 @@ def test_characters_are_counted_without_their_spaces(browser: Any, tmp_path: Pat
     write_page(report, tmp_path / "chinese.html")
     show(browser, tmp_path / "chinese.html")
     assert "character error rate" in browser.find_element("css selector", "h1").text
-    assert rate(browser) == pytest.approx(expected(report.lists[0].decided, report.weights[report.headline]), abs=1e-9)
+    assert rate(browser) == pytest.approx(expected(report.lists[0].choices, report.weights[report.headline]), abs=1e-9)
     browser.execute_script("document.querySelector('#items > details').open = true")
     browser.execute_async_script("setTimeout(arguments[0], 100)")
     row = "return [...document.querySelector('.aligned tbody').rows[0].cells].slice(2).map(c => c.textContent)"

@@ -10,14 +10,16 @@ from pathlib import Path
 import numpy as np
 
 from asr_lm.evaluation.comparison import compare
-from asr_lm.evaluation.roles import FIRST_PASS, ORACLE, RETUNED
+from asr_lm.evaluation.roles import RETUNED
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
 from asr_lm.lm.protocol import LanguageModel, LogProbs, Tokens
 from asr_lm.report.contents import ModelFacts, ReportContents, ReportedList
+from asr_lm.rescoring.choices import Choices
+from asr_lm.rescoring.decisions import apply
 from asr_lm.rescoring.features.table import FeatureTable
-from asr_lm.rescoring.rules.decision import apply
-from asr_lm.rescoring.second_pass import Decided, Measuring
-from asr_lm.rescoring.tuning.tune import tune
+from asr_lm.rescoring.settings import Measuring
+from asr_lm.rescoring.systems import System, Systems
+from asr_lm.rescoring.tuning.tune import tune_weights
 from asr_lm.rescoring.weights import Weights
 from asr_lm.text.vocabulary import WordVocabulary
 
@@ -77,12 +79,9 @@ def utterances(count: int, hypotheses: int, seed: int, words: Sequence[str] = WO
     return made
 
 
-def decided(table: FeatureTable, references: Sequence[str | None], weights: dict[str, Weights]) -> Decided:
+def choices(table: FeatureTable, references: Sequence[str | None], weights: dict[str, Weights]) -> Choices:
     """What weights choose."""
-    rows = {FIRST_PASS: table.lists.starts}
-    rows |= {name: apply(value, table).rows for name, value in weights.items()}
-    rows[ORACLE] = table.lists.best(-table.errors.sum(1).astype(float))
-    return Decided(table, tuple(references), rows)
+    return Choices.of(table, references, {name: apply(value, table) for name, value in weights.items()})
 
 
 def feature_table(lists: Sequence[Utterance], seed: int, unit: str = "word") -> FeatureTable:
@@ -103,22 +102,27 @@ def contents(
 ) -> ReportContents:
     """A whole report: weights tuned on ``development``, ``tests`` reported on."""
     table = feature_table(development, 0, unit)
-    systems = {RETUNED: (), "harbour": ("harbour",), "harbour + sea <b>": ("harbour", "sea <b>")}
+    systems: dict[str, tuple[str, ...]] = {
+        RETUNED: (),
+        "harbour": ("harbour",),
+        "harbour + sea <b>": ("harbour", "sea <b>"),
+    }
     own = [name for name in table.default_features() if name not in ("harbour", "sea <b>")]
-    weights = {name: tune(table, [*own, *members]) for name, members in systems.items()}
+    weights = {name: tune_weights(table, [*own, *members]) for name, members in systems.items()}
     reported = []
     for number, lists in enumerate(tests):
-        found = decided(feature_table(lists, number + 1, unit), [u.reference for u in lists], weights)
-        texts = {name: [found.table.texts[row] for row in rows.tolist()] for name, rows in found.rows.items()}
+        found = choices(feature_table(lists, number + 1, unit), [u.reference for u in lists], weights)
+        texts = {name: found.said(name) for name in found.rows}
         comparison = compare(found.references, texts, unit=unit)
         reported.append(ReportedList(f"test{number}.json", found, comparison, {"harbour": None, "sea <b>": None}))
     return ReportContents(
         lists=reported,
+        systems=Systems(tuple(System(name, members) for name, members in systems.items()), list(systems)[-1]),
         weights=weights,
         models=[ModelFacts("harbour", "letters", 1_234_567, 4321.0), ModelFacts("sea <b>", "letters", 5, None)],
         measuring=Measuring(unit=unit),
         tuned_on="dev.json",
-        development=decided(table, [u.reference for u in development], weights),
+        development=choices(table, [u.reference for u in development], weights),
         notes=["a note with <i>signs</i>"],
         language_models=[LetterModel(), LetterModel()] if strips else [],
     )

@@ -22,11 +22,15 @@ from asr_lm.lm.neural import NeuralLanguageModel
 from asr_lm.lm.protocol import LanguageModel, LogProbs
 from asr_lm.lm.training.options import TextOptions
 from asr_lm.lm.training.recipe import train_ngram_model
+from asr_lm.rescoring.development import tune
 from asr_lm.rescoring.scoring import scorer as scoring
 from asr_lm.rescoring.scoring.context import SpokenBefore
 from asr_lm.rescoring.scoring.models import RescoringModel, feature_table
 from asr_lm.rescoring.scoring.scorer import ScoreCache, Scorer, score_texts
-from asr_lm.rescoring.second_pass import SecondPass, develop
+from asr_lm.rescoring.second_pass import rescore
+from asr_lm.rescoring.settings import Scoring
+from asr_lm.rescoring.systems import System, Systems
+from asr_lm.rescoring.tuned import Tuned
 from asr_lm.rescoring.weights import Weights
 from asr_lm.text.sentence_hashes import SentenceHashes
 from asr_lm.text.vocabulary import Vocabulary, WordVocabulary
@@ -192,9 +196,10 @@ def test_the_second_pass_reads_contexts_over_shards(monkeypatch: pytest.MonkeyPa
     model, utterances = lstm(), three()
     expected = scores(model, utterances, 2)
     monkeypatch.setattr(scoring.shards, "__defaults__", (2,))
-    weights = {"rescored": Weights(values={"acoustic": 1.0, "m": 0.0})}
+    tuned = Tuned.of_weights(Weights(values={"acoustic": 1.0, "m": 0.0}), [])
     column = RescoringModel("m", Path("m"), Scorer(model))
-    rescored = list(SecondPass([column], weights, context=2).rescore(utterances))
+    parts = rescore(utterances, [column], tuned, scoring=Scoring(context=2))
+    rescored = [utterance for part in parts for utterance in part.utterances]
     found = [hypothesis.scores["m"] for utterance in rescored for hypothesis in utterance.hypotheses]
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 
@@ -203,8 +208,10 @@ def test_development_contexts_include_utterances_without_a_reference() -> None:
     first, *rest = three()
     utterances = [msgspec.structs.replace(first, reference=None), *rest]
     column = RescoringModel("m", Path("m"), Scorer(lstm()))
-    development = develop(utterances, [column], {"retuned": (), "m": ("m",)}, context=1)
-    found = development.decided.table.column("m")
+    systems = Systems((System("retuned"), System("m", ("m",))), "m")
+    development = tune(utterances, [column], systems, scoring=Scoring(context=1)).development
+    assert development is not None
+    found = development.choices.table.column("m")
     np.testing.assert_allclose(found, scores(lstm(), three())[2:], rtol=1e-6)
 
 

@@ -13,12 +13,15 @@ from asr_lm.hypotheses.reading import read_nbest
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
 from asr_lm.hypotheses.writing import write_nbest
 from asr_lm.rescoring.correction import Correction, add_corrections
-from asr_lm.rescoring.features.table import FeatureTable, closest_hypothesis
-from asr_lm.rescoring.rules.decision import apply
+from asr_lm.rescoring.decisions import apply
+from asr_lm.rescoring.development import tune
+from asr_lm.rescoring.features.table import CORRECTED_TEXT, FeatureTable, closest_hypothesis
 from asr_lm.rescoring.scoring.conditional import ConditionalScorer
 from asr_lm.rescoring.scoring.models import feature_table
 from asr_lm.rescoring.scoring.scorer import ScoreCache
-from asr_lm.rescoring.second_pass import SecondPass, develop, systems_for_rescore
+from asr_lm.rescoring.second_pass import Rescored, rescore
+from asr_lm.rescoring.settings import Scoring
+from asr_lm.rescoring.systems import systems_for_rescore
 from asr_lm.rescoring.weights import Weights
 
 WORDS = ["us", "u", "s", "air", "flies", "fly", "to", "rome"]
@@ -55,11 +58,11 @@ def test_two_correctors_write_and_equal_texts_join_once() -> None:
 
 
 def test_only_some_models_can_write() -> None:
-    with pytest.raises(InputError, match="no --lm can correct"):
+    with pytest.raises(InputError, match="no model can correct"):
         add_corrections(LISTS, [counting(words=WORDS)], Correction())
-    with pytest.raises(InputError, match="--beam"):
+    with pytest.raises(InputError, match="beam"):
         Correction(beam=0)
-    with pytest.raises(InputError, match="--corrections"):
+    with pytest.raises(InputError, match="corrections"):
         Correction(texts=0)
 
 
@@ -78,8 +81,8 @@ def test_scores_do_not_depend_on_what_joined() -> None:
     before = feature_table(LISTS, [model])
     after = feature_table(add_corrections(LISTS, [model], Correction(texts=2)), [model], corrected=True)
     assert before.column("writer").tolist() == [-2.0, -6.0, -2.0, -6.0]
-    assert after.column("writer")[after.column(CORRECTED) == 0].tolist() == before.column("writer").tolist()
-    assert after.column(CORRECTED).tolist() == [0, 0, 1, 1, 0, 0]
+    assert after.column("writer")[after.column(CORRECTED_TEXT) == 0].tolist() == before.column("writer").tolist()
+    assert after.column(CORRECTED_TEXT).tolist() == [0, 0, 1, 1, 0, 0]
     assert after.column("writer").tolist()[2:4] == [-2.0 - 4 * 2, -2.0 - 4 * 3]
 
 
@@ -119,10 +122,10 @@ def test_systems_without_corrections_never_choose_one() -> None:
     table = feature_table(joined, [writing(WORDS, WRITES)], corrected=True)
     plain = Weights(values={"am": 0.0, "words": 1.0})
     assert [table.texts[row] for row in apply(plain, table).rows] == ["us air flies", "fly to rome"]
-    correcting = Weights(values={"am": 0.0, "words": 1.0, CORRECTED: 0.5})
+    correcting = Weights(values={"am": 0.0, "words": 1.0, CORRECTED_TEXT: 0.5})
     assert [table.texts[row] for row in apply(correcting, table).rows] == ["u s air flies", "fly to rome"]
     bare = feature_table(LISTS, [writing(WORDS, WRITES)])
-    assert apply(plain, bare).totals.tolist() == apply(plain, table).totals[table.column(CORRECTED) == 0].tolist()
+    assert apply(plain, bare).totals.tolist() == apply(plain, table).totals[table.column(CORRECTED_TEXT) == 0].tolist()
 
 
 def many(start: int, count: int) -> list[Utterance]:
@@ -146,16 +149,17 @@ def corrector() -> list[object]:
 
 def test_correction_goes_below_the_oracle_and_says_what_it_did(tmp_path: Path) -> None:
     models = corrector()
-    systems = systems_for_rescore(models, correct=True)  # type: ignore[arg-type]
-    development = develop(many(0, 32), models, systems, correction=Correction())  # type: ignore[arg-type]
-    assert CORRECTED not in development.weights[RESCORED].values
-    assert CORRECTED in development.weights[CORRECTED].values
-    second_pass = SecondPass(models, development.weights, correction=Correction())  # type: ignore[arg-type]
-    write_nbest(tmp_path / "out.json", second_pass.rescore(many(40, 21)))
-    comparison = second_pass.comparison()
+    systems = systems_for_rescore([model.name for model in models], correct=True)
+    scoring = Scoring(correction=Correction())
+    tuned = tune(many(0, 32), models, systems, scoring=scoring)
+    assert CORRECTED_TEXT not in tuned.by_system[RESCORED].values
+    assert CORRECTED_TEXT in tuned.by_system[CORRECTED].values
+    result = Rescored.concatenate(list(rescore(many(40, 21), models, tuned, scoring=scoring)))
+    write_nbest(tmp_path / "out.json", result.utterances)
+    comparison = result.comparison()
     assert comparison[CORRECTED].counts.errors < comparison[ORACLE].counts.errors
     assert comparison[RESCORED].counts.errors == comparison[FIRST_PASS].counts.errors == 14 * 2
-    report = second_pass.correction_report()
+    report = result.outcome.correction_report()
     assert report.written == report.taken == report.changed == 14
     assert (report.spacing[FIRST_PASS].errors, report.spacing[FIRST_PASS].spacing) == (28, 28)
     assert report.spacing[CORRECTED].errors == 0

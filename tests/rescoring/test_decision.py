@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from asr_lm.evaluation.word_errors import count_errors
+from asr_lm.rescoring.decisions import apply
 from asr_lm.rescoring.features.table import FeatureTable
-from asr_lm.rescoring.rules.decision import SCALES, apply, least_risk, most_probable, tune_decision, word_distances
-from asr_lm.rescoring.tuning.tune import tune
+from asr_lm.rescoring.rules.mbr import MinimumBayesRisk, mbr_rows, most_probable, word_distances
+from asr_lm.rescoring.rules.scales import SCALES
+from asr_lm.rescoring.tuning.tune import tune_weights
 from asr_lm.rescoring.weights import Weights
 
 SCORE = Weights(values={"score0": 1.0})
@@ -47,9 +49,9 @@ def test_minimum_bayes_risk_equals_brute_force(scale: float, spoken: FeatureTabl
 
 def test_several_posteriors_at_once_are_one_after_another(spoken: FeatureTable) -> None:
     posteriors = np.stack([spoken.lists.softmax(scale * spoken.values[:, 0]) for scale in (0.1, 1.0, 5.0)])
-    together = least_risk(spoken, posteriors)
+    together = mbr_rows(spoken, posteriors)
     for row, posterior in zip(together, posteriors, strict=True):
-        np.testing.assert_array_equal(row, least_risk(spoken, posterior[None])[0])
+        np.testing.assert_array_equal(row, mbr_rows(spoken, posterior[None])[0])
 
 
 def test_certain_posteriors_choose_the_best(spoken: FeatureTable) -> None:
@@ -103,8 +105,8 @@ def test_order_puts_the_chosen_first_and_the_rest_by_total(build) -> None:
 
 
 def test_tuned_scale_is_the_best_of_those_tried(spoken: FeatureTable) -> None:
-    weights = tune(spoken)
-    tuned = tune_decision(weights, spoken)
+    weights = tune_weights(spoken)
+    tuned = MinimumBayesRisk().tune(weights, spoken)
     assert tuned.decision == "mbr"
     rates = [
         spoken.word_errors(apply(tuned.replaced(scale=factor * weights.scale), spoken).rows).rate for factor in SCALES

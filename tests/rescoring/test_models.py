@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from counting_model import counting, listed
+from noted_progress import Noted
 
 from asr_lm.errors import InputError
 from asr_lm.hypotheses.utterance import Utterance
@@ -161,20 +162,20 @@ class TestColumns:
         }
 
     def test_progress_is_told_by_model(self) -> None:
-        told: list[tuple[str, int]] = []
+        progress = Noted()
         utterances = listed(["a", "b", "a b"], ["b"])
-        feature_table(utterances, [counting("x"), counting("y")], report=lambda name, count: told.append((name, count)))
-        assert told == [("x", 4), ("y", 4)]
+        feature_table(utterances, [counting("x"), counting("y")], progress=progress)
+        assert progress.counts == [("x", 4), ("y", 4)]
 
 
 class TestVocabularyFit:
     """Lists of a hundred words, some of them unknown."""
 
     def judged(self, unknown: int, is_open: bool = False) -> list[str]:
-        warned: list[str] = []
+        progress = Noted()
         words = [f"strange{number}" for number in range(unknown)] + ["a"] * (100 - unknown)
-        feature_table(listed([" ".join(words)]), [counting(is_open=is_open)], warn=warned.append)
-        return warned
+        feature_table(listed([" ".join(words)]), [counting(is_open=is_open)], progress=progress)
+        return progress.warnings
 
     @pytest.mark.parametrize("unknown", [0, 3])
     def test_up_to_three_percent_pass_in_silence(self, unknown: int) -> None:
@@ -218,19 +219,19 @@ class TestVocabularyFit:
         chinese = listed(["今天 天气 好", "今天 天气"])
         with pytest.raises(InputError, match=r"100\.0 %.*'今天', '天气', '好'.*'librispeech'"):
             feature_table(chinese, [counting(normalizer="librispeech")])
-        warned: list[str] = []
-        feature_table(chinese, [counting(normalizer="librispeech", is_open=True)], warn=warned.append)
-        assert len(warned) == 1
+        progress = Noted()
+        feature_table(chinese, [counting(normalizer="librispeech", is_open=True)], progress=progress)
+        assert len(progress.warnings) == 1
 
     def test_punctuation_is_no_word_that_gets_lost(self) -> None:
-        warned: list[str] = []
-        feature_table(listed(["a , b . !", "a"]), [counting(normalizer="librispeech")], warn=warned.append)
-        assert warned == []
+        progress = Noted()
+        feature_table(listed(["a , b . !", "a"]), [counting(normalizer="librispeech")], progress=progress)
+        assert progress.warnings == []
 
     def test_empty_hypotheses_are_no_misfit(self) -> None:
-        warned: list[str] = []
-        feature_table(listed(["", " "]), [counting()], warn=warned.append)
-        assert warned == []
+        progress = Noted()
+        feature_table(listed(["", " "]), [counting()], progress=progress)
+        assert progress.warnings == []
 
 
 class TestJackknife:

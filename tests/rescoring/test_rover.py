@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asr_lm.errors import InputError
-from asr_lm.rescoring.rules.rover import Voting, Word, align, rover
+from asr_lm.rescoring.voting import Voting, Word, align, rover
 
 OUTPUTS = st.lists(st.lists(st.sampled_from("abcd"), max_size=6), min_size=1, max_size=4)
 

@@ -9,13 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
-from asr_lm.rescoring.second_pass import develop, systems_for_comparison
+from asr_lm.rescoring.development import tune
+from asr_lm.rescoring.systems import systems_for_comparison
 
 
 def test_every_system_is_there_without_and_with_what_is_subtracted() -> None:
-    models = [counting(name) for name in ("A", "low", "B")]
-    systems = systems_for_comparison(models, (), ("low", "acoustic"))
-    assert systems == {
+    def members(*of: object) -> dict[str, tuple[str, ...]]:
+        return {system.name: system.models for system in systems_for_comparison(*of).rows}  # type: ignore[arg-type]
+
+    names = ["A", "low", "B"]
+    assert members(names, (), ("low", "acoustic")) == {
         "retuned": (),
         "A": ("A",),
         "A - low": ("A", "low"),
@@ -24,10 +27,10 @@ def test_every_system_is_there_without_and_with_what_is_subtracted() -> None:
         "A + B": ("A", "B"),
         "A + B - low": ("A", "B", "low"),
     }
-    assert list(systems)[-1] == "A + B - low"
-    assert list(systems_for_comparison(models[:2], (), ("low",))) == ["retuned", "A", "A - low"]
-    assert systems_for_comparison(models[1:2], (), ("low",)) == {"retuned": (), "first pass - low": ("low",)}
-    assert list(systems_for_comparison(models)) == ["retuned", "A", "low", "B", "A + low + B"]
+    assert systems_for_comparison(names, (), ("low", "acoustic")).final == "A + B - low"
+    assert list(members(names[:2], (), ("low",))) == ["retuned", "A", "A - low"]
+    assert members(names[1:2], (), ("low",)) == {"retuned": (), "first pass - low": ("low",)}
+    assert list(members(names)) == ["retuned", "A", "low", "B", "A + low + B"]
 
 
 @given(st.integers(0, 10_000))
@@ -43,10 +46,10 @@ def test_a_subtracted_weight_is_never_positive(seed: int) -> None:
         heard = tuple(Hypothesis(text, {"acoustic": float(generator.normal())}) for text in sorted(texts))
         utterances.append(Utterance(f"u{number}", heard, sorted(texts)[number % len(texts)]))
     subtracted = ("low", "acoustic") if seed % 2 else ("low",)
-    systems = systems_for_comparison(models, (), subtracted)
-    found = develop(utterances, models, systems, signs=dict.fromkeys(subtracted, -1))
-    assert set(found.weights) == {"retuned", "A", "A - low"}
-    for name, weights in found.weights.items():
+    systems = systems_for_comparison(["A", "low"], (), subtracted)
+    found = tune(utterances, models, systems, signs=dict.fromkeys(subtracted, -1)).by_system
+    assert set(found) == {"retuned", "A", "A - low"}
+    for name, weights in found.items():
         for feature, value in weights.values.items():
             assert value <= 0 or feature not in subtracted, name
 
@@ -56,8 +59,9 @@ def test_a_score_that_misleads_is_taken_away() -> None:
     models = [counting("A", words), counting("low", words, costs={"a": 0.1, "b": 5.0})]
     heard = (Hypothesis("a", {"acoustic": 0.1}), Hypothesis("b", {"acoustic": 0.0}))
     utterances = [Utterance(f"u{number}", heard, "b") for number in range(5)]
-    found = develop(utterances, models, systems_for_comparison(models, (), ("low",)), signs={"low": -1})
-    assert found.weights["A"].dev["wer"] == 100
-    assert found.weights["A - low"].dev["wer"] == 0
-    assert found.weights["A - low"].values["low"] < 0
-    assert found.weights["A - low"].values["low"] == pytest.approx(min(found.weights["A - low"].values.values()))
+    systems = systems_for_comparison(["A", "low"], (), ("low",))
+    found = tune(utterances, models, systems, signs={"low": -1}).by_system
+    assert found["A"].dev["wer"] == 100
+    assert found["A - low"].dev["wer"] == 0
+    assert found["A - low"].values["low"] < 0
+    assert found["A - low"].values["low"] == pytest.approx(min(found["A - low"].values.values()))

@@ -9,7 +9,7 @@ from asr_lm.errors import InputError
 from asr_lm.rescoring.features.table import Column, FeatureTable
 from asr_lm.rescoring.tuning.envelope import ErrorCurve
 from asr_lm.rescoring.tuning.search import CERTAINTY, Bounds, best_step
-from asr_lm.rescoring.tuning.tune import UNKNOWN_PENALTY, assign_folds, cross_validate, fitted_scale, tune
+from asr_lm.rescoring.tuning.tune import UNKNOWN_PENALTY, assign_folds, cross_validate, fitted_scale, tune_weights
 from asr_lm.rescoring.weights import Weights
 
 
@@ -23,7 +23,7 @@ def test_never_worse_than_a_start(seed: int, draw) -> None:
     table = draw(generator, 30, 12, features=4)
     for _ in range(2):
         start = dict(zip(table.names, np.abs(generator.standard_normal(4)).tolist(), strict=True))
-        tuned = errors(table, tune(table, seed=seed, restarts=1, starts=[start]).values)
+        tuned = errors(table, tune_weights(table, seed=seed, restarts=1, starts=[start]).values)
         assert tuned <= errors(table, start)
         assert tuned <= errors(table, {"score0": 1.0, "score1": 1.0, "score2": 1.0})
 
@@ -36,7 +36,7 @@ def test_two_features_reach_the_lowest_of_all_ratios_but_for_steadiness(seed: in
         for angle in np.linspace(-np.pi / 2, np.pi / 2, 2001)
     )
     first = table.word_errors(table.lists.starts).errors
-    assert lowest <= errors(table, tune(table).values) <= lowest + 0.1 * (first - lowest)
+    assert lowest <= errors(table, tune_weights(table).values) <= lowest + 0.1 * (first - lowest)
 
 
 def test_planted_weights_are_found(build) -> None:
@@ -46,7 +46,7 @@ def test_planted_weights_are_found(build) -> None:
     totals = (values @ hidden).reshape(300, 10)
     wrong = (totals < totals.max(1, keepdims=True)).ravel()
     kinds = {"acoustic": "first-pass", "lm": "first-pass", "m": "model", "words": "length"}
-    weights = tune(build([10] * 300, values, wrong, kinds))
+    weights = tune_weights(build([10] * 300, values, wrong, kinds))
     # Three hundred lists leave little room around the hidden weights: almost every choice must be theirs.
     assert weights.dev["wer"] < 0.2
     np.testing.assert_allclose(list(weights.values.values()), hidden, rtol=0.15)
@@ -55,8 +55,8 @@ def test_planted_weights_are_found(build) -> None:
 @pytest.mark.parametrize("factor", [2.0**-20, 8.0, 2.0**30])
 def test_a_column_in_another_unit_gets_another_weight_and_nothing_else_changes(factor: float, draw) -> None:
     table = draw(np.random.default_rng(1), 60, 12)
-    expected = tune(table)
-    found = tune(FeatureTable(**(fields(table) | {"values": table.values * [1, 1, factor]})))
+    expected = tune_weights(table)
+    found = tune_weights(FeatureTable(**(fields(table) | {"values": table.values * [1, 1, factor]})))
     assert found.values["score1"] == pytest.approx(expected.values["score1"])
     assert found.values["words"] * factor == pytest.approx(expected.values["words"])
     assert found.dev == expected.dev
@@ -65,7 +65,10 @@ def test_a_column_in_another_unit_gets_another_weight_and_nothing_else_changes(f
 @pytest.mark.parametrize("factor", [2.0**-20, 8.0, 2.0**30])
 def test_scaling_all_features_changes_only_the_scale(factor: float, draw) -> None:
     table = draw(np.random.default_rng(1), 60, 12)
-    expected, found = tune(table), tune(FeatureTable(**(fields(table) | {"values": table.values * factor})))
+    expected, found = (
+        tune_weights(table),
+        tune_weights(FeatureTable(**(fields(table) | {"values": table.values * factor}))),
+    )
     assert found.values == pytest.approx(expected.values)
     assert found.scale * factor == pytest.approx(expected.scale)
     assert found.dev == expected.dev
@@ -78,7 +81,7 @@ def test_constants_added_to_a_list_change_nothing(draw) -> None:
     exact = FeatureTable(**(fields(table) | {"values": np.round(table.values * 64) / 64}))
     shift = generator.integers(-1000, 1000, (60, 3))[table.lists.list_of_row]
     moved = FeatureTable(**(fields(exact) | {"values": exact.values + shift}))
-    assert tune(moved).values == tune(exact).values
+    assert tune_weights(moved).values == tune_weights(exact).values
 
 
 def fields(table: FeatureTable) -> dict[str, object]:
@@ -87,7 +90,7 @@ def fields(table: FeatureTable) -> dict[str, object]:
 
 def test_the_same_seed_gives_the_same_weights(draw) -> None:
     table = draw(np.random.default_rng(4), 50, 10)
-    assert tune(table, seed=7) == tune(table, seed=7)
+    assert tune_weights(table, seed=7) == tune_weights(table, seed=7)
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -98,11 +101,11 @@ def test_signs_are_kept(seed: int, build) -> None:
     values = wrong[:, None] * [1, 1, -1] + generator.standard_normal((400, 3))
     kinds = {"score": "first-pass", "m": "model", "unknown:m": "unknown"}
     table = build([8] * 50, values, wrong, kinds)
-    weights = tune(table, seed=seed).values
+    weights = tune_weights(table, seed=seed).values
     assert weights["score"] >= 0
     assert weights["m"] >= 0
     assert weights["unknown:m"] <= 0
-    free = tune(table, seed=seed, signs={"m": -1}).values
+    free = tune_weights(table, seed=seed, signs={"m": -1}).values
     assert free["m"] < 0
     assert errors(table, free) < errors(table, weights)
 
@@ -111,7 +114,7 @@ def test_the_unknown_word_does_not_win_by_being_cheap(build) -> None:
     # The model prefers the hypothesis with <unk>, which is wrong in the lists where that says something.
     values = [[-10.0, -5.0, 1], [-10.1, -8.0, 0]] * 20
     table = build([2] * 20, values, [1, 0] * 20, {"score": "first-pass", "m": "model", "unknown:m": "unknown"})
-    weights = tune(table)
+    weights = tune_weights(table)
     assert weights.dev["wer"] == 0
     assert -5 * weights.values["m"] + weights.values["unknown:m"] < -8 * weights.values["m"]
 
@@ -121,38 +124,38 @@ def test_unknown_words_never_met_get_the_standard_penalty(build) -> None:
     wrong = generator.poisson(2, 300)
     values = np.column_stack([generator.standard_normal(300), -wrong + generator.standard_normal(300), np.zeros(300)])
     kinds = {"score": "first-pass", "m": "model", "unknown:m": "unknown"}
-    weights = tune(build([10] * 30, values, wrong, kinds)).values
+    weights = tune_weights(build([10] * 30, values, wrong, kinds)).values
     assert weights["m"] > 0
     assert weights["unknown:m"] == -UNKNOWN_PENALTY * weights["m"]
 
 
 def test_a_feature_that_never_differs_gets_no_weight(build) -> None:
     table = build([2, 2], [[0.0, 7.0], [1.0, 7.0], [1.0, 3.0], [2.0, 3.0]], [1, 0, 2, 1])
-    weights = tune(table)
+    weights = tune_weights(table)
     assert weights.values == {"score0": 1.0, "score1": 0.0}
 
 
 def test_nothing_to_tell_weights_apart_leaves_the_first_pass(build) -> None:
     table = build([2], [[0.0], [1.0]], [1, 1])
-    assert tune(table).values == {"score0": 1.0}
+    assert tune_weights(table).values == {"score0": 1.0}
 
 
 def test_equal_hypotheses_leave_the_first(build) -> None:
     table = build([3], [[1.0], [1.0], [0.0]], [2, 0, 5])
-    weights = tune(table)
+    weights = tune_weights(table)
     assert weights.dev["wer"] == 20
     assert table.lists.best(weights.totals(table)).tolist() == [0]
 
 
 def test_figures_on_the_development_list(build) -> None:
     table = build([2, 2, 1], [[0.0], [1.0], [0.0], [1.0], [0.0]], [3, 1, 4, 2, 0], reference_words=[10, 10, -1])
-    assert tune(table).dev == {"wer": 15, "first_pass_wer": 35, "oracle_wer": 15, "utterances": 2, "words": 20}
+    assert tune_weights(table).dev == {"wer": 15, "first_pass_wer": 35, "oracle_wer": 15, "utterances": 2, "words": 20}
 
 
 def test_the_first_recogniser_score_is_the_unit(draw) -> None:
     table = draw(np.random.default_rng(3), 80, 10)
-    assert tune(table, ["words", "score1", "score0"]).values["score1"] == 1
-    assert np.linalg.norm(list(tune(table, ["words"]).values.values())) == pytest.approx(1)
+    assert tune_weights(table, ["words", "score1", "score0"]).values["score1"] == 1
+    assert np.linalg.norm(list(tune_weights(table, ["words"]).values.values())) == pytest.approx(1)
 
 
 @pytest.mark.parametrize(
@@ -167,12 +170,12 @@ def test_the_first_recogniser_score_is_the_unit(draw) -> None:
 )
 def test_bad_requests_are_named(arguments: dict, message: str, draw) -> None:
     with pytest.raises(InputError, match=message):
-        tune(draw(np.random.default_rng(0), 5, 5), **arguments)
+        tune_weights(draw(np.random.default_rng(0), 5, 5), **arguments)
 
 
 def test_scale_gives_the_lowest_expected_errors(draw) -> None:
     table = draw(np.random.default_rng(6), 80, 10)
-    weights = tune(table)
+    weights = tune_weights(table)
     totals, wrong = weights.totals(table), table.errors.sum(1)
     telling = table.lists.total(wrong.astype(float)) != wrong[table.lists.starts] * table.lists.lengths
     rows = table.lists.rows_of(np.flatnonzero(telling))
@@ -230,7 +233,7 @@ def test_held_out_choices_come_from_the_other_folds(draw) -> None:
     table = draw(np.random.default_rng(8), 60, 8)
     result = cross_validate(table, folds=3, seed=5)
     fold = result.folds == 1
-    weights = tune(table.select_utterances(~fold), seed=5)
+    weights = tune_weights(table.select_utterances(~fold), seed=5)
     np.testing.assert_array_equal(result.rows[fold], table.lists.best(weights.totals(table))[fold])
 
 
@@ -263,7 +266,7 @@ def test_utterances_without_reference_are_not_tuned_on(draw) -> None:
     words = table.reference_words.copy()
     words[20:] = -1
     part = FeatureTable(**(fields(table) | {"reference_words": words}))
-    assert tune(part).values == tune(table.select_utterances(range(20))).values
+    assert tune_weights(part).values == tune_weights(table.select_utterances(range(20))).values
 
 
 def test_columns_keep_their_kind(draw) -> None:

@@ -12,7 +12,8 @@ from asr_lm.evaluation.roles import FIRST_PASS, RESCORED
 from asr_lm.hypotheses.reading import read_nbest
 from asr_lm.rescoring.default_model import score_kind
 from asr_lm.rescoring.scoring.models import open_models
-from asr_lm.rescoring.second_pass import Measuring, SecondPass
+from asr_lm.rescoring.second_pass import Rescored, rescore
+from asr_lm.rescoring.settings import Measuring
 
 NBEST = Path(__file__).parents[2] / "../shared/data/nbest"
 
@@ -43,10 +44,9 @@ def test_the_kind_of_score(name: str, kind: str) -> None:
 
 def bare(name: str, utterances: int | None = None) -> Comparison:
     """The comparison that ``rescore --nbest LIST`` makes, of the first utterances."""
-    second_pass = SecondPass(open_models(["default"]), None, measuring=Measuring(normalizer="librispeech"))
-    for _ in second_pass.rescore(islice(read_nbest(NBEST / name), utterances)):
-        pass
-    return second_pass.comparison()
+    lists = islice(read_nbest(NBEST / name), utterances)
+    parts = rescore(lists, open_models(["default"]), measuring=Measuring(normalizer="librispeech"))
+    return Rescored.concatenate([part.light() for part in parts]).comparison()
 
 
 @pytest.mark.parametrize("name", ["hyporadise/wsj.json", "hyporadise/atis.test.json"])

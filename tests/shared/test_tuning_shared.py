@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from asr_lm.hypotheses.reading import read_nbest
+from asr_lm.rescoring.decisions import apply
 from asr_lm.rescoring.features.table import FeatureTable
-from asr_lm.rescoring.rules.decision import apply, tune_decision
-from asr_lm.rescoring.tuning.tune import cross_validate, tune
+from asr_lm.rescoring.rules.mbr import MinimumBayesRisk
+from asr_lm.rescoring.tuning.tune import cross_validate, tune_weights
 
 NBEST = Path(__file__).parents[2] / "../shared/data/nbest"
 
@@ -27,7 +28,7 @@ def librispeech() -> tuple[FeatureTable, FeatureTable]:
 
 def test_retuned_first_pass_of_librispeech_ctc(librispeech: tuple[FeatureTable, FeatureTable]) -> None:
     dev, test = librispeech
-    weights = tune(dev, ["acoustic", "lm", "words"])
+    weights = tune_weights(dev, ["acoustic", "lm", "words"])
     assert weights.dev["first_pass_wer"] == pytest.approx(11.93, abs=0.005)
     assert weights.dev["oracle_wer"] == pytest.approx(7.98, abs=0.005)
     assert test.word_errors(test.lists.starts).rate == pytest.approx(13.21, abs=0.005)
@@ -37,7 +38,7 @@ def test_retuned_first_pass_of_librispeech_ctc(librispeech: tuple[FeatureTable, 
 def test_the_number_of_letters_tells_more(librispeech: tuple[FeatureTable, FeatureTable]) -> None:
     # A CTC score falls with every letter, so short words are favoured until their length has a weight.
     dev, test = librispeech
-    weights = tune(dev)
+    weights = tune_weights(dev)
     assert weights.features == ("acoustic", "lm", "words", "characters")
     assert weights.values["characters"] > 0
     assert test.word_errors(apply(weights, test).rows).rate < 11.45
@@ -51,15 +52,15 @@ def test_three_weights_hardly_overfit(librispeech: tuple[FeatureTable, FeatureTa
 
 def test_minimum_bayes_risk_does_no_harm(librispeech: tuple[FeatureTable, FeatureTable]) -> None:
     dev, test = librispeech
-    weights = tune(dev)
-    risk = tune_decision(weights, dev)
+    weights = tune_weights(dev)
+    risk = MinimumBayesRisk().tune(weights, dev)
     best_rate, risk_rate = (test.word_errors(apply(rule, test).rows).rate for rule in (weights, risk))
     assert best_rate is not None
     assert risk_rate == pytest.approx(best_rate, abs=0.1)
 
 
 def test_retuned_first_pass_of_atis() -> None:
-    weights = tune(table("hyporadise/atis.train.json"), ["am_score", "words"])
+    weights = tune_weights(table("hyporadise/atis.train.json"), ["am_score", "words"])
     test = table("hyporadise/atis.test.json")
     assert test.word_errors(test.lists.starts).rate == pytest.approx(8.40, abs=0.005)
     assert test.word_errors(apply(weights, test).rows).rate == pytest.approx(7.51, abs=0.15)

@@ -24,6 +24,9 @@ of words unknown to a language model, or whether the text is a corrector's."""
 
 RANK, WORDS, CHARACTERS = "rank", "words", "characters"
 
+CORRECTED_TEXT = "corrected"
+"""The column that is 1 for texts that a corrector wrote and the recogniser did not, else 0."""
+
 UNKNOWN = "unknown:"
 """Prefix of the column that counts the words unknown to a model; the model's name follows."""
 
@@ -107,8 +110,7 @@ class FeatureTable:
 
         A corrected hypothesis has no first-pass scores and no rank. It takes those of the hypothesis of the recogniser
         that is closest to it by letters (insertions, deletions and substitutions, white space apart; of several the
-        first): the recogniser's opinion of about the same sound. What that is worth, the weight of the column
-        :data:`~asr_lm.evaluation.roles.CORRECTED` says.
+        first): the recogniser's opinion of about the same sound. What that is worth, :data:`CORRECTED_TEXT` weighs.
 
         Args:
             utterances: the list; either all hypotheses have the same score names or none has scores.

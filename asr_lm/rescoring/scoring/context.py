@@ -28,7 +28,7 @@ class SpokenBefore:
 
     def __init__(self, utterances: int) -> None:
         if utterances < 1:
-            raise InputError(f"expected a number of utterances above 0, not {utterances}", field="--context")
+            raise InputError(f"expected a number of utterances above 0, not {utterances}", parameter="context")
         self._utterances = utterances
         self._said: dict[str, deque[str]] = {}
 
@@ -44,7 +44,7 @@ class SpokenBefore:
         if utterance.recording is None:
             raise InputError(
                 "no recording, so what was said before is not known: give every utterance its recording, in spoken "
-                "order, or leave out --context",
+                "order, or leave out the context",
                 utterance=utterance.id,
                 field="recording",
             )

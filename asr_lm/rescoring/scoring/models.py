@@ -4,24 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from asr_lm.errors import InputError
-from asr_lm.evaluation.roles import CORRECTED, ROLES
+from asr_lm.evaluation.roles import ROLES
 from asr_lm.evaluation.word_errors import Unit
 from asr_lm.hypotheses.utterance import Utterance
 from asr_lm.lm.folder import HUB, SENTENCES_FILE, fold_folders, trained_sentences
 from asr_lm.lm.loading import KINDS, load
 from asr_lm.lm.protocol import LanguageModel
+from asr_lm.progress import Logged, Progress
 from asr_lm.rescoring.default_model import DEFAULT, FIRST_PASS_TOTAL, default_folder
-from asr_lm.rescoring.features.table import CHARACTERS, RANK, WORDS, Column, FeatureTable, score_names
+from asr_lm.rescoring.features.table import CHARACTERS, CORRECTED_TEXT, RANK, WORDS, Column, FeatureTable, score_names
 from asr_lm.rescoring.scoring.conditional import scorer_for
 from asr_lm.rescoring.scoring.context import Context
 from asr_lm.rescoring.scoring.jackknife import unseen_by
-from asr_lm.rescoring.scoring.scorer import ScoreCache, Scorer, Scores
-from asr_lm.rescoring.scoring.vocabulary_fit import VocabularyFit, Warn
+from asr_lm.rescoring.scoring.scorer import ScoreCache, Scorer, Scores, score_texts
+from asr_lm.rescoring.scoring.vocabulary_fit import VocabularyFit
 from asr_lm.text.normalizer import get_normalizer
 from asr_lm.text.sentence_hashes import SentenceHashes
 
@@ -64,6 +67,27 @@ class RescoringModel:
     def model(self) -> LanguageModel:
         """The language model."""
         return self.scorer.model
+
+    @classmethod
+    def of(cls, model: LanguageModel, name: str | None = None) -> RescoringModel:
+        """A language model in memory, under its family's name unless another is given."""
+        return cls(name or model.family, Path(name or model.family), scorer_for(model, None, None))
+
+    def log_prob(self, texts: Sequence[str], contexts: Sequence[Context] | None = None) -> NDArray[np.float64]:
+        """Natural-log probability of each text, the end of the sentence included ``[texts]``.
+
+        The model normalises the texts and cuts them into tokens by itself.
+
+        Args:
+            texts: as people write them.
+            contexts: what was said before each text, the oldest first ``[texts]``; for models that read that.
+
+        Raises:
+            InputError: one text instead of a list of them.
+        """
+        if isinstance(texts, str):
+            raise InputError("one text, a list of texts was expected: give [text]", parameter="texts")
+        return score_texts(self.model, list(texts), self._budget, contexts).log_prob
 
     @classmethod
     def open(
@@ -144,7 +168,7 @@ def name_and_path(specification: str) -> tuple[str, Path]:
     if not equals or "/" in name:
         name, path = "", specification
     if not path:
-        raise InputError(f"no path; expected {KINDS}", field="--lm")
+        raise InputError(f"no path; expected {KINDS}", parameter="models")
     if path == DEFAULT:
         return name or DEFAULT, default_folder()
     stem = Path(path.removeprefix(HUB)).resolve().name
@@ -191,9 +215,9 @@ def open_models(
             be unnormalised that is not there, or was not trained for it.
     """
     if budget is not None and budget < 1:
-        raise InputError(f"expected a number of nodes above 0, not {budget}", field="--budget")
+        raise InputError(f"expected a number of nodes above 0, not {budget}", parameter="budget")
     if unknown := sorted({*unnormalised} - {name_and_path(specification)[0] for specification in specifications}):
-        raise InputError(f"no model is called {unknown[0]!r}", field="--unnormalised")
+        raise InputError(f"no model is called {unknown[0]!r}", parameter="unnormalised")
     models = [
         RescoringModel.open(spec, device=device, cache=cache, budget=budget, unnormalised=unnormalised)
         for spec in specifications
@@ -204,9 +228,31 @@ def open_models(
             raise InputError(f"two models are called {name!r}; name them with --lm NAME=PATH")
         if name in TAKEN:
             raise InputError(
-                f"no model can be called {name!r}; name it with --lm NAME=PATH", field="--lm", file=specification
+                f"no model can be called {name!r}; name it with --lm NAME=PATH", parameter="models", file=specification
             )
     return models
+
+
+def as_models(
+    models: str | Path | LanguageModel | RescoringModel | Sequence[str | Path | LanguageModel | RescoringModel],
+) -> list[RescoringModel]:
+    """Models in whatever form as columns of a table; their names must differ.
+
+    Raises:
+        InputError: as :meth:`RescoringModel.open`, or two of one name.
+    """
+    several = [models] if isinstance(models, str | Path | LanguageModel | RescoringModel) else list(models)
+    opened = [_as_model(model) for model in several]
+    names = [model.name for model in opened]
+    if double := sorted({name for name in names if names.count(name) > 1}):
+        raise InputError(f"two models are called {double[0]!r}; give load() another name for one", parameter="models")
+    return opened
+
+
+def _as_model(model: str | Path | LanguageModel | RescoringModel) -> RescoringModel:
+    if isinstance(model, RescoringModel):
+        return model
+    return RescoringModel.of(model) if isinstance(model, LanguageModel) else RescoringModel.open(str(model))
 
 
 def feature_table(
@@ -216,8 +262,7 @@ def feature_table(
     development: bool = False,
     unit: Unit = "word",
     wer_normalizer: str = "as-is",
-    report: Callable[[str, int], None] = lambda name, hypotheses: None,
-    warn: Warn = lambda message: None,
+    progress: Progress | None = None,
     fit: VocabularyFit | None = None,
     contexts: Sequence[Context] | None = None,
     corrected: bool = False,
@@ -230,8 +275,7 @@ def feature_table(
         development: take jackknife scores where a model has seen references (see :meth:`RescoringModel.score_unseen`).
         unit: what an error is counted in.
         wer_normalizer: name of the normaliser applied before errors are counted.
-        report: told of scored hypotheses, by model name.
-        warn: told of vocabularies that fit badly.
+        progress: told of scored hypotheses, and of vocabularies that fit badly.
         fit: what is known of the vocabularies from earlier shards of the list; None for the first, or only, one.
         contexts: what was said before each utterance ``[utterances]``, for the models that read it.
         corrected: correctors were at work: a column tells their hypotheses from the recogniser's.
@@ -240,16 +284,13 @@ def feature_table(
         InputError: a closed vocabulary does not fit, or a first-pass score is named like a model or another column.
     """
     check_score_names(utterances, models)
-    fit = fit or VocabularyFit(warn)
+    progress = progress or Logged()
+    fit = fit or VocabularyFit(progress.warn)
     texts = [hypothesis.text for utterance in utterances for hypothesis in utterance.hypotheses]
     columns, unknown = {}, {}
     for model in models:
-
-        def progress(hypotheses: int, name: str = model.name) -> None:
-            report(name, hypotheses)
-
         score = model.score_unseen if development else model.scorer.score_list
-        scores = score(utterances, progress, contexts)
+        scores = score(utterances, partial(progress.scored, model.name), contexts)
         fit.add(model.name, model.model, texts, int(scores.unknown.sum()))
         columns[model.name] = scores.log_prob
         if not model.model.vocabulary.is_open:
@@ -259,7 +300,7 @@ def feature_table(
     if not corrected:
         return table
     flags = [hypothesis.corrected for utterance in utterances for hypothesis in utterance.hypotheses]
-    return table.with_columns([(Column(CORRECTED, "corrected"), np.array(flags))])
+    return table.with_columns([(Column(CORRECTED_TEXT, "corrected"), np.array(flags))])
 
 
 def check_score_names(utterances: Sequence[Utterance], models: Sequence[RescoringModel]) -> None:

@@ -8,14 +8,15 @@ it, nor in which run: what a process that died has left undone is computed by wh
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 from asr_lm.hypotheses.utterance import Utterance
 from asr_lm.lm.training.distributed import Processes, ProcessLost
+from asr_lm.progress import Logged, Progress
 from asr_lm.rescoring.scoring.context import SpokenBefore
 from asr_lm.rescoring.scoring.models import RescoringModel
 from asr_lm.rescoring.scoring.scorer import ScoreCache, Turns, shards
 
-Report = Callable[[str, int], None]
 ReadList = Callable[[], Iterable[Utterance]]
 
 
@@ -27,7 +28,7 @@ def score_share(
     development: ReadList | None = None,
     lists: Sequence[ReadList] = (),
     context: int = 0,
-    report: Report = lambda name, hypotheses: None,
+    progress: Progress | None = None,
 ) -> bool:
     """Score this process's share of lists into the cache, and wait for the others.
 
@@ -38,7 +39,7 @@ def score_share(
         development: reads the development list, whose utterances jackknife models score where they have to.
         lists: read the lists that weights are applied to.
         context: utterances of the recording that models read before each one.
-        report: told of finished hypotheses, by model name.
+        progress: told of finished hypotheses.
 
     Returns:
         Whether this is the process that goes on: the first one. Where another died, it computes what is missing.
@@ -46,13 +47,14 @@ def score_share(
     Raises:
         ProcessLost: another process died, and this is not the first.
     """
+    progress = progress or Logged()
     cache.turns = Turns(processes.rank, processes.count)
     try:
         for model in models:
             if development is not None:
-                _ask_for_development(model, list(development()), context, report)
+                _ask_for_development(model, list(development()), context, progress)
             for read in lists:
-                _ask_for(model, read(), context, report)
+                _ask_for(model, read(), context, progress)
         processes.wait()
     except ProcessLost:
         if not processes.is_first:
@@ -62,16 +64,16 @@ def score_share(
     return processes.is_first
 
 
-def _ask_for_development(model: RescoringModel, utterances: list[Utterance], context: int, report: Report) -> None:
+def _ask_for_development(model: RescoringModel, utterances: list[Utterance], context: int, progress: Progress) -> None:
     before = SpokenBefore(context).contexts(utterances) if context else [()] * len(utterances)
     known = [pair for pair in zip(utterances, before, strict=True) if pair[0].reference is not None]
     if known:
         contexts = [said for _, said in known] if context else None
-        model.score_unseen([utterance for utterance, _ in known], lambda count: report(model.name, count), contexts)
+        model.score_unseen([utterance for utterance, _ in known], partial(progress.scored, model.name), contexts)
 
 
-def _ask_for(model: RescoringModel, utterances: Iterable[Utterance], context: int, report: Report) -> None:
+def _ask_for(model: RescoringModel, utterances: Iterable[Utterance], context: int, progress: Progress) -> None:
     before = SpokenBefore(context) if context else None
     for shard in shards(utterances):
         contexts = before.contexts(shard) if before else None
-        model.scorer.score_list(shard, lambda count: report(model.name, count), contexts)
+        model.scorer.score_list(shard, partial(progress.scored, model.name), contexts)

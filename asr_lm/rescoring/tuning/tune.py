@@ -39,7 +39,7 @@ SMALLEST_UNIT = 1e-3
 """Share of the whole below which the first feature's weight is no unit for the others."""
 
 
-def tune(
+def tune_weights(
     table: FeatureTable,
     features: Sequence[str] | None = None,
     *,
@@ -182,17 +182,17 @@ def cross_validate(
     restarts: int = RESTARTS,
     signs: Mapping[str, int] | None = None,
 ) -> CrossValidation:
-    """Tune on all folds but one, apply to that one, for each fold; arguments as in :func:`tune`.
+    """Tune on all folds but one, apply to that one, for each fold; arguments as in :func:`tune_weights`.
 
     Raises:
-        InputError: as :func:`tune`, or there are fewer recordings (utterances, where none is known) than folds.
+        InputError: as :func:`tune_weights`, or there are fewer recordings (utterances, where none is known) than folds.
     """
     assigned = assign_folds(table, folds)
     rows = table.lists.starts.copy()
     tuning = ErrorCounts()
     for fold in range(folds):
         development = table.select_utterances((assigned != fold) & (assigned >= 0))
-        weights = tune(development, features, seed=seed, restarts=restarts, signs=signs)
+        weights = tune_weights(development, features, seed=seed, restarts=restarts, signs=signs)
         tuning += development.word_errors(development.lists.best(weights.totals(development)))
         held_out = assigned == fold
         rows[held_out] = table.lists.best(weights.totals(table))[held_out]

@@ -1,0 +1,154 @@
+"""From a development list to weights: every model scores it, every system is tuned on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from asr_lm.errors import InputError
+from asr_lm.evaluation.word_errors import ErrorCounts, count_errors
+from asr_lm.hypotheses.utterance import Utterance
+from asr_lm.progress import Logged, Progress
+from asr_lm.rescoring.choices import Choices
+from asr_lm.rescoring.correction import add_corrections
+from asr_lm.rescoring.decisions import apply, choosable_table
+from asr_lm.rescoring.features.table import FeatureTable
+from asr_lm.rescoring.rules.registry import rule
+from asr_lm.rescoring.scoring.context import SpokenBefore
+from asr_lm.rescoring.scoring.models import RescoringModel, check_score_names, feature_table
+from asr_lm.rescoring.settings import Measuring, Scoring
+from asr_lm.rescoring.systems import System, Systems
+from asr_lm.rescoring.tuned import Development, Tuned
+from asr_lm.rescoring.tuning.tune import FOLDS, CrossValidation, cross_validate, tune_weights
+from asr_lm.rescoring.weights import Weights
+from asr_lm.text.normalizer import get_normalizer
+from asr_lm.text.sentence_hashes import SentenceHashes
+
+Signs = Mapping[str, int]
+"""Signs that weights must have, by feature; see :func:`asr_lm.rescoring.tuning.tune.tune_weights`."""
+
+
+def tune(
+    utterances: Iterable[Utterance],
+    models: Sequence[RescoringModel],
+    systems: Systems,
+    *,
+    measuring: Measuring | None = None,
+    scoring: Scoring | None = None,
+    signs: Signs | None = None,
+    progress: Progress | None = None,
+) -> Tuned:
+    """Weights of several systems, tuned on one development list.
+
+    Args:
+        utterances: the list; those without a reference are of no use.
+        models: all models.
+        systems: what is tuned. One never does worse on this list than a smaller one that it contains.
+        measuring: how errors are counted.
+        scoring: how hypotheses are scored.
+        signs: of weights, by model or first-pass score; a model to be subtracted gets -1.
+        progress: is told.
+
+    Raises:
+        InputError: no reference, a sign for something that is neither a model nor a first-pass score, or as scoring
+            and tuning raise it.
+    """
+    measuring, scoring, signs = measuring or Measuring(), scoring or Scoring(), dict(signs or {})
+    known, table = _scored(list(utterances), models, measuring, scoring, signs, progress or Logged())
+    weights: dict[str, Weights] = {}
+    for system in systems.rows:
+        weights[system.name] = _tuned(table, system, systems, weights, signs)
+    choices = Choices.of(
+        table,
+        [utterance.reference for utterance in known],
+        {name: apply(found, table) for name, found in weights.items()},
+    )
+    return Tuned(
+        systems,
+        _with_written(weights, choices, measuring),
+        {model.name: model.model.fingerprint() for model in models},
+        Development(
+            SentenceHashes.from_sentences(utterance.reference or "" for utterance in known),
+            frozenset((utterance.id, utterance.reference or "") for utterance in known),
+            {model.name: model.overlap(known) for model in models},
+            _cross_validated(table, systems[systems.final], signs),
+            choices,
+        ),
+    )
+
+
+def _scored(
+    utterances: Sequence[Utterance],
+    models: Sequence[RescoringModel],
+    measuring: Measuring,
+    scoring: Scoring,
+    signs: Signs,
+    progress: Progress,
+) -> tuple[list[Utterance], FeatureTable]:
+    """The utterances that have a reference, corrected where that is asked for, and all their features."""
+    before = SpokenBefore(scoring.context).contexts(utterances) if scoring.context else None
+    kept = [number for number, utterance in enumerate(utterances) if utterance.reference is not None]
+    known = [utterances[number] for number in kept]
+    if not known:
+        raise InputError("no utterance of the development list has a reference, so no weights can be found")
+    check_score_names(known, models)
+    _check_signs(signs, known[0], models)
+    if scoring.correction:
+        known = add_corrections(known, models, scoring.correction, development=True)
+    table = feature_table(
+        known,
+        models,
+        development=True,
+        unit=measuring.unit,
+        wer_normalizer=measuring.normalizer,
+        progress=progress,
+        contexts=None if before is None else [before[number] for number in kept],
+        corrected=scoring.correction is not None,
+    )
+    return known, table
+
+
+def _check_signs(signs: Signs, utterance: Utterance, models: Sequence[RescoringModel]) -> None:
+    scores = [*(model.name for model in models), *utterance.hypotheses[0].scores]
+    if stray := [name for name in signs if name not in scores]:
+        raise InputError(
+            f"no model and no first-pass score is called {stray[0]!r}; there are {', '.join(scores)}",
+            parameter="subtract",
+        )
+
+
+def _tuned(
+    table: FeatureTable, system: System, systems: Systems, found: Mapping[str, Weights], signs: Signs
+) -> Weights:
+    """Weights of one system, given those of the systems before it."""
+    if system.weights_of is not None:
+        base = found[system.weights_of]
+        return rule(system.rule).tune(base, choosable_table(table, base.features))
+    features = system.features(table)
+    table = choosable_table(table, features)
+    smaller = [found[row.name] for row in systems.rows if row.name in found and system.contains(row)]
+    starts = [weights.values for weights in smaller if set(weights.values) <= set(features)]
+    weights = tune_weights(table, features, signs=_of(features, signs), starts=starts)
+    return rule(system.rule).tune(weights, table)
+
+
+def _of(features: Sequence[str], signs: Signs) -> dict[str, int]:
+    return {name: sign for name, sign in signs.items() if name in features}
+
+
+def _cross_validated(table: FeatureTable, system: System, signs: Signs) -> CrossValidation | None:
+    features = system.features(table)
+    try:
+        return cross_validate(choosable_table(table, features), features, FOLDS, signs=_of(features, signs))
+    except InputError:
+        return None
+
+
+def _with_written(weights: Mapping[str, Weights], choices: Choices, measuring: Measuring) -> dict[str, Weights]:
+    """The weights, each with the error rate of what its rule really says where that need not be a hypothesis."""
+    normalize = get_normalizer(measuring.normalizer)
+    said = [normalize(reference or "") for reference in choices.references]
+    found = dict(weights)
+    for name, texts in choices.texts.items():
+        errors = ErrorCounts.from_counts(count_errors(said, list(map(normalize, texts)), measuring.unit))
+        found[name] = found[name].replaced(dev={**found[name].dev, "wer": float(errors.rate or 0.0)})
+    return found

@@ -1,0 +1,40 @@
+"""What a second pass is told besides its lists, models and weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from asr_lm.evaluation.comparison import Resampled
+from asr_lm.evaluation.word_errors import Unit
+from asr_lm.rescoring.correction import Correction
+
+
+@dataclass(frozen=True)
+class Measuring:
+    """How errors are counted.
+
+    Attributes:
+        unit: words or characters.
+        normalizer: name of the normaliser both sides go through before they are compared.
+        resample: what the intervals are drawn over.
+        baseline: name of the system that the others are tested against; None: the re-tuned first pass, or else the
+            first pass.
+    """
+
+    unit: Unit = "word"
+    normalizer: str = "as-is"
+    resample: Resampled = "utterance"
+    baseline: str | None = None
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """How hypotheses are scored.
+
+    Attributes:
+        context: utterances of the recording that models read before each one, as the first pass heard them.
+        correction: how models correct the list first; None leaves it as it is.
+    """
+
+    context: int = 0
+    correction: Correction | None = None

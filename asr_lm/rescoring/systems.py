@@ -1,0 +1,130 @@
+"""Systems: which models work together, and how one hypothesis is chosen under their weights."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+
+from asr_lm.errors import InputError
+from asr_lm.evaluation.roles import CORRECTED, RESCORED, RETUNED
+from asr_lm.rescoring.features.table import FeatureTable
+from asr_lm.rescoring.rules.registry import BEST, rule
+
+
+@dataclass(frozen=True)
+class System:
+    """One row of a result: a set of models with weights of their own.
+
+    Attributes:
+        name: in tables and files.
+        models: names of its models; none for the first pass with its own scores re-tuned.
+        rule: name of the decision rule.
+        corrected: whether it may choose what correctors wrote.
+        weights_of: name of the system whose weights it takes, for a row that only decides by another rule; None for
+            weights of its own.
+    """
+
+    name: str
+    models: tuple[str, ...] = ()
+    rule: str = BEST
+    corrected: bool = False
+    weights_of: str | None = None
+
+    def under(self, name: str) -> System:
+        """The same weights under another decision rule, as a row of its own."""
+        return replace(self, name=f"{self.name}, {rule(name).title}", rule=name, weights_of=self.name)
+
+    def contains(self, other: System) -> bool:
+        """Whether the other system has none but models of this one."""
+        return set(other.models) <= set(self.models) and other.corrected <= self.corrected
+
+    def features(self, table: FeatureTable) -> tuple[str, ...]:
+        """The features of the table that its models and the first pass have."""
+        columns = table.kinds(table.default_features())
+        return tuple(
+            column.name
+            for column in columns
+            if (self.corrected if column.kind == "corrected" else column.model is None or column.model in self.models)
+        )
+
+
+@dataclass(frozen=True)
+class Systems:
+    """The systems of a result.
+
+    Attributes:
+        rows: in the order of the table; a system stands after those whose weights it takes.
+        final: name of the one that decides the output.
+    """
+
+    rows: tuple[System, ...]
+    final: str
+
+    def __getitem__(self, name: str) -> System:
+        return next(system for system in self.rows if system.name == name)
+
+    def deciding_by(self, name: str) -> Systems:
+        """The same systems, all of which choose by another rule."""
+        return replace(self, rows=tuple(replace(system, rule=name) for system in self.rows))
+
+    def with_rules(self, names: Sequence[str]) -> Systems:
+        """The final system once more under each of these rules; its own is left out."""
+        final = self[self.final]
+        return replace(self, rows=(*self.rows, *(final.under(name) for name in names if name != final.rule)))
+
+
+def systems_for_rescore(models: Sequence[str], correct: bool = False) -> Systems:
+    """The systems of ``rescore``: the re-tuned first pass, all models together, and these with corrections."""
+    rows = (System(RETUNED), System(RESCORED, tuple(models)))
+    if correct:
+        return Systems((*rows, System(CORRECTED, tuple(models), corrected=True)), CORRECTED)
+    return Systems(rows, RESCORED)
+
+
+def systems_for_comparison(
+    models: Sequence[str], combinations: Sequence[str] = (), subtracted: Collection[str] = ()
+) -> Systems:
+    """The systems of ``compare``: the re-tuned first pass, each model alone, combinations, and all together.
+
+    A model that is subtracted is no system of its own: every system of the others is there without it, and once more
+    with it (the low-order density ratio of Zheng et al. 2022, where it is a bigram of the recogniser's own
+    transcripts).
+
+    Args:
+        models: names of all models.
+        combinations: names of models with ``+`` between them.
+        subtracted: names of models, or of first-pass scores, whose weight may only be negative.
+
+    Raises:
+        InputError: a combination of fewer than two models, or of one that is not there.
+
+    >>> [system.name for system in systems_for_comparison(["a", "b"], subtracted=["b"]).rows]
+    ['retuned', 'a', 'a - b']
+    """
+    added = tuple(name for name in models if name not in subtracted)
+    taken = tuple(name for name in models if name in subtracted)
+    found = {RETUNED: System(RETUNED)}
+    for members in [*((name,) for name in added), *(_members(one, models) for one in combinations), added]:
+        for chosen in [members, (*members, *taken)] if members else [taken]:
+            name = _name(chosen, subtracted)
+            if chosen:
+                found.setdefault(name, System(name, tuple(dict.fromkeys(chosen))))
+    return Systems(tuple(found.values()), name)
+
+
+def _name(members: Sequence[str], subtracted: Collection[str]) -> str:
+    """What a system of these models is called, as ``A + B - C``."""
+    added = " + ".join(name for name in members if name not in subtracted)
+    taken = "".join(f" - {name}" for name in dict.fromkeys(members) if name in subtracted)
+    return (added or "first pass") + taken
+
+
+def _members(combination: str, names: Sequence[str]) -> tuple[str, ...]:
+    """The models of a combination, in the order of ``names``."""
+    wanted = [part.strip() for part in combination.split("+")]
+    if stray := [name for name in wanted if name not in names]:
+        raise InputError(f"no model is called {stray[0]!r}; there are {', '.join(names)}", parameter="combinations")
+    members = tuple(name for name in names if name in wanted)
+    if len(members) < 2:
+        raise InputError(f"{combination!r} names one model, expected two or more as A+B", parameter="combinations")
+    return members

@@ -1,0 +1,168 @@
+"""What tuning found: the weights of every system, and what is known of the list they come from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import msgspec
+
+from asr_lm.errors import InputError
+from asr_lm.evaluation.roles import CORRECTED, RESCORED
+from asr_lm.files import write_text
+from asr_lm.hypotheses.utterance import Utterance
+from asr_lm.rescoring.choices import Choices
+from asr_lm.rescoring.default_model import ScoreKind, default_weights, score_kind
+from asr_lm.rescoring.features.table import CORRECTED_TEXT, UNKNOWN
+from asr_lm.rescoring.scoring.models import RescoringModel
+from asr_lm.rescoring.systems import System, Systems
+from asr_lm.rescoring.tuning.tune import CrossValidation
+from asr_lm.rescoring.weights import Weights
+from asr_lm.text.sentence_hashes import SentenceHashes
+
+DEVELOPMENT = "development list"
+"""What the fingerprint of the list that weights were tuned on is called in their file."""
+
+Said = tuple[str, str]
+"""Id and reference of an utterance, by which it is known again: an id alone is often a mere number."""
+
+
+@dataclass(frozen=True, eq=False)
+class Development:
+    """The development list, as far as it matters to what is reported later.
+
+    Attributes:
+        references: fingerprint of its references.
+        said: id and reference of each utterance.
+        overlaps: share of the references in the training text of each model, from 0 to 1.
+        cross_validation: of the final system; None when there are too few recordings for folds.
+        choices: the list itself and what each system chooses there.
+    """
+
+    references: SentenceHashes
+    said: frozenset[Said]
+    overlaps: Mapping[str, float]
+    cross_validation: CrossValidation | None
+    choices: Choices
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of :attr:`said`."""
+        return fingerprint(self.said)
+
+
+def fingerprint(said: Iterable[Said]) -> str:
+    """Digest of what was said in a list, whatever its order."""
+    return hashlib.blake2b(msgspec.json.encode(sorted(said)), digest_size=16).hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
+class Tuned:
+    """Systems and their weights.
+
+    Attributes:
+        systems: in the order of the result table, and which of them decides the output.
+        by_system: weights by name of the system.
+        models: fingerprints of the models behind the weights, by name.
+        development: the list they were tuned on; None for weights that came from elsewhere.
+        kind: of the first-pass scores, where the packaged default weights need it.
+    """
+
+    systems: Systems
+    by_system: Mapping[str, Weights]
+    models: Mapping[str, str]
+    development: Development | None = None
+    kind: ScoreKind | None = None
+
+    @property
+    def weights(self) -> Weights:
+        """Weights of the system that decides, with the fingerprints of its models and of the development list."""
+        return self.weights_for(self.systems.final)
+
+    def weights_for(self, system: str) -> Weights:
+        """Weights of one system, with the fingerprints of the models and of the development list."""
+        known = {} if self.development is None else {DEVELOPMENT: self.development.fingerprint}
+        weights = self.by_system[system]
+        return weights.replaced(fingerprints={**weights.fingerprints, **self.models, **known})
+
+    def save(self, path: str | Path, lattice_scales: Mapping[str, float] | None = None) -> None:
+        """Write the weights of the deciding system, as ``rescore --weights`` reads them, and beside them all others.
+
+        Raises:
+            InputError: the file cannot be written.
+        """
+        weights = self.weights.replaced(lattice_scales=dict(lattice_scales or self.weights.lattice_scales))
+        record = msgspec.to_builtins(weights)
+        record["systems"] = {
+            system.name: {"models": system.models, "weights": self.by_system[system.name].values}
+            for system in self.systems.rows
+        }
+        write_text(path, msgspec.json.format(msgspec.json.encode(record), indent=2).decode() + "\n")
+
+    @classmethod
+    def of_weights(cls, weights: Weights, models: Sequence[RescoringModel], rules: Sequence[str] = ()) -> Tuned:
+        """Weights of an earlier tuning as the one system of a list.
+
+        Args:
+            weights: what decides.
+            models: all models of the list.
+            rules: decision rules that get a row, besides that of the weights.
+        """
+        corrected = CORRECTED_TEXT in weights.values
+        names = tuple(model.name for model in models)
+        row = System(CORRECTED if corrected else RESCORED, names, weights.decision, corrected)
+        systems = Systems((row,), row.name).with_rules(rules)
+        found = {system.name: weights.replaced(decision=system.rule) for system in systems.rows}
+        return cls(systems, found, {})
+
+    @classmethod
+    def default(
+        cls, utterances: Sequence[Utterance], models: Sequence[RescoringModel], kind: ScoreKind | None = None
+    ) -> Tuned:
+        """The packaged weights for a list.
+
+        Args:
+            utterances: the list, or its beginning, from which the kind of its scores is told.
+            models: all models.
+            kind: of the first-pass scores; None recognises it.
+        """
+        kind = kind or score_kind(utterances)
+        names = [model.name for model in models]
+        closed = [UNKNOWN + model.name for model in models if not model.model.vocabulary.is_open]
+        system = System(RESCORED, tuple(names))
+        return cls(Systems((system,), RESCORED), {RESCORED: default_weights(kind, names, closed)}, {}, kind=kind)
+
+    def deciding_by(self, name: str) -> Tuned:
+        """The same with another decision rule for the system that decides."""
+        final = self.systems.final
+        rows = tuple(replace(row, rule=name) if row.name == final else row for row in self.systems.rows)
+        weights = {**self.by_system, final: self.by_system[final].replaced(decision=name)}
+        return replace(self, systems=replace(self.systems, rows=rows), by_system=weights)
+
+
+def refuse_development(said: Sequence[Said], tuned: Tuned, warning: float) -> float:
+    """Weights are never reported on the list they were tuned on.
+
+    Args:
+        said: id and reference of every utterance of a list that has a reference.
+        tuned: what is applied to it.
+        warning: share from which a part of the list is worth a warning.
+
+    Returns:
+        Share of the utterances that are in the development list, where it is above ``warning``; else 0.
+
+    Raises:
+        InputError: most of the list is the development list, or all of it the one that the weights name.
+    """
+    never = "weights are never reported on the list they were tuned on"
+    if tuned.development is None:
+        named = {weights.fingerprints.get(DEVELOPMENT) for weights in tuned.by_system.values()} - {None}
+        if said and named and fingerprint(said) in named:
+            raise InputError(f"{never}, and this list is the one that the weights name")
+        return 0.0
+    share = sum(pair in tuned.development.said for pair in said) / max(len(said), 1)
+    if share > 0.5:
+        raise InputError(f"{100 * share:.0f} % of the utterances are in the development list: {never}")
+    return share if share > warning else 0.0

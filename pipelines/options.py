@@ -1,0 +1,138 @@
+"""Options that several commands share, in groups: a function takes the group it needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import tyro
+
+from pipelines.command import OptionalFloat, OptionalInt, OptionalPath, unless_given
+from pipelines.list_options import ListOptions
+
+Decision = Annotated[str | None, unless_given("RULE")]
+
+
+@dataclass(kw_only=True)
+class ModelOptions:
+    """Which language models score, and how.
+
+    Attributes:
+        lm: Language model: a trained folder, an ARPA or KenLM file, a folder of Hugging Face's transformers, hf:NAME of
+            their hub, a GGUF file, one of these three with a LoRA adapter as BASE+ADAPTER, or "default" (the packaged
+            one); NAME=PATH names its column. May be given several times.
+        unnormalised: Name of a model trained with --output nce that is to score without summing over the vocabulary:
+            quicker, and the scores are log-probabilities only as far as its training made them so. The result says so.
+        context: Causal models read so many utterances of the recording before each one: what the first pass heard,
+            never the reference. The list must say which recording an utterance is of.
+        cache: Keep scores and use those already computed.
+        cache_folder: Where scores are kept; by default $ASR_LM_CACHE, or the user's cache folder.
+        budget: Most prefix-tree nodes in memory at once; lower it where memory is short.
+        device: cpu, cuda, or auto.
+    """
+
+    lm: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    unnormalised: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    context: int = 0
+    cache: bool = True
+    cache_folder: OptionalPath = None
+    budget: OptionalInt = None
+    device: str = "auto"
+
+
+@dataclass(kw_only=True)
+class TuningOptions:
+    """How weights are tuned and how they choose.
+
+    Attributes:
+        decision: How a text is chosen: best (the hypothesis with the best total), mbr (that with the fewest expected
+            errors, minimum Bayes risk), or rover (the words that the hypotheses agree on); by default what --weights
+            say, else best.
+        subtract: Name of a model, or of a first-pass score, that may only count against a hypothesis. compare shows
+            every system without a subtracted model and with it, as A and A - B: for the low-order density ratio (LODR)
+            let B be a bigram (train ngram --order 2) of the transcripts that the acoustic model was trained on.
+    """
+
+    decision: Decision = None
+    subtract: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+
+
+@dataclass(kw_only=True)
+class MeasuringOptions:
+    """How errors are counted.
+
+    Attributes:
+        unit: What an error is counted in.
+        wer_normalizer: Normalise references and hypotheses before they are compared; as-is collapses white space and
+            nothing else.
+        resample: What the bootstrap intervals are drawn over.
+    """
+
+    unit: Literal["word", "character"] = "word"
+    wer_normalizer: Literal["as-is", "librispeech", "unicode", "chinese"] = "as-is"
+    resample: Literal["utterance", "recording"] = "utterance"
+
+
+@dataclass(kw_only=True)
+class ReportOptions:
+    """What is written besides what is printed.
+
+    Attributes:
+        json: Write what is printed to this file, too.
+        report: Write a report to this file: one HTML page with everything in it, to be opened in a browser.
+        plots: Write the report's figures into this folder, each as SVG and PNG.
+        markdown: Write the table to this file as Markdown.
+    """
+
+    json: OptionalPath = None
+    report: OptionalPath = None
+    plots: OptionalPath = None
+    markdown: OptionalPath = None
+
+
+@dataclass(kw_only=True)
+class Common(ReportOptions, MeasuringOptions, ListOptions, TuningOptions, ModelOptions):
+    """Options of ``rescore`` and ``compare``."""
+
+
+@dataclass(kw_only=True)
+class LatticeOptions:
+    """Options of ``rescore`` for lattices.
+
+    Attributes:
+        lattice: Lattices to rescore instead of --nbest: a file, an archive or a folder of them (HTK, Kaldi, OpenFst,
+            k2).
+        dev_lattice: Development lattices, on which weights are tuned.
+        words: Table of words (words.txt), where the labels of lattices are numbers.
+        references: What was said in lattices: an utterance's id and its words on every line.
+        frame_shift: Seconds from one frame to the next, where lattices count frames.
+        acoustic_scale: What the recogniser multiplied acoustic scores by; by default what the file says, else 1, or 0.1
+            for Kaldi's.
+        lattice_nbest: Hypotheses taken from a lattice.
+        lattice_beam: Width of the search: a path is given up once it promises so much less than the best, in units of
+            the natural logarithm. Wider is slower and loses fewer good paths.
+        lattice_history: Paths that end in the same so many words are taken for one, which a model of long memory then
+            reads on from the better of them; 0 merges only what the model cannot tell apart.
+        lattice_states: The search of a lattice ends after so many states, so that no lattice takes for ever.
+        lattice_out: Write the rescored lattices here, too (HTK): lm is then the weighted sum of all that is not
+            acoustic.
+        mbr_out: Write the words with the fewest expected errors of every rescored lattice here (minimum Bayes
+            risk; .json, .jsonl, .trn).
+        trust: Read a k2 file even where torch cannot read it without running what is in it.
+        strict: Stop at a lattice that cannot be read, instead of naming it and going on.
+    """
+
+    lattice: OptionalPath = None
+    dev_lattice: OptionalPath = None
+    words: OptionalPath = None
+    references: OptionalPath = None
+    frame_shift: float = 0.01
+    acoustic_scale: OptionalFloat = None
+    lattice_nbest: int = 100
+    lattice_beam: float = 12.0
+    lattice_history: int = 3
+    lattice_states: int = 20_000
+    lattice_out: OptionalPath = None
+    mbr_out: OptionalPath = None
+    trust: bool = False
+    strict: bool = False

@@ -1,0 +1,312 @@
+"""What ``rescore`` does: lists or lattices in, a rescored list and its figures out."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from asr_lm.errors import InputError
+from asr_lm.evaluation.roles import CORRECTED
+from asr_lm.files import write_text
+from asr_lm.hypotheses.utterance import Utterance
+from asr_lm.hypotheses.writing import format_of, write_nbest
+from asr_lm.rescoring.correction import Correction, correctors
+from asr_lm.rescoring.features.shards import write_shard
+from asr_lm.rescoring.features.table import CORRECTED_TEXT
+from asr_lm.rescoring.list_sources import FileLists, ListSource
+from asr_lm.rescoring.scoring.models import RescoringModel
+from asr_lm.rescoring.second_pass import Rescored
+from asr_lm.rescoring.second_pass import rescore as rescored_shards
+from asr_lm.rescoring.settings import Scoring
+from asr_lm.rescoring.systems import systems_for_rescore
+from asr_lm.rescoring.tuned import Tuned
+from asr_lm.rescoring.weights import Weights
+from pipelines import correcting, lists, reporting, searching, shared_scoring, tuning
+from pipelines.command import blaming, check_outputs, console
+from pipelines.display import Terminal
+from pipelines.results import Result
+
+if TYPE_CHECKING:
+    from pipelines.rescore import Arguments
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """Everything that is known before the first list is rescored.
+
+    Attributes:
+        options: the command line.
+        models: all models.
+        terminal: is told.
+        tuned: weights; None for the packaged ones.
+        search: lattices that are searched, in place of lists.
+    """
+
+    options: Arguments
+    models: list[RescoringModel]
+    terminal: Terminal
+    tuned: Tuned | None
+    search: searching.LatticeSearch | None = None
+
+    @property
+    def tuned_on(self) -> list[str]:
+        """What the development lists are called."""
+        return _development(self.options)
+
+
+def rescore(options: Arguments) -> None:
+    """Run the command."""
+    _check(options)
+    terminal = Terminal()
+    cache = shared_scoring.meet(options, options.nbest, options.dev, alone=_alone(options))
+    models = lists.models(options, terminal, cache)
+    if options.correct:
+        correctors(models)
+    search = searching.LatticeSearch.open(options, models, terminal) if options.lattice else None
+    if not shared_scoring.take_part(options, models, options.dev, options.nbest, terminal):
+        return
+    job = _Job(options, models, terminal, _tuned(options, models, search, terminal), search)
+    records = {path: _rescored(job, path) for path in _reported(options)}
+    if search is not None:
+        search.write(job.tuned)
+    if options.json:
+        record: Any = next(iter(records.values())) if len(records) == 1 else {"lists": records}
+        write_text(options.json, json.dumps(record, indent=2) + "\n")
+    if search is not None and search.unreadable:
+        sys.exit(1)
+
+
+def _alone(options: Arguments) -> str | None:
+    """The parameter whose work only one process can do."""
+    return "correct" if options.correct else "lattice" if options.lattice else None
+
+
+def _reported(options: Arguments) -> list[str]:
+    """What is rescored, by name."""
+    return [str(options.lattice)] if options.lattice else list(options.nbest)
+
+
+def _development(options: Arguments) -> list[str]:
+    return [str(options.dev_lattice)] if options.dev_lattice else list(options.dev)
+
+
+def _check(options: Arguments) -> None:
+    """Refuse what cannot work before anything is read."""
+    searching.check(options)
+    if not _reported(options):
+        raise InputError("expected at least one list (or --lattice)", parameter="nbest")
+    lists.check_rules(options, options.rules)
+    _check_tuning(options)
+    _check_one_list(options)
+    _correction(options)
+    lists.check_lists(options.dev, options.nbest)
+    outputs = [_out(options, path) for path in _reported(options)]
+    for path in outputs:
+        format_of(path)
+    inputs: list[str | Path | None] = [*options.nbest, *options.dev, options.weights, *options.files()]
+    written = [*outputs, options.json, options.save_weights, options.mbr_out, *reporting.outputs(options)]
+    check_outputs(written, inputs)
+
+
+def _check_one_list(options: Arguments) -> None:
+    """Some things are of one list."""
+    several = len(options.nbest) > 1
+    if several and reporting.is_wanted(options):
+        raise InputError(
+            "a report of several lists is what compare --test writes; give one --nbest", parameter="report"
+        )
+    if several and options.out is not None and not Path(options.out).is_dir():
+        raise InputError("several lists need an existing folder", parameter="out", file=options.out)
+    if several and options.plot_attention is not None:
+        raise InputError("pictures are of one list; give one --nbest", parameter="plot_attention")
+    if options.features is None:
+        return
+    if several:
+        raise InputError("a feature table is of one list; give one --nbest", parameter="features")
+    if options.features.exists() and not (options.features.is_dir() and not any(options.features.iterdir())):
+        raise InputError("expected a folder that is new or empty", parameter="features", file=options.features)
+
+
+def _check_tuning(options: Arguments) -> None:
+    """What needs weights has them, and they come from one place."""
+    tuned_here = bool(_development(options))
+    if options.dev and options.weights:
+        raise InputError("give either --dev (tune here) or --weights (tuned before), not both")
+    if not (tuned_here or options.weights):
+        _check_without_weights(options)
+    elif options.score_kind:
+        raise InputError("is for the default weights; leave it out with --dev or --weights", parameter="score_kind")
+    if options.save_weights and not tuned_here:
+        raise InputError("there is nothing to save without --dev", parameter="save_weights")
+    if options.plot_utterances and options.plot_attention is None:
+        raise InputError("say where the pictures go, with --plot-attention", parameter="plot_utterances")
+    if options.subtract and not tuned_here:
+        raise InputError("bounds a weight that is tuned: give --dev", parameter="subtract")
+
+
+def _check_without_weights(options: Arguments) -> None:
+    """The packaged weights know nothing of posteriors and corrections."""
+    for name in (*options.rules, *([options.decision] if options.decision else [])):
+        if name != "best":
+            parameter = "decision" if name == options.decision else "mbr" if options.mbr else "also"
+            raise InputError(
+                f"{name} needs posteriors, whose scale is tuned: give --dev or --weights", parameter=parameter
+            )
+    if options.correct:
+        raise InputError("needs weights that were tuned with corrections: give --dev or --weights", parameter="correct")
+
+
+def _correction(options: Arguments) -> Correction | None:
+    return Correction(options.beam, options.corrections) if options.correct else None
+
+
+def _tuned(
+    options: Arguments,
+    models: Sequence[RescoringModel],
+    search: searching.LatticeSearch | None,
+    terminal: Terminal,
+) -> Tuned | None:
+    """The weights, tuned here or before; None for the packaged ones."""
+    if options.weights:
+        return _loaded(options, options.weights, models, terminal)
+    names = _development(options)
+    if not names:
+        return None
+    files = FileLists(lambda: lists.development_utterances(options, options.dev, terminal))
+    source: ListSource = search.development if search else files
+    systems = systems_for_rescore([model.name for model in models], options.correct).with_rules(options.rules)
+    found = tuning.tuned(options, source, names, models, systems, terminal, _correction(options))
+    if search is not None:
+        search.tune_scales(found)
+    if options.save_weights:
+        found.save(options.save_weights, search.scales if search else None)
+    return found
+
+
+def _loaded(options: Arguments, path: Path, models: Sequence[RescoringModel], terminal: Terminal) -> Tuned:
+    weights = Weights.load(path)
+    if (CORRECTED_TEXT in weights.values) != options.correct:
+        tuned = "with" if CORRECTED_TEXT in weights.values else "without"
+        raise InputError(f"these weights were tuned {tuned} --correct", file=path, parameter="weights")
+    for model in models:
+        if weights.fingerprints.get(model.name, "") not in ("", model.model.fingerprint()):
+            terminal.warn(f"the weights were tuned with another model called {model.name}; tune them again with --dev")
+    return Tuned.of_weights(weights.replaced(decision=options.decision or weights.decision), models, options.rules)
+
+
+def _rescored(job: _Job, path: str) -> dict[str, Any]:
+    """Rescore one list, write it, and say what there is to say."""
+    options, begin = job.options, time.monotonic()
+    out = _out(options, path)
+    parts: list[Rescored] = []
+    with job.terminal.scoring():
+        found = _utterances(job, path, parts)
+        # Standard output cannot be taken back: nothing goes there before all is well.
+        write_nbest(out, list(found) if out == "-" else found)
+    output = console(stderr=out == "-")
+    rescored = Rescored.concatenate(parts)
+    if job.search is not None:
+        rescored = job.search.with_rules(rescored)
+    for line in _about(job, path, rescored):
+        output.print(line, markup=False, soft_wrap=True)
+    record = _told(job, path, rescored, output)
+    count, seconds = len(rescored.outcome), time.monotonic() - begin
+    done = f"{count:,} {'utterance' if count == 1 else 'utterances'} rescored in {seconds:.1f} s"
+    output.print(done if out == "-" else f"{done}, written to {out}", markup=False, soft_wrap=True)
+    return record
+
+
+def _utterances(job: _Job, path: str, parts: list[Rescored]) -> Iterator[Utterance]:
+    """The rescored utterances, as they are ready; what the evaluation needs of them is added to ``parts``."""
+    options = job.options
+    files = FileLists(lambda: lists.utterances(options, path, job.terminal))
+    source: ListSource = job.search.reported if job.search else files
+    # Around the reading, not the writing, which would take what is wrong with the list for a fault of its own file.
+    with blaming(path):
+        utterances = source.utterances(job.tuned)
+        if options.plot_attention is None:
+            yield from _stream(job, utterances, parts)
+            return
+        ids, kind = options.plot_utterances, options.plot_format
+        pictures = correcting.Pictures(job.models, options.plot_attention, ids, kind)
+        yield from pictures.draw(_stream(job, pictures.read(utterances), parts))
+        pictures.check_all_drawn()
+
+
+def _stream(job: _Job, utterances: Iterator[Utterance], parts: list[Rescored]) -> Iterator[Utterance]:
+    options = job.options
+    stream = rescored_shards(
+        utterances,
+        job.models,
+        job.tuned,
+        kind=options.score_kind,
+        measuring=lists.measuring(options),
+        scoring=Scoring(options.context, _correction(options)),
+        progress=job.terminal,
+    )
+    for number, part in enumerate(stream):
+        if options.features:
+            write_shard(part.table, options.features, number)
+        parts.append(part.light(keep_features=reporting.is_wanted(options)))
+        yield from part.utterances
+
+
+def _out(options: Arguments, path: str) -> str:
+    """Where a list goes."""
+    folder = options.out is None or Path(options.out).is_dir()
+    if options.out is not None and not folder:
+        return options.out
+    if path == "-":
+        return "-"
+    name = Path(path).resolve().name
+    for suffix in (".gz", ".zst", ".json", ".jsonl", ".tsv", ".ark", ".slf", ".lat", ".txt"):
+        name = name.removesuffix(suffix)
+    return str(Path(options.out or ".") / f"{name}.rescored.json")
+
+
+def _about(job: _Job, path: str, rescored: Rescored) -> list[str]:
+    """What a reader must know before the figures."""
+    options = job.options
+    lines = ["", path] if len(options.nbest) > 1 else []
+    if rescored.tuned.development is not None:
+        lines += tuning.describe(rescored.tuned, job.tuned_on)
+    elif options.weights:
+        lines.append(f"weights from {options.weights}")
+    else:
+        why = "given" if options.score_kind else "recognised"
+        lines.append(
+            f"no --dev or --weights given: packaged default weights for {rescored.tuned.kind!r} scores ({why})"
+        )
+    values = rescored.tuned.weights.values
+    lines.append("weights: " + ", ".join(f"{name} {value:.4g}" for name, value in values.items()))
+    return lines
+
+
+def _told(job: _Job, path: str, rescored: Rescored, output: Console) -> dict[str, Any]:
+    """Print the figures and write the report; the record for ``--json``."""
+    options = job.options
+    weights = rescored.tuned.weights.values
+    tuned_on = ", ".join(job.tuned_on) or str(options.weights or f"default weights ({rescored.tuned.kind})")
+    if not rescored.outcome.with_reference:
+        if reporting.is_wanted(options):
+            job.terminal.warn("no reference was given, so no report was written")
+        output.print("no reference was given, so there is no word error rate to report")
+        return {"weights": weights, "tuned_on": tuned_on, "utterances": len(rescored.outcome)}
+    result = Result.of(path, rescored, job.terminal)
+    output.print()
+    result.print(output)
+    if reporting.is_wanted(options):
+        found = reporting.contents(options, [result], job.tuned_on or [tuned_on], job.terminal)
+        for line in reporting.write(options, found):
+            output.print(line, markup=False, soft_wrap=True)
+    record = result.to_json(options, weights, tuned_on)
+    if CORRECTED in rescored.outcome.chosen:
+        record["correction"] = correcting.report(output, rescored)
+    return record

@@ -1,0 +1,73 @@
+"""The figures of a rescored list: printed, and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+
+from asr_lm.evaluation.comparison import Comparison
+from asr_lm.evaluation.table import changes_table, comparison_table, rates_table
+from asr_lm.rescoring.second_pass import Rescored
+from asr_lm.text.sentence_hashes import OVERLAP_WARNING
+from pipelines.display import Terminal
+from pipelines.options import Common
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """A list that was reported on.
+
+    Attributes:
+        path: what it is called.
+        rescored: the list.
+        comparison: its figures.
+        shares: of the references, by where else they occur: training texts and development list.
+        without: figures without the utterances that occur there; None where these are few, or all.
+    """
+
+    path: str
+    rescored: Rescored
+    comparison: Comparison
+    shares: Mapping[str, float]
+    without: Comparison | None
+
+    @classmethod
+    def of(cls, path: str, rescored: Rescored, terminal: Terminal) -> Result:
+        """The figures of a list that has references; warns of overlaps."""
+        overlaps = rescored.overlaps()
+        count = max(rescored.outcome.with_reference, 1)
+        shares = {name: sum(flags) / count for name, flags in overlaps.items()}
+        large = {name: share for name, share in shares.items() if share > OVERLAP_WARNING}
+        overlapping = [any(flags) for flags in zip(*overlaps.values(), strict=True)] if large else []
+        left = rescored.outcome.with_reference - sum(overlapping)
+        for name, share in large.items():
+            rest = "figures without them are given, too" if left else "no utterance is left without them"
+            terminal.warn(f"{100 * share:.1f} % of the references are in the {name}; {rest}")
+        without = rescored.comparison(overlapping) if large and left else None
+        return cls(path, rescored, rescored.comparison(), shares, without)
+
+    def print(self, output: Console) -> None:
+        """The result table, the words that changed, and the figures without overlapping utterances."""
+        output.print(comparison_table(self.comparison))
+        if self.comparison.changes:
+            output.print()
+            output.print(changes_table(self.comparison.changes, 8))
+        for name, share in self.shares.items():
+            if share:
+                output.print(f"{100 * share:.1f} % of the references are in the {name}", markup=False, soft_wrap=True)
+        if self.without is not None:
+            output.print(f"\nwithout overlapping utterances ({self.without.with_reference} left):")
+            output.print(rates_table(self.without))
+
+    def to_json(self, options: Common, weights: Any, tuned_on: str) -> dict[str, Any]:
+        """The result as JSON (rates in percent)."""
+        record = self.comparison.to_json(weights, tuned_on)
+        if options.unnormalised:
+            record["unnormalised"] = list(options.unnormalised)
+        record["overlaps"] = {name: 100 * share for name, share in self.shares.items()}
+        if self.without is not None:
+            record["without_overlaps"] = self.without.to_json()
+        return record

@@ -1,0 +1,106 @@
+"""Tuning on development lists, and what a reader must know of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from asr_lm.hypotheses.utterance import Utterance
+from asr_lm.rescoring.correction import Correction
+from asr_lm.rescoring.development import tune
+from asr_lm.rescoring.list_sources import ListSource
+from asr_lm.rescoring.scoring.models import RescoringModel
+from asr_lm.rescoring.settings import Scoring
+from asr_lm.rescoring.systems import Systems
+from asr_lm.rescoring.tuned import Tuned
+from asr_lm.text.sentence_hashes import OVERLAP_WARNING
+from pipelines import lists
+from pipelines.command import blaming
+from pipelines.display import Terminal
+from pipelines.options import Common
+
+
+def tuned(
+    options: Common,
+    source: ListSource,
+    names: Sequence[str],
+    models: Sequence[RescoringModel],
+    systems: Systems,
+    terminal: Terminal,
+    correction: Correction | None = None,
+) -> Tuned:
+    """Weights of all systems, tuned on development lists; warns where a model has seen their references.
+
+    Args:
+        options: how it is done.
+        source: the development lists.
+        names: what they are called in errors.
+        models: all models.
+        systems: what is tuned.
+        terminal: is told.
+        correction: how models correct the lists first.
+    """
+    with terminal.scoring() as progress, blaming(*names):
+        found = source.tuned(
+            partial(
+                _tune_on,
+                models=models,
+                systems=systems if options.decision is None else systems.deciding_by(options.decision),
+                options=options,
+                scoring=Scoring(options.context, correction),
+                progress=progress,
+            )
+        )
+    _check_honesty(found, models, terminal)
+    return found
+
+
+def _tune_on(
+    utterances: Sequence[Utterance],
+    *,
+    models: Sequence[RescoringModel],
+    systems: Systems,
+    options: Common,
+    scoring: Scoring,
+    progress: Terminal,
+) -> Tuned:
+    return tune(
+        utterances,
+        models,
+        systems,
+        measuring=lists.measuring(options),
+        scoring=scoring,
+        signs=dict.fromkeys(options.subtract, -1),
+        progress=progress,
+    )
+
+
+def describe(found: Tuned, names: Sequence[str]) -> list[str]:
+    """What a reader must know of a tuning."""
+    assert found.development is not None
+    dev = found.weights.dev
+    lines = [
+        f"tuned on {', '.join(names)}: {dev['utterances']:,.0f} utterances, WER there "
+        f"{dev['first_pass_wer']:.2f} first pass, {dev['wer']:.2f} tuned, {dev['oracle_wer']:.2f} oracle"
+    ]
+    if (cross := found.development.cross_validation) is not None and cross.held_out.rate is not None:
+        lines.append(
+            f"{int(cross.folds.max()) + 1}-fold check of the tuning: {cross.tuning.rate:.2f} on what it was tuned on, "
+            f"{cross.held_out.rate:.2f} held out (over-fit {cross.overfit:+.2f})"
+        )
+    return lines + [
+        f"{100 * share:.1f} % of the development references are in the training text of {name}"
+        for name, share in found.development.overlaps.items()
+        if share
+    ]
+
+
+def _check_honesty(found: Tuned, models: Sequence[RescoringModel], terminal: Terminal) -> None:
+    """Warn where weights come from references a model was trained on."""
+    overlaps: Mapping[str, float] = {} if found.development is None else found.development.overlaps
+    for model in models:
+        if overlaps.get(model.name, 0.0) > OVERLAP_WARNING and not model.folds:
+            terminal.warn(
+                f"{100 * overlaps[model.name]:.1f} % of the development references are in the training "
+                f"text of {model.name}, so its weight will be too high; train it with --jackknife 2 or more"
+            )
