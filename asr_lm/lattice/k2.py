@@ -8,7 +8,6 @@ arcs, called ``NAME_scores`` as k2's own recipes call theirs.
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,8 +16,11 @@ import numpy as np
 
 from asr_lm.errors import InputError
 from asr_lm.files import display_name
+from asr_lm.lattice.k2_archive import saved_objects
 from asr_lm.lattice.k2_text import FINAL, SCORE
 from asr_lm.lattice.lattice import Lattice
+from asr_lm.lattice.limits import MAX_ARCS, check_arcs
+from asr_lm.lattice.names import utterance_of_file
 from asr_lm.lattice.symbols import Symbols, word_of
 
 if TYPE_CHECKING:
@@ -132,38 +134,63 @@ def _score_names(machine: Any, arcs: int) -> list[str]:
     return sorted(name for name in names if getattr(machine, name).shape == (arcs,))
 
 
-def read_pt(path: str | Path, words: Mapping[int, str] | None = None, *, trust: bool = False) -> Iterator[Lattice]:
+def read_pt(
+    path: str | Path, words: Mapping[int, str] | None = None, *, trust: bool = False, max_arcs: int = MAX_ARCS
+) -> Iterator[Lattice]:
     """The lattices of a file that ``torch.save(machine.as_dict(), path)`` wrote.
 
     torch reads such a file without running anything that is in it; one that holds other objects is read only when it is
-    trusted, since reading it may run any program.
+    trusted, since reading it may run any program. An archive that holds programs (TorchScript) is never read.
+
+    Args:
+        path: the file, not compressed.
+        words: table of words by number.
+        trust: read other objects than tensors.
+        max_arcs: arcs of one machine, at most.
 
     Raises:
-        InputError: k2 is missing, the file is damaged, needs trust, or holds no machine.
+        InputError: k2 is missing, the file is damaged, needs trust, holds programs or no machine, too many arcs.
     """
+    content = _saved(path, trust)
+    if not isinstance(content, dict) or "arcs" not in content:
+        raise InputError("holds no k2 machine: no arcs", file=display_name(path))
+    try:
+        yield from _machines(content, utterance_of_file(path), words, max_arcs)
+    except InputError:
+        raise
+    except Exception as error:  # k2 checks what it is given with exceptions of many kinds
+        raise InputError(f"holds no k2 machine ({_first_line(error)})", file=display_name(path)) from None
+
+
+def _saved(path: str | Path, trust: bool) -> object:
+    """What ``torch.save`` wrote."""
     import torch
 
-    k2 = k2_module()
-    if not zipfile.is_zipfile(path):
-        raise InputError("damaged, or not written by torch", file=display_name(path))
+    archive = saved_objects(path)
     try:
-        content = torch.load(path, map_location="cpu", weights_only=not trust)
+        return torch.load(archive, map_location="cpu", weights_only=not trust)
     except Exception as error:
         if trust:
-            raise InputError(f"cannot be read ({error})", file=display_name(path)) from None
+            raise InputError(f"cannot be read ({_first_line(error)})", file=display_name(path)) from None
         raise InputError(
             "holds more than tensors, and reading that could run any program; trust it only if you know who wrote it",
             file=display_name(path),
             parameter="trust",
         ) from None
-    if not isinstance(content, dict) or "arcs" not in content:
-        raise InputError("holds no k2 machine: no arcs", file=display_name(path))
-    machine = k2.Fsa.from_dict(content)
-    name = Path(path).name.split(".")[0]
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+
+
+def _machines(content: dict[str, Any], name: str, words: Mapping[int, str] | None, max_arcs: int) -> Iterator[Lattice]:
+    machine = k2_module().Fsa.from_dict(content)
     if len(machine.shape) == 2:
+        check_arcs(machine.num_arcs, max_arcs)
         yield from_k2(machine, name, words)
         return
     for number in range(machine.shape[0]):
+        check_arcs(machine[number].num_arcs, max_arcs)
         yield from_k2(machine[number], f"{name}-{number}", words)
 
 

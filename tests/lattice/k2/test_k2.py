@@ -11,6 +11,7 @@ import pytest
 k2 = pytest.importorskip("k2", reason="k2 is not installed here; make test-k2 runs these tests")
 torch = pytest.importorskip("torch")
 
+from torchscript import write_archive  # noqa: E402
 from toy_lattices import SYMBOLS, paths, random_lattice  # noqa: E402
 
 from asr_lm.errors import InputError  # noqa: E402
@@ -56,9 +57,9 @@ class TestConversion:
 
     def test_a_saved_machine_is_read(self, seed: int, tmp_path: Path) -> None:
         lattice = random_lattice(seed)
-        torch.save(to_k2(lattice, NUMBERS).as_dict(), tmp_path / "u.pt")
-        (again,) = read_pt(tmp_path / "u.pt", WORDS)
-        assert again.id == "u"
+        torch.save(to_k2(lattice, NUMBERS).as_dict(), tmp_path / "u.1.pt")
+        (again,) = read_pt(tmp_path / "u.1.pt", WORDS)
+        assert again.id == "u.1"
         assert_same(again, lattice)
 
 
@@ -166,6 +167,38 @@ class TestRefused:
         torch.save({"arcs": Path("x")}, tmp_path / "u.pt")
         with pytest.raises(InputError, match="trust"):
             list(read_pt(tmp_path / "u.pt"))
+
+    @pytest.mark.parametrize("trust", [False, True])
+    def test_a_torchscript_archive_is_not_run(self, tmp_path: Path, trust: bool) -> None:
+        """This torch would run it, told to load tensors alone or not."""
+        write_archive(tmp_path / "u.pt", tmp_path / "mark")
+        with pytest.raises(InputError, match="TorchScript"):
+            list(read_pt(tmp_path / "u.pt", trust=trust))
+        assert not (tmp_path / "mark").exists()
+        torch.load(tmp_path / "u.pt")
+        assert (tmp_path / "mark").exists()
+
+    @pytest.mark.parametrize(
+        "arcs",
+        [
+            torch.zeros(3),
+            torch.zeros((2, 4), dtype=torch.int64),
+            torch.full((2, 4), 7, dtype=torch.int32),
+            torch.tensor([[0, 99, 1, 0], [1, 2, -1, 0]], dtype=torch.int32),
+            torch.tensor([5, 4, 3], dtype=torch.int32),
+            "hello",
+        ],
+    )
+    def test_arcs_that_are_no_machine(self, tmp_path: Path, arcs: object) -> None:
+        torch.save({"arcs": arcs}, tmp_path / "u.pt")
+        with pytest.raises(InputError):
+            list(read_pt(tmp_path / "u.pt", WORDS))
+
+    def test_too_many_arcs(self, tmp_path: Path) -> None:
+        lattice = random_lattice(1)
+        torch.save(to_k2(lattice, NUMBERS).as_dict(), tmp_path / "u.pt")
+        with pytest.raises(InputError, match="more than 3 arcs"):
+            list(read_pt(tmp_path / "u.pt", WORDS, max_arcs=3))
 
     @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 nothing", b"hello"])
     def test_damaged_files(self, tmp_path: Path, content: bytes) -> None:
