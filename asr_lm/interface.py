@@ -11,7 +11,7 @@ from asr_lm.errors import InputError
 from asr_lm.evaluation.comparison import Comparison
 from asr_lm.hypotheses import reading, writing
 from asr_lm.hypotheses.utterance import Utterance
-from asr_lm.lm.protocol import LanguageModel
+from asr_lm.lm.protocol import Ranker
 from asr_lm.progress import Progress
 from asr_lm.rescoring import development, second_pass
 from asr_lm.rescoring.default_model import ScoreKind
@@ -26,7 +26,7 @@ from asr_lm.rescoring.weights import Weights
 NBest = str | Path | Iterable[Utterance]
 """An n-best list: its path, or the utterances in memory or from a generator."""
 
-Model = str | Path | LanguageModel | RescoringModel
+Model = str | Path | Ranker | RescoringModel
 """A model: what :func:`load` gives, a language model, or what :func:`load` takes."""
 
 

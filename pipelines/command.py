@@ -46,7 +46,13 @@ _HELP = re.compile(r"(python -m [\w.]+|asr-lm)( [\w-]+){0,2} --help")
 _SUGGESTED = re.compile(r"Perhaps you meant:\s*(--[\w-]+)")
 
 
-_OPTIONS = {"models": "--lm", "development": "--dev", "combinations": "--combine", "engine": "--search"}
+_OPTIONS = {
+    "carry_state": "--context",
+    "combinations": "--combine",
+    "development": "--dev",
+    "engine": "--search",
+    "models": "--lm",
+}
 """Options that are not called like the parameter of the library that they set."""
 
 

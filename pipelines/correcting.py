@@ -14,7 +14,7 @@ from asr_lm.evaluation.roles import title
 from asr_lm.evaluation.table import plain_table
 from asr_lm.files import make_folder
 from asr_lm.hypotheses.utterance import Utterance
-from asr_lm.lm.families.birnn_attention import BirnnAttentionModel
+from asr_lm.lm.scoring.conditional import AttentiveModel
 from asr_lm.rescoring.attention_plots import picture_name, word_alignment, write_picture
 from asr_lm.rescoring.outcome import CorrectionReport
 from asr_lm.rescoring.scoring.models import RescoringModel
@@ -81,7 +81,7 @@ class Pictures:
         self, models: Sequence[RescoringModel], folder: Path, ids: Sequence[str], kind: Literal["svg", "png"]
     ) -> None:
 
-        attentive = [model.model for model in models if isinstance(model.model, BirnnAttentionModel)]
+        attentive = [model.model for model in models if isinstance(model.model, AttentiveModel)]
         if not attentive:
             raise InputError("no --lm has attention; give one of family birnn-attention", parameter="plot_attention")
         make_folder(folder)

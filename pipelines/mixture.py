@@ -53,11 +53,12 @@ def train(arguments: Mixture) -> None:
     from asr_lm.lm.loading import load, resolve_device
     from asr_lm.lm.mixtures.estimation import train_mixture
     from asr_lm.lm.mixtures.members import Member
+    from asr_lm.lm.protocol import language_model
     from asr_lm.rescoring.scoring.models import name_and_path
 
     device = resolve_device(arguments.device)
     named = [name_and_path(specification) for specification in arguments.lm]
-    members = [Member(name, load(path, device), path) for name, path in named]
+    members = [Member(name, language_model(load(path, device)), path) for name, path in named]
     with blaming(str(arguments.valid)), console().status("finding weights"):
         result = train_mixture(
             members,

@@ -335,7 +335,7 @@ def _train_neural(arguments: Any, folder: Path, fold: Fold | None) -> None:
             report=report,
             processes=distributed.join(),
         )
-    name = "pseudo-perplexity" if model.pseudo else "perplexity"
+    name = "pseudo-perplexity" if model.network.pseudo else "perplexity"
     why = "stopped early" if result.stopped_early else "done"
     say(
         f"{folder}: {why} after {result.steps:,} steps, {result.tokens:,} tokens, {result.seconds:.0f} s; "

@@ -73,7 +73,7 @@ class TestFiles:
             "from asr_lm.lm import load; from asr_lm.rescoring.default_model import default_folder, "
             "read_default_weights; import asr_lm; print(asr_lm.__file__); read_default_weights(); "
             "m = load(default_folder());"
-            "print(m.score(m.vocabulary.encode_batch(['it was so', 'so it was']))[0] < 0)"
+            "print(m.log_prob(['it was so', 'so it was'])[0] < 0)"
         )
         place, verdict = python(site, code).split()
         assert Path(place).is_relative_to(site)

@@ -13,7 +13,7 @@ own name and takes no part in a comparison.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr_lm.errors import InputError
-from asr_lm.lm.protocol import LanguageModel, LogProbs
+from asr_lm.lm.protocol import LanguageModel, LogProbs, Ranker, language_model
 from asr_lm.lm.scoring.words import word_log_probs
 from asr_lm.text.normalizer import get_normalizer
 
@@ -113,7 +113,7 @@ def _perplexity(log_prob: float, count: int) -> float:
 
 
 def measure(
-    models: Sequence[LanguageModel],
+    models: Sequence[Ranker],
     lines: Iterable[str],
     *,
     carry_state: bool = False,
@@ -131,20 +131,21 @@ def measure(
         budget: see :meth:`~asr_lm.lm.protocol.LanguageModel.token_log_probs`.
 
     Raises:
-        InputError: no sentence, a line the models cut into different numbers of words, or a model without
-            state, or one that cannot learn.
+        InputError: no sentence, a line the models cut into different numbers of words, a model that gives no
+            probabilities, has no state or cannot learn.
     """
-    sums = [_Sums(model.pseudo) for model in models]
-    readers = [_reader(model, carry_state, dynamic, budget) for model in models]
+    measurable = [language_model(model) for model in models]
+    sums = [_Sums(model.pseudo) for model in measurable]
+    readers = [_reader(model, carry_state, dynamic, budget) for model in measurable]
     for block in _blocks(lines):
-        normalized = [[get_normalizer(model.normalizer)(line) for line in block] for model in models]
+        normalized = [[get_normalizer(model.normalizer)(line) for line in block] for model in measurable]
         kept = [row for row in range(len(block)) if any(texts[row] for texts in normalized)]
         measured = [
             [
                 _words(model, texts[row], values)
                 for row, values in zip(kept, reader([texts[r] for r in kept]), strict=True)
             ]
-            for model, texts, reader in zip(models, normalized, readers, strict=True)
+            for model, texts, reader in zip(measurable, normalized, readers, strict=True)
         ]
         for row, sentence in enumerate(zip(*measured, strict=True)):
             _add(sums, sentence, block[kept[row]])
@@ -172,22 +173,14 @@ class _Sums:
         return Perplexity(**vars(self))
 
 
-def _reader(model: LanguageModel, carry_state: bool, dynamic: float | None, budget: int | None) -> Any:
+def _reader(
+    model: LanguageModel, carry_state: bool, dynamic: float | None, budget: int | None
+) -> Callable[[Sequence[str]], list[LogProbs]]:
     """A function from normalised sentences to their token log-probabilities."""
     encode = model.vocabulary.encode_batch
-    if dynamic is not None:
-        from asr_lm.lm.scoring.dynamic_evaluation import DynamicReader
-
-        learner = DynamicReader(model, dynamic, carry_state=carry_state)
-        return lambda texts: learner.token_log_probs(encode(texts))
-    if not carry_state:
+    if dynamic is None and not carry_state:
         return lambda texts: model.token_log_probs(encode(texts), budget)
-    stream = getattr(model, "stream", None)
-    if stream is None:
-        raise InputError(
-            f"a model of family {model.family!r} has no state to carry from sentence to sentence", field="--context"
-        )
-    reader = stream()
+    reader = model.stream() if dynamic is None else model.learning_reader(dynamic, carry_state=carry_state)
     return lambda texts: reader.token_log_probs(encode(texts))
 
 

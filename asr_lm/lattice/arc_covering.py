@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from asr_lm.lattice.forward_backward import best_arcs
 from asr_lm.lattice.lattice import Floats, Lattice
-from asr_lm.lm.protocol import LanguageModel
+from asr_lm.lm.protocol import Ranker, language_model
 from asr_lm.lm.scoring.words import word_log_probs
 from asr_lm.text.normalizer import get_normalizer
 
@@ -66,7 +66,7 @@ def _through(lattice: Lattice, into: NDArray[np.int64], out: NDArray[np.int64], 
     return np.array(path, dtype=np.int64)
 
 
-def score_arcs(lattice: Lattice, model: LanguageModel, name: str, weights: Floats) -> Lattice:
+def score_arcs(lattice: Lattice, model: Ranker, name: str, weights: Floats) -> Lattice:
     """The lattice with a score of every arc: what the model says of its word on the best path through it.
 
     What the model says of the end of the sentence goes to the arcs that lead to the last node.
@@ -76,7 +76,11 @@ def score_arcs(lattice: Lattice, model: LanguageModel, name: str, weights: Float
         model: any model that scores sentences.
         name: of the score.
         weights: of the arcs, which decide what the best paths are ``[arcs]``.
+
+    Raises:
+        InputError: the model gives no probabilities.
     """
+    model = language_model(model)
     covering = cover(lattice, weights)
     normalize = get_normalizer(model.normalizer)
     words = [[normalize(lattice.symbols[word]) for word in lattice.word[path].tolist()] for path in covering.paths]

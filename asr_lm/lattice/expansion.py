@@ -22,7 +22,7 @@ from asr_lm.errors import InputError
 from asr_lm.lattice.forward_backward import backward, best_path
 from asr_lm.lattice.lattice import EPSILON, Floats, Lattice
 from asr_lm.lm.protocol import LanguageModel, LogProbs, Tokens
-from asr_lm.lm.scoring.growing_tree import ROOT, GrowingTree, grow
+from asr_lm.lm.scoring.growing_tree import ROOT, GrowingTree
 from asr_lm.text.normalizer import get_normalizer
 
 COUNTS = ("words", "characters", "unknown")
@@ -96,7 +96,7 @@ def expand_together(
     Raises:
         InputError: the model is not causal; a scale for a score that is not there.
     """
-    tree = grow(model)
+    tree = model.grow()
     search = search or ExpansionOptions()
     expansions = [_Expansion(lattice, model, tree, name, scales, search, stand_in) for lattice in lattices]
     done = _side_by_side([expansion.run() for expansion in expansions], tree)

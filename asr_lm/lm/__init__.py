@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from asr_lm.lm.protocol import LanguageModel
+    from asr_lm.lm.protocol import Ranker
 
 
-def load(path: str | Path, device: str = "cpu") -> LanguageModel:
+def load(path: str | Path, device: str = "cpu") -> Ranker:
     """See :func:`asr_lm.lm.loading.load`; imported late, so that importing the package loads no torch."""
     from asr_lm.lm import loading
 

@@ -11,7 +11,7 @@ from asr_lm.errors import InputError
 from asr_lm.lm.families.registry import FAMILIES
 from asr_lm.lm.folder import CONFIG_FILE, HUB, read_config
 from asr_lm.lm.pretrained.place import Place, is_gguf, refuse_bare_adapter, split_adapter
-from asr_lm.lm.protocol import LanguageModel
+from asr_lm.lm.protocol import Ranker
 from asr_lm.lm.sizes import NetworkConfig
 from asr_lm.text.vocabulary import load_vocabulary
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from asr_lm.lm.neural import NeuralModel, TrainingContext
 
 
-def load(path: str | Path, device: str = "cpu") -> LanguageModel:
+def load(path: str | Path, device: str = "cpu") -> Ranker:
     """The model in a folder, in a bare ARPA or KenLM binary file, or of Hugging Face's ``transformers``.
 
     Args:
@@ -74,7 +74,7 @@ def _is_foreign(path: Path) -> bool:
     return foreign_type(path) is not None if path.is_dir() else is_gguf(path)
 
 
-def load_foreign(name: str, device: str = "cpu") -> LanguageModel:
+def load_foreign(name: str, device: str = "cpu") -> Ranker:
     """A model that ``transformers`` knows, with its adapter if it is given one.
 
     Raises:

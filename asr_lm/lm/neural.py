@@ -24,8 +24,10 @@ from asr_lm.files import atomic_write
 from asr_lm.hypotheses.prefix_tree import PrefixTree, split_by_nodes
 from asr_lm.lm.folder import begin, write_config
 from asr_lm.lm.output.layer import OutputLayer, even_block
-from asr_lm.lm.protocol import LanguageModel, LogProbs, Tokens
-from asr_lm.lm.scoring.causal import CausalModel
+from asr_lm.lm.protocol import CausalModel, LogProbs, Ranker, Reader, Tokens
+from asr_lm.lm.scoring.dynamic_evaluation import DynamicReader
+from asr_lm.lm.scoring.growing_tree import GrowingTree
+from asr_lm.lm.scoring.recurrent_tree import RecurrentTree
 from asr_lm.lm.sizes import NetworkConfig
 from asr_lm.lm.training.batches import IGNORED, Batch
 from asr_lm.text.vocabulary import Vocabulary
@@ -101,6 +103,10 @@ class CausalNetwork(Network):
     def node_log_probs(self, tree: PrefixTree) -> Tensor:
         """Log p(token | ancestors) ``[nodes]`` of a prefix tree, float32; 0 for the root."""
 
+    def growing_tree(self, bos_id: int) -> GrowingTree | None:
+        """An empty tree whose prefixes are each read once; None where only whole prefixes can be read."""
+        return None
+
     def loss(self, batch: Batch, state: State | None = None) -> tuple[Tensor, State | None]:
         hidden, state = self(batch.inputs, state)
         kept = batch.targets != IGNORED
@@ -117,6 +123,9 @@ class RecurrentNetwork(CausalNetwork):
     """
 
     has_state = True
+
+    def growing_tree(self, bos_id: int) -> RecurrentTree:
+        return RecurrentTree(self, bos_id)
 
     @abstractmethod
     def initial_state(self, batch: int) -> State:
@@ -191,13 +200,16 @@ class TextStream:
         if not sentences:
             return []
         self._network.eval()
-        bos, eos = self._vocabulary.bos_id, self._vocabulary.eos_id
-        inputs = np.concatenate([np.concatenate([[bos], sentence]) for sentence in sentences]).astype(np.int64)
-        targets = np.concatenate([np.append(sentence, eos) for sentence in sentences]).astype(np.int64)
+        inputs, targets = (np.concatenate(side).astype(np.int64) for side in self._framed(sentences))
         values = np.concatenate(
             [self._read(inputs[at : at + self._STEPS], targets[at : at + self._STEPS]) for at in self._starts(inputs)]
         )
         return np.split(values, np.cumsum([len(sentence) + 1 for sentence in sentences])[:-1])
+
+    def _framed(self, sentences: Sequence[Tokens]) -> tuple[list[Tokens], list[Tokens]]:
+        """What is read and what is predicted of each sentence."""
+        frames = list(map(self._vocabulary.frame, sentences))
+        return [read for read, _ in frames], [predicted for _, predicted in frames]
 
     def _starts(self, inputs: NDArray[np.int64]) -> range:
         return range(0, len(inputs), self._STEPS)
@@ -208,7 +220,7 @@ class TextStream:
         return -self._network.output.nll(hidden[0], torch.from_numpy(targets).to(device)).double().cpu().numpy()
 
 
-class NeuralModel(LanguageModel):
+class NeuralModel(Ranker):
     """A trained network with its vocabulary, kept in a folder.
 
     Folder: ``config.json``, ``model.safetensors`` and the vocabulary's file.
@@ -279,7 +291,7 @@ class NeuralLanguageModel(NeuralModel, CausalModel):
         try:
             self.network.output.skip_normaliser()
         except InputError as error:
-            raise InputError(error.message, field="--unnormalised") from None
+            raise InputError(error.message, parameter="unnormalised") from None
         self._unnormalised = True
 
     def fingerprint(self) -> str:
@@ -318,17 +330,21 @@ class NeuralLanguageModel(NeuralModel, CausalModel):
         self._most_nodes = max(1, len(PrefixTree.build(sentences, self.vocabulary.bos_id)) // 2)
         torch.cuda.empty_cache()
 
-    def stream(self) -> TextStream:
+    def stream(self) -> Reader:
         """A reader of consecutive sentences that carries the network's state from one to the next.
 
         Raises:
             InputError: the network has no state.
         """
-        if not self.network.has_state:
-            raise InputError(
-                f"a model of family {self.family!r} has no state to carry from sentence to sentence", field="--context"
-            )
-        return TextStream(self.network, self.vocabulary)
+        return TextStream(self.network, self.vocabulary) if self.network.has_state else super().stream()
+
+    def learning_reader(self, learning_rate: float, *, carry_state: bool = True) -> Reader:
+        if carry_state:
+            self.stream()  # which says so where there is no state
+        return DynamicReader(self.network, self.vocabulary, learning_rate, carry_state=carry_state)
+
+    def grow(self) -> GrowingTree:
+        return self.network.growing_tree(self.vocabulary.bos_id) or super().grow()
 
 
 def write_weights(path: Path, network: nn.Module, *, half: bool = False) -> None:

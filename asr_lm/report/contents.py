@@ -12,7 +12,7 @@ from asr_lm.evaluation.bootstrap import Interval
 from asr_lm.evaluation.comparison import Comparison, SystemResult
 from asr_lm.evaluation.perplexity import Perplexity, measure
 from asr_lm.evaluation.roles import BOUNDS, RETUNED
-from asr_lm.lm.protocol import LanguageModel
+from asr_lm.lm.protocol import Ranker
 from asr_lm.rescoring.choices import Choices
 from asr_lm.rescoring.scoring.models import RescoringModel
 from asr_lm.rescoring.settings import Measuring
@@ -128,7 +128,7 @@ class ReportContents:
     tuned_on: str
     development: Choices | None = None
     notes: Sequence[str] = ()
-    language_models: Sequence[LanguageModel] = ()
+    language_models: Sequence[Ranker] = ()
 
     def members(self, system: str) -> tuple[str, ...]:
         """Names of the models of a system."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from asr_lm.lm.protocol import LanguageModel
+from asr_lm.lm.protocol import Ranker, language_model
 from asr_lm.lm.scoring.words import word_log_probs
 from asr_lm.text.normalizer import get_normalizer
 
@@ -34,7 +34,7 @@ class WordScores:
     lengths: NDArray[np.int64]
 
     @classmethod
-    def of(cls, model: LanguageModel, texts: Sequence[str], budget: int | None = None) -> WordScores:
+    def of(cls, model: Ranker, texts: Sequence[str], budget: int | None = None) -> WordScores:
         """Score texts word by word.
 
         Args:
@@ -43,8 +43,9 @@ class WordScores:
             budget: see :meth:`~asr_lm.lm.protocol.LanguageModel.token_log_probs`.
 
         Raises:
-            InputError: the vocabulary cuts a sentence otherwise than its words.
+            InputError: the model gives no probabilities, or the vocabulary cuts a sentence otherwise than its words.
         """
+        model = language_model(model)
         normalize = get_normalizer(model.normalizer)
         read = [normalize(text) for text in texts]
         scored = model.token_log_probs(model.vocabulary.encode_batch(read), budget)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from asr_lm.files import atomic_write
 from asr_lm.hypotheses.utterance import Utterance
-from asr_lm.lm.families.birnn_attention import BirnnAttentionModel
+from asr_lm.lm.scoring.conditional import AttentiveModel
 from asr_lm.rescoring.scoring.conditional import heard
 from asr_lm.text.normalizer import get_normalizer
 from asr_lm.text.vocabulary import EOS
@@ -41,15 +41,14 @@ class WordAlignment:
     weights: NDArray[np.float64]
 
 
-def word_alignment(model: BirnnAttentionModel, utterance: Utterance, text: str) -> WordAlignment:
+def word_alignment(model: AttentiveModel, utterance: Utterance, text: str) -> WordAlignment:
     """The alignment of an utterance's list and a text, word by word."""
     normalize = get_normalizer(model.normalizer)
     (source,) = model.sources([heard(utterance, normalize)])
     vocabulary, text = model.vocabulary, normalize(text)
     weights = model.alignments(source, vocabulary.encode(text))
-    hypotheses = list(dict.fromkeys(heard(utterance, normalize)))
     words, lengths = [], []
-    for hypothesis in hypotheses[: 1 if model.network.config.heard == "first" else None]:
+    for hypothesis in model.source_hypotheses(heard(utterance, normalize)):
         words += [*hypothesis.split(), SEPARATOR]
         lengths += [*vocabulary.word_lengths(hypothesis), 1]
     words[-1] = EOS

@@ -20,7 +20,7 @@ from asr_lm.lattice.arc_covering import score_arcs
 from asr_lm.lattice.expansion import ExpansionOptions, expand_together
 from asr_lm.lattice.lattice import EPSILON, Floats, Lattice
 from asr_lm.lattice.nbest import LatticePath, nbest
-from asr_lm.lm.scoring.causal import CausalModel
+from asr_lm.lm.protocol import CausalModel
 from asr_lm.rescoring.features.table import CHARACTERS, UNKNOWN, WORDS
 from asr_lm.rescoring.scoring.models import RescoringModel
 from asr_lm.text.normalizer import get_normalizer

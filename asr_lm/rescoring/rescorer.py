@@ -11,7 +11,7 @@ import msgspec
 
 from asr_lm.errors import InputError
 from asr_lm.hypotheses.utterance import Utterance
-from asr_lm.lm.protocol import LanguageModel
+from asr_lm.lm.protocol import Ranker
 from asr_lm.rescoring.decisions import apply
 from asr_lm.rescoring.default_model import FIRST_PASS_TOTAL, ScoreKind, first_pass_total
 from asr_lm.rescoring.features.table import Column
@@ -44,7 +44,7 @@ class Rescorer:
 
     def __init__(
         self,
-        models: str | Path | LanguageModel | RescoringModel | Sequence[str | Path | LanguageModel | RescoringModel],
+        models: str | Path | Ranker | RescoringModel | Sequence[str | Path | Ranker | RescoringModel],
         weights: Weights | Tuned | str | Path | None = None,
         score_kind: ScoreKind | None = None,
     ) -> None:

@@ -39,6 +39,20 @@ _SAMPLING_SEED = 1
 _FEW_TEXTS = 100
 
 Tokens = NDArray[np.int32]
+"""Token ids of one sentence ``[tokens]``, without ``<s>`` and ``</s>``."""
+
+
+def token_ids(sentence: Sequence[int] | Tokens) -> Tokens:
+    """The token ids of a sentence ``[tokens]``.
+
+    Raises:
+        InputError: they are no whole numbers; text, for one, which methods without ``token`` in their name take.
+    """
+    ids = np.asarray(sentence)
+    if ids.ndim != 1 or (ids.size and ids.dtype.kind not in "iu"):
+        found = "text" if ids.dtype.kind in "US" else f"{ids.dtype} of shape {list(ids.shape)}"
+        raise InputError(f"expected the token ids of each sentence, not {found} (log_prob takes text)")
+    return ids.astype(np.int32, copy=False)
 
 
 class Vocabulary(ABC):
@@ -72,6 +86,21 @@ class Vocabulary(ABC):
     def encode(self, text: str) -> Tokens:
         """Token ids of one text ``[tokens]``; empty for empty text."""
         return self.encode_batch([text])[0]
+
+    def frame(self, sentence: Tokens) -> tuple[Tokens, Tokens]:
+        """What a model reads and what it predicts: ``<s> w1 … wn`` and ``w1 … wn </s>``, each ``[tokens + 1]``.
+
+        Raises:
+            InputError: text instead of token ids.
+        """
+        ids = token_ids(sentence)
+        framed = np.empty(len(ids) + 2, dtype=np.int32)
+        framed[0], framed[1:-1], framed[-1] = self.bos_id, ids, self.eos_id
+        return framed[:-1], framed[1:]
+
+    def targets(self, sentences: Iterable[Tokens]) -> list[Tokens]:
+        """What is predicted in each sentence, ``w1 … wn </s>``; see :meth:`frame`."""
+        return [self.frame(sentence)[1] for sentence in sentences]
 
     @abstractmethod
     def decode(self, ids: Iterable[int]) -> str:

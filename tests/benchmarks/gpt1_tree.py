@@ -39,11 +39,11 @@ def run() -> list[dict[str, Any]]:
     chosen = utterances[:: len(utterances) // UTTERANCES]
     texts = list(dict.fromkeys(hypothesis.text for utterance in chosen for hypothesis in utterance.hypotheses))
     sentences = model.vocabulary.encode_batch(texts)
-    model.score(sentences[:200])  # the first products of a process are slow
+    model.score_tokens(sentences[:200])  # the first products of a process are slow
     trial = sentences[:: max(1, len(sentences) // 500)]
     size = min(BATCH_SIZES, key=lambda size: min(_seconds(lambda: padded_scores(model, trial, size))[0] for _ in "ab"))
     runs = [
-        (_seconds(lambda: model.score(sentences)), _seconds(lambda: padded_scores(model, sentences, size)))
+        (_seconds(lambda: model.score_tokens(sentences)), _seconds(lambda: padded_scores(model, sentences, size)))
         for _ in range(REPEATS)
     ]
     (_, tree_scores), (_, padded) = runs[0]

@@ -41,7 +41,7 @@ def run() -> list[dict[str, Any]]:
     utterances = itertools.islice(read_nbest(lists), UTTERANCES)
     texts = list(dict.fromkeys(h.text for utterance in utterances for h in utterance.hypotheses))
     sentences = model.vocabulary.encode_batch(texts)
-    ours, tree_scores = _median(lambda: model.score(sentences), REPEATS)
+    ours, tree_scores = _median(lambda: model.score_tokens(sentences), REPEATS)
     size = min(BATCH_TOKENS, key=lambda size: _seconds(lambda: padded_score(model, sentences[:500], size))[0])
     theirs, padded = _median(lambda: padded_score(model, sentences, size), REPEATS)
     tokens = sum(len(sentence) + 1 for sentence in sentences)

@@ -52,7 +52,7 @@ def test_the_best_path_has_the_score_of_its_words(model: NeuralLanguageModel, se
     lattice = random_lattice(seed, nodes=8, arcs=20)
     scored = score_arcs(lattice, model, "new", lattice.weights())
     path = best_path(lattice, lattice.weights())
-    expected = model.score(model.vocabulary.encode_batch([lattice.text(path)]))[0]
+    expected = model.score_tokens(model.vocabulary.encode_batch([lattice.text(path)]))[0]
     assert scored.scores["new"][path].sum() == pytest.approx(expected, abs=1e-4)
 
 
@@ -73,4 +73,4 @@ def test_an_arc_gets_what_its_word_has_on_its_path(model: NeuralLanguageModel) -
 def test_silence_scores_the_end_alone(model: NeuralLanguageModel) -> None:
     lattice = Lattice.from_arcs("u", SYMBOLS, [0], [1], [0], {"lm": [0.0]}, final={1: {}})
     scored = score_arcs(lattice, model, "new", lattice.weights()).scores["new"]
-    np.testing.assert_allclose(scored, model.score(model.vocabulary.encode_batch([""])), atol=1e-6)
+    np.testing.assert_allclose(scored, model.score_tokens(model.vocabulary.encode_batch([""])), atol=1e-6)

@@ -56,7 +56,7 @@ def expand(lattice: Lattice, *arguments: Any, **options: Any) -> Expanded:
 
 
 def said_by(model: LanguageModel, text: str) -> float:
-    return float(model.score(model.vocabulary.encode_batch([text]))[0])
+    return float(model.score_tokens(model.vocabulary.encode_batch([text]))[0])
 
 
 @pytest.mark.parametrize("family", ["ngram", "lstm", "nnlm"])

@@ -103,12 +103,12 @@ class CausalLaws:
     def test_sentence_scores_are_the_sums(self, shape: str) -> None:
         scorer, sentences = self.model(shape), random_sentences(20)
         expected = [values.sum() for values in self.one_by_one(scorer, sentences)]
-        np.testing.assert_allclose(scorer.score(sentences), expected, atol=1e-3)
+        np.testing.assert_allclose(scorer.score_tokens(sentences), expected, atol=1e-3)
 
     def test_no_sentences_and_empty_ones(self, shape: str) -> None:
         scorer = self.model(shape)
         assert scorer.token_log_probs([]) == []
-        assert scorer.score([]).shape == (0,)
+        assert scorer.score_tokens([]).shape == (0,)
         (empty,) = arrays([[]])
         assert_close(scorer.token_log_probs([empty, empty]), self.one_by_one(scorer, [empty]) * 2)
 
@@ -169,5 +169,5 @@ def check_learning_by_heart(
     # Without knowing the text all tokens but </s> cost log 12 nats; to name one of 200 sentences takes log 200.
     ignorance, memory = words / (words + 1) * math.log(12), math.log(200) / (words + 1)
     assert memory < result.best_loss < memory + 0.15 * (ignorance - memory)
-    scores = scorer.score(VOCABULARY.encode_batch(sentences))
+    scores = scorer.score_tokens(VOCABULARY.encode_batch(sentences))
     assert -scores.sum() / (200 * (words + 1)) == pytest.approx(result.best_loss, abs=1e-4)

@@ -200,7 +200,7 @@ class TestScores:
         scorer, sentences = model(name), random_sentences(20)
         scorer.network.eval()
         with torch.no_grad():
-            for sentence, score in zip(sentences, scorer.score(sentences), strict=True):
+            for sentence, score in zip(sentences, scorer.score_tokens(sentences), strict=True):
                 assert -scorer.network.loss(batch_of([sentence]))[0].item() == pytest.approx(score, abs=1e-4)
             for values, sentence in zip(scorer.token_log_probs(sentences), sentences, strict=True):
                 np.testing.assert_allclose(differentiable(scorer.network, sentence), values, atol=1e-4)
@@ -240,7 +240,7 @@ class TestScores:
     @every_shape
     def test_padding_and_its_id_change_nothing(self, name: str) -> None:
         scorer, sentences = model(name), random_sentences(30)
-        expected = -scorer.score(sentences).sum()
+        expected = -scorer.score_tokens(sentences).sum()
         network = scorer.network.eval()
         with torch.no_grad():
             for padding in (0, BOS, EOS, 7):
@@ -271,7 +271,7 @@ class TestScores:
         for name in CONFIGS:
             scorer = model(name)
             assert scorer.token_log_probs([]) == []
-            assert scorer.score([]).shape == (0,)
+            assert scorer.score_tokens([]).shape == (0,)
             empty, one, none = scorer.token_log_probs(arrays([[], [5], []]))
             assert (len(empty), len(one)) == (1, 2)
             assert np.array_equal(empty, none)
@@ -312,8 +312,8 @@ class TestMirror:
         found = self.mirrored(scorer).token_log_probs([sentence[::-1] for sentence in sentences])
         assert_close([np.append(values[:-1][::-1], values[-1]) for values in found], expected, 1e-5)
         if any(len(set(sentence.tolist())) > 1 for sentence in sentences):
-            turned = scorer.score([sentence[::-1] for sentence in sentences])
-            assert not np.allclose(turned, scorer.score(sentences), atol=0.1)
+            turned = scorer.score_tokens([sentence[::-1] for sentence in sentences])
+            assert not np.allclose(turned, scorer.score_tokens(sentences), atol=0.1)
 
     @pytest.mark.parametrize("name", ["joint, one layer", "sum, one layer"])
     def test_of_its_training(self, name: str, tmp_path: Path) -> None:
@@ -324,9 +324,9 @@ class TestMirror:
         for trained, text in ((scorer, sentences), (mirror, turned)):
             batches = SentenceBatches(corpus_of(text), VOCABULARY, 80, 1)
             train_network(trained.network, batches, batches, options, tmp_path / str(id(trained)), identity={})
-        expected = scorer.score(sentences)
-        np.testing.assert_allclose(mirror.score(turned), expected, atol=1e-2)
-        assert not np.allclose(model(name).score(sentences), expected, atol=0.5)
+        expected = scorer.score_tokens(sentences)
+        np.testing.assert_allclose(mirror.score_tokens(turned), expected, atol=1e-2)
+        assert not np.allclose(model(name).score_tokens(sentences), expected, atol=0.5)
 
 
 class TestSum:
@@ -351,8 +351,10 @@ class TestSum:
             for f, b in zip(forward, backward, strict=True)
         ]
         assert_close(scorer.token_log_probs(sentences), means, 0)
-        sums = (halves[0].score(sentences) + halves[1].score([sentence[::-1] for sentence in sentences])) / 2
-        np.testing.assert_allclose(scorer.score(sentences), sums, atol=1e-6)
+        sums = (
+            halves[0].score_tokens(sentences) + halves[1].score_tokens([sentence[::-1] for sentence in sentences])
+        ) / 2
+        np.testing.assert_allclose(scorer.score_tokens(sentences), sums, atol=1e-6)
 
     def test_no_more_than_all_probability_is_given_away(self) -> None:
         words = WordVocabulary(["a", "b"])
@@ -362,7 +364,7 @@ class TestSum:
             nn.init.uniform_(parameter, -1.0, 1.0)
         tokens = [words.unk_id, words.bos_id, *words.encode("a b")]
         sentences = [list(text) for length in range(6) for text in itertools.product(tokens, repeat=length)]
-        total = np.exp(BidirectionalModel("bilstm", network, words, "as-is").score(arrays(sentences))).sum()
+        total = np.exp(BidirectionalModel("bilstm", network, words, "as-is").score_tokens(arrays(sentences))).sum()
         assert 0.3 < total < 1
 
     def test_a_score_of_joint_is_no_probability_and_says_so(self) -> None:
@@ -474,7 +476,7 @@ def test_a_small_text_is_learned_by_heart(combine: str, memory: float, epochs: i
     # Without knowing the text 6 of 7 tokens cost log 12 nats; who reads from one side must still find out which it is.
     ignorance = 6 / 7 * np.log(12)
     assert memory - 1e-6 < result.best_loss < memory + 0.1 * (ignorance - memory)
-    scores = BidirectionalModel("bilstm", network, VOCABULARY, "as-is").score(VOCABULARY.encode_batch(sentences))
+    scores = BidirectionalModel("bilstm", network, VOCABULARY, "as-is").score_tokens(VOCABULARY.encode_batch(sentences))
     assert -scores.sum() / (7 * 200) == pytest.approx(result.best_loss, abs=1e-4)
 
 

@@ -173,12 +173,12 @@ def teacher_forced(model: BirnnAttentionModel, source: NDArray[np.int32], senten
 def test_the_tree_gives_what_each_sentence_alone_gives_whatever_the_budget() -> None:
     model = make_model()
     sources, sentences = model.sources(lists(30)), [WORDS.encode_batch(some) for some in lists(30, 5)]
-    whole = model.log_probs_given(sources, sentences)
+    whole = model.token_log_probs_given(sources, sentences)
     for source, some, found in zip(sources, sentences, whole, strict=True):
         for sentence, values in zip(some, found, strict=True):
             np.testing.assert_allclose(values, teacher_forced(model, source, sentence), atol=1e-5)
     for budget in (1, 60, 200):
-        for one, other in zip(whole, model.log_probs_given(sources, sentences, budget), strict=True):
+        for one, other in zip(whole, model.token_log_probs_given(sources, sentences, budget), strict=True):
             for values, others in zip(one, other, strict=True):
                 np.testing.assert_allclose(values, others, atol=1e-5)
 
@@ -186,9 +186,9 @@ def test_the_tree_gives_what_each_sentence_alone_gives_whatever_the_budget() -> 
 def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     model = make_model()
     sources, sentences = model.sources(lists(12)), [WORDS.encode_batch(some) for some in lists(12, 5)]
-    whole = model.log_probs_given(sources, sentences)
+    whole = model.token_log_probs_given(sources, sentences)
     monkeypatch.setattr("asr_lm.lm.families.birnn_attention._BLOCK_VALUES", 1)
-    for one, other in zip(whole, model.log_probs_given(sources, sentences), strict=True):
+    for one, other in zip(whole, model.token_log_probs_given(sources, sentences), strict=True):
         for values, others in zip(one, other, strict=True):
             np.testing.assert_allclose(values, others, atol=1e-5)
 
@@ -198,10 +198,10 @@ def test_the_probabilities_of_all_sentences_sum_to_one() -> None:
     (source,) = model.sources([["w1 w2"]])
     total, begun = 0.0, [np.zeros(0, np.int32)]
     for _ in range(3):
-        (values,) = model.log_probs_given([source], [begun])
+        (values,) = model.token_log_probs_given([source], [begun])
         total += sum(float(np.exp(value.sum())) for value in values)
         begun = [np.append(some, token).astype(np.int32) for some in begun for token in range(WORDS.size) if token != 2]
-    (values,) = model.log_probs_given([source], [begun])
+    (values,) = model.token_log_probs_given([source], [begun])
     left = sum(float(np.exp(value[:-1].sum())) for value in values)
     assert total + left == pytest.approx(1, abs=1e-4)
 
@@ -215,7 +215,7 @@ def test_a_source_is_the_distinct_hypotheses_or_the_first() -> None:
 
 def test_it_cannot_score_a_text_without_a_list() -> None:
     with pytest.raises(InputError, match="given what the recogniser heard"):
-        make_model().token_log_probs([np.array([3], np.int32)])
+        make_model().score_tokens([np.array([3], np.int32)])
 
 
 def test_save_and_load_change_nothing(tmp_path: Path) -> None:
@@ -226,7 +226,8 @@ def test_save_and_load_change_nothing(tmp_path: Path) -> None:
     assert loaded.fingerprint() == model.fingerprint()
     assert loaded.network.config == model.network.config
     sources, sentences = model.sources(lists(5)), [WORDS.encode_batch(some) for some in lists(5, 2)]
-    found = zip(model.log_probs_given(sources, sentences), loaded.log_probs_given(sources, sentences), strict=True)
+    before = model.token_log_probs_given(sources, sentences)
+    found = zip(before, loaded.token_log_probs_given(sources, sentences), strict=True)
     for one, other in found:
         for values, others in zip(one, other, strict=True):
             np.testing.assert_array_equal(values, others)
@@ -240,7 +241,7 @@ def test_the_beam_scores_its_sentences_as_scoring_does(width: int) -> None:
     model = make_model(3)
     sources = model.sources(lists(8))
     written = model.write(sources, width=width, best=min(width, 2))
-    scored = model.log_probs_given(sources, [[sentence.tokens for sentence in some] for some in written])
+    scored = model.token_log_probs_given(sources, [[sentence.tokens for sentence in some] for some in written])
     for some, values in zip(written, scored, strict=True):
         for sentence, log_probs in zip(some, values, strict=True):
             assert sentence.log_prob == pytest.approx(log_probs.sum(), abs=1e-4)

@@ -15,7 +15,6 @@ from asr_lm.lm.families.lstm import LstmNetwork
 from asr_lm.lm.families.rnnlm import RnnlmNetwork
 from asr_lm.lm.neural import CausalNetwork, NeuralLanguageModel
 from asr_lm.lm.protocol import Tokens
-from asr_lm.lm.scoring.dynamic_evaluation import DynamicReader
 from asr_lm.lm.sizes import LstmConfig, OutputKind, RnnlmConfig
 from asr_lm.text.vocabulary import WordVocabulary
 
@@ -45,7 +44,7 @@ every_model = pytest.mark.parametrize(
 @every_model
 def test_a_sentence_is_scored_before_it_is_learnt(family: str, output: OutputKind) -> None:
     scorer = model(family, output)
-    found = DynamicReader(scorer, 0.1).token_log_probs(SENTENCES)
+    found = scorer.learning_reader(0.1).token_log_probs(SENTENCES)
     static = scorer.stream().token_log_probs(SENTENCES)
     assert [len(values) for values in found] == [len(sentence) + 1 for sentence in SENTENCES]
     np.testing.assert_allclose(found[0], static[0], atol=1e-5)
@@ -56,7 +55,7 @@ def test_a_sentence_is_scored_before_it_is_learnt(family: str, output: OutputKin
 def test_a_rate_near_nothing_learns_nothing(family: str, output: OutputKind) -> None:
     scorer = model(family, output)
     for carry_state, static in ((True, scorer.stream().token_log_probs), (False, scorer.token_log_probs)):
-        found = DynamicReader(scorer, 1e-12, carry_state=carry_state).token_log_probs(SENTENCES)
+        found = scorer.learning_reader(1e-12, carry_state=carry_state).token_log_probs(SENTENCES)
         np.testing.assert_allclose(np.concatenate(found), np.concatenate(static(SENTENCES)), atol=1e-4)
 
 
@@ -64,7 +63,7 @@ def test_a_rate_near_nothing_learns_nothing(family: str, output: OutputKind) -> 
 def test_the_step_is_down_the_gradient_of_the_sentence(family: str, output: OutputKind) -> None:
     scorer = model(family, output)
     first, second = SENTENCES[3:5]
-    found = DynamicReader(scorer, 0.05, carry_state=False).token_log_probs([first, second])[1]
+    found = scorer.learning_reader(0.05, carry_state=False).token_log_probs([first, second])[1]
     network = scorer.network.eval()
     inputs = torch.tensor([[VOCABULARY.bos_id, *first.tolist()]])
     targets = torch.tensor([*first.tolist(), VOCABULARY.eos_id])
@@ -76,7 +75,7 @@ def test_the_step_is_down_the_gradient_of_the_sentence(family: str, output: Outp
 
 
 def test_what_was_read_is_known_when_it_comes_again() -> None:
-    reader = DynamicReader(model(), 0.05, carry_state=False)
+    reader = model().learning_reader(0.05, carry_state=False)
     sums = [sum(values.sum() for values in reader.token_log_probs(SENTENCES)) for _ in range(6)]
     assert sums == sorted(sums)
     assert sums[-1] > sums[0] + 10
@@ -85,14 +84,14 @@ def test_what_was_read_is_known_when_it_comes_again() -> None:
 def test_the_model_stays_as_it_is() -> None:
     scorer = model()
     before = scorer.fingerprint()
-    DynamicReader(scorer, 0.5).token_log_probs(SENTENCES)
+    scorer.learning_reader(0.5).token_log_probs(SENTENCES)
     assert scorer.fingerprint() == before
     assert all(parameter.grad is None for parameter in scorer.network.parameters())
 
 
 def test_a_text_in_pieces_is_the_text_in_one() -> None:
-    whole = DynamicReader(model(), 0.1).token_log_probs(SENTENCES)
-    reader = DynamicReader(model(), 0.1)
+    whole = model().learning_reader(0.1).token_log_probs(SENTENCES)
+    reader = model().learning_reader(0.1)
     pieces = [values for at in range(0, 12, 5) for values in reader.token_log_probs(SENTENCES[at : at + 5])]
     np.testing.assert_allclose(np.concatenate(pieces), np.concatenate(whole), atol=1e-6)
     assert reader.token_log_probs([]) == []
@@ -102,7 +101,7 @@ def test_measured_like_any_perplexity() -> None:
     lines = [" ".join(f"w{token - 3}" for token in sentence) for sentence in SENTENCES if len(sentence)]
     (static,), (dynamic,) = (measure([model()], lines, carry_state=True, dynamic=rate) for rate in (None, 0.1))
     kept = [sentence for sentence in SENTENCES if len(sentence)]
-    expected = sum(values.sum() for values in DynamicReader(model(), 0.1).token_log_probs(kept))
+    expected = sum(values.sum() for values in model().learning_reader(0.1).token_log_probs(kept))
     assert dynamic.log_prob == pytest.approx(expected, abs=1e-4)
     assert (dynamic.tokens, dynamic.words) == (static.tokens, static.words)
 
@@ -110,12 +109,12 @@ def test_measured_like_any_perplexity() -> None:
 @pytest.mark.parametrize("rate", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_rate_that_is_none(rate: float) -> None:
     with pytest.raises(InputError, match="expected a learning rate above 0"):
-        DynamicReader(model(), rate)
+        model().learning_reader(rate)
 
 
 def test_a_rate_that_is_too_high_is_told_and_gives_no_score() -> None:
     with pytest.raises(InputError, match="too high: the weights diverge"):
-        DynamicReader(model(), 1e38).token_log_probs(SENTENCES)
+        model().learning_reader(1e38).token_log_probs(SENTENCES)
 
 
 def test_a_rate_at_which_the_model_does_worse_than_guessing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,8 +123,8 @@ def test_a_rate_at_which_the_model_does_worse_than_guessing_is_told(monkeypatch:
     for parameter in scorer.network.parameters():
         parameter.detach().mul_(0.1)  # near to guessing
     text = SENTENCES * 5
-    assert np.concatenate(DynamicReader(scorer, 0.01).token_log_probs(text)).mean() > -np.log(2 * VOCABULARY.size)
+    assert np.concatenate(scorer.learning_reader(0.01).token_log_probs(text)).mean() > -np.log(2 * VOCABULARY.size)
     with pytest.raises(InputError, match=r"5\.0 is too high: the weights diverge"):
-        DynamicReader(scorer, 5.0).token_log_probs(text)
+        scorer.learning_reader(5.0).token_log_probs(text)
     monkeypatch.setattr("asr_lm.lm.scoring.dynamic_evaluation._FAIR_TRIAL", 10**6)
-    assert np.isfinite(np.concatenate(DynamicReader(scorer, 5.0).token_log_probs(text))).all()
+    assert np.isfinite(np.concatenate(scorer.learning_reader(5.0).token_log_probs(text))).all()

@@ -27,7 +27,7 @@ from asr_lm.rescoring.scoring.models import name_and_path  # noqa: E402
 
 
 def scores(model: Any) -> np.ndarray[Any, Any]:
-    return np.array(model.score(model.vocabulary.encode_batch(TEXTS)))
+    return np.array(model.score_tokens(model.vocabulary.encode_batch(TEXTS)))
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from asr_lm.lm import load
 from asr_lm.lm.families import gpt1
 from asr_lm.lm.families.gpt1 import Gpt1Model, Gpt1Network
 from asr_lm.lm.families.gpt1_choice import Gpt1ChoiceModel, Gpt1ChoiceNetwork, choice_loss
-from asr_lm.lm.protocol import Tokens
+from asr_lm.lm.protocol import LanguageModel, Tokens, language_model
 from asr_lm.lm.sizes import Gpt1ChoiceConfig, Gpt1Config
 from asr_lm.lm.training.distributed import join
 from asr_lm.lm.training.list_batches import EncodedList, ListBatches
@@ -150,15 +150,17 @@ class TestScores:
         assert expected.std() > 0.1
         for piece, budget in ((1024, None), (7, None), (1024, 20), (5, 1)):
             monkeypatch.setattr(gpt1, "_PIECE", piece)
-            np.testing.assert_allclose(model.score(sentences, budget), expected, atol=1e-4)
-        assert model.score([]).shape == (0,)
+            np.testing.assert_allclose(model.score_tokens(sentences, budget=budget), expected, atol=1e-4)
+        assert model.score_tokens([]).shape == (0,)
 
     def test_tokens_have_no_probability(self) -> None:
         model = Gpt1ChoiceModel("gpt1-choice", network(), VOCABULARY, "as-is")
         with pytest.raises(InputError, match="ranks whole hypotheses and gives no probabilities"):
             measure([model], ["w1 w2"])
         with pytest.raises(InputError, match="ranks whole hypotheses"):
-            model.token_log_probs_after([ids(3)], [[ids(4)]])
+            language_model(model)
+        assert not isinstance(model, LanguageModel)
+        np.testing.assert_array_equal(model.score(["w1 w2"]), model.score_tokens([ids(4, 5)]))
 
     def test_saving_and_loading_changes_nothing(self, tmp_path: Path) -> None:
         model = Gpt1ChoiceModel("gpt1-choice", network(target="oracle"), VOCABULARY, "as-is")
@@ -167,7 +169,9 @@ class TestScores:
         assert isinstance(loaded, Gpt1ChoiceModel)
         assert loaded.network.config == model.network.config
         assert loaded.fingerprint() == model.fingerprint()
-        np.testing.assert_array_equal(loaded.score(random_sentences(20)), model.score(random_sentences(20)))
+        np.testing.assert_array_equal(
+            loaded.score_tokens(random_sentences(20)), model.score_tokens(random_sentences(20))
+        )
 
     def test_sizes_that_make_no_network(self) -> None:
         with pytest.raises(InputError, match="field target: expected one of errors, oracle, not 'best'"):

@@ -313,7 +313,9 @@ def test_positions_behind_the_padding_are_no_window() -> None:
     )  # fmt: skip
     model = HuggingFaceMaskedModel(transformers.RobertaForMaskedLM(config), _wordpiece())
     assert model.window == 10
-    assert np.isfinite(model.score(model.vocabulary.encode_batch(["the cat sat on the mat with a hat today"]))).all()
+    assert np.isfinite(
+        model.score_tokens(model.vocabulary.encode_batch(["the cat sat on the mat with a hat today"]))
+    ).all()
 
 
 @pytest.mark.parametrize("kind", ["gpt2", "bert"])

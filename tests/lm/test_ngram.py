@@ -221,7 +221,7 @@ def test_compressed_files_are_read(small: Path, tmp_path: Path, pack: object) ->
     packed.write_bytes(pack(small.read_bytes()))  # type: ignore[operator]
     model = NgramModel.load(packed)
     assert model.ngrams == (4, 2)
-    assert model.score(model.vocabulary.encode_batch(["day"])) == pytest.approx(-0.375 * math.log(10))
+    assert model.score_tokens(model.vocabulary.encode_batch(["day"])) == pytest.approx(-0.375 * math.log(10))
     packed.write_bytes(packed.read_bytes()[:-9])
     with pytest.raises(InputError):
         NgramModel.load(packed)
@@ -249,7 +249,7 @@ def test_pieces_of_sentencepiece(tmp_path: Path) -> None:
     train(tmp_path, text, vocabulary, order=3, binary=False)
     model = NgramModel.load(tmp_path)
     assert isinstance(model.vocabulary, SentencePieceVocabulary)
-    seen, unseen = model.score(model.vocabulary.encode_batch([text[0], "ein Gnu"]))
+    seen, unseen = model.score_tokens(model.vocabulary.encode_batch([text[0], "ein Gnu"]))
     assert unseen < seen < 0
 
 
@@ -373,7 +373,7 @@ def test_random_damage_loads_or_is_refused(data: st.DataObject, tmp_path: Path) 
     except InputError as error:
         assert str(path) in str(error)  # noqa: PT017
     else:
-        assert np.isfinite(model.score(model.vocabulary.encode_batch(["day gnu", ""]))).all()
+        assert np.isfinite(model.score_tokens(model.vocabulary.encode_batch(["day gnu", ""]))).all()
 
 
 def fake_build_binary(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
@@ -403,7 +403,7 @@ def test_the_binary_gives_what_the_arpa_file_gives(tmp_path: Path) -> None:
     arpa = NgramModel(tmp_path / "model.arpa", binary.vocabulary, "as-is")
     assert binary.ngrams == arpa.ngrams == result.ngrams
     np.testing.assert_array_equal(
-        binary.score(binary.vocabulary.encode_batch(text)), arpa.score(arpa.vocabulary.encode_batch(text))
+        binary.score_tokens(binary.vocabulary.encode_batch(text)), arpa.score_tokens(arpa.vocabulary.encode_batch(text))
     )
     bare = NgramModel.load(tmp_path / "model.bin")
     bare.save(tmp_path / "saved")

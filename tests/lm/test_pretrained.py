@@ -91,7 +91,7 @@ def test_it_can_be_saved_as_one_of_ours(folder: Path, tmp_path: Path) -> None:
     assert (again.family, again.normalizer, again.fingerprint()) == ("gpt1", "as-is", model.fingerprint())
     assert again.trained_on == model.trained_on == "stream"
     sentences = model.vocabulary.encode_batch(list(generated_lines(10)))
-    np.testing.assert_array_equal(again.score(sentences), model.score(sentences))
+    np.testing.assert_array_equal(again.score_tokens(sentences), model.score_tokens(sentences))
 
 
 def change(path: Path, **changes: object) -> None:

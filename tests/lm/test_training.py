@@ -411,7 +411,7 @@ class TestCurve:
         (point,) = curve(tmp_path)
         for corpus, loss in ((TRAIN, point["train_loss"]), (VALID, point["valid_loss"])):
             sentences = [corpus[index] for index in range(len(corpus))]
-            assert -model.score(sentences).sum() / (corpus.lengths + 1).sum() == pytest.approx(loss, abs=1e-5)
+            assert -model.score_tokens(sentences).sum() / (corpus.lengths + 1).sum() == pytest.approx(loss, abs=1e-5)
         assert result.tokens == (TRAIN.lengths + 1).sum()
 
     def test_the_best_weights_are_kept_and_not_the_last(self, tmp_path: Path) -> None:
@@ -693,7 +693,7 @@ def flat(trained: LstmNetwork) -> Tensor:
 def valid_loss(trained: LstmNetwork) -> float:
     """Mean loss on the validation text, nats a token."""
     model = NeuralLanguageModel("lstm", trained, VOCABULARY, "as-is")
-    return float(-model.score([VALID[index] for index in range(len(VALID))]).sum() / (VALID.lengths + 1).sum())
+    return float(-model.score_tokens([VALID[index] for index in range(len(VALID))]).sum() / (VALID.lengths + 1).sum())
 
 
 class TestNotFinite:

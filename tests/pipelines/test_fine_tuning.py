@@ -46,7 +46,7 @@ class TestInitFrom:
             trained.normalizer,
         )
         sentences = trained.vocabulary.encode_batch(["the cat sees the boat", "a dog", ""])
-        assert tuned.score(sentences) == pytest.approx(trained.score(sentences), abs=1e-4)
+        assert tuned.score_tokens(sentences) == pytest.approx(trained.score_tokens(sentences), abs=1e-4)
 
     def test_it_begins_where_the_other_ended(self, command: Command, arguments: tuple[object, ...], lstm: Path) -> None:
         assert command(*arguments).code == 0
@@ -80,7 +80,7 @@ class TestInitFrom:
         first, *others = (load(name) for name in (lstm, "m", "again"))
         sentences = first.vocabulary.encode_batch(["the cat sees the boat", "a dog", ""])
         for other in others:
-            assert other.score(sentences) == pytest.approx(first.score(sentences), abs=1e-4)
+            assert other.score_tokens(sentences) == pytest.approx(first.score_tokens(sentences), abs=1e-4)
 
     @pytest.mark.parametrize("family", ["nnlm", "rnnlm", "bilstm", "gpt1"])
     def test_every_family_goes_on(self, command: Command, toy: Toy, family: str) -> None:
@@ -92,7 +92,7 @@ class TestInitFrom:
         assert finished.code == 0, finished.err
         one, other = load("first"), load("second")
         sentences = one.vocabulary.encode_batch(["the cat sees the boat", "a dog"])
-        assert other.score(sentences) == pytest.approx(one.score(sentences), abs=1e-4)
+        assert other.score_tokens(sentences) == pytest.approx(one.score_tokens(sentences), abs=1e-4)
 
     @pytest.mark.parametrize(
         ("more", "said"),

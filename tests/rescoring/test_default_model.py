@@ -195,7 +195,7 @@ class TestPackagedModel:
         texts = ["zyxgwy", "don't", "naïve 東京 Ω", "1984 & 🎉", "\u0301", ""]
         assert vocabulary.is_open
         assert [vocabulary.unknown_words(text) for text in texts] == [0] * len(texts)
-        scores = model.score(vocabulary.encode_batch(texts))
+        scores = model.score_tokens(vocabulary.encode_batch(texts))
         assert np.isfinite(scores).all()
         assert (scores < 0).all()
 
@@ -204,4 +204,4 @@ class TestPackagedModel:
         said = ["he did not know what to say", "the old man sat by the fire", "it was a very cold night"]
         jumbled = [" ".join(reversed(text.split())) for text in said]
         encode = model.vocabulary.encode_batch
-        assert (model.score(encode(said)) > model.score(encode(jumbled))).all()
+        assert (model.score_tokens(encode(said)) > model.score_tokens(encode(jumbled))).all()

@@ -35,7 +35,7 @@ class WritingModel(ConditionalModel):
             found.append(np.append(first, -len(some)).astype(np.int32))
         return found
 
-    def log_probs_given(
+    def token_log_probs_given(
         self, sources: Sequence[Tokens], sentences: Sequence[Sequence[Tokens]], budget: int | None = None
     ) -> list[list[LogProbs]]:
         self.asked += len(sources)

@@ -42,10 +42,11 @@ from asr_lm.errors import InputError
 from asr_lm.hypotheses.prefix_tree import PrefixTree
 from asr_lm.lm.families.lstm import LstmNetwork
 from asr_lm.lm.neural import Network, NeuralLanguageModel, NeuralModel, State
-from asr_lm.lm.protocol import LogProbs, Tokens
+from asr_lm.lm.protocol import LanguageModel, LogProbs, Tokens
 from asr_lm.lm.scoring.matrix_product import linear
 from asr_lm.lm.sizes import BilstmConfig, LstmConfig
 from asr_lm.lm.training.batches import IGNORED, Batch
+from asr_lm.text.vocabulary import token_ids
 
 _BLOCK_CONTEXTS = 8192
 """Contexts that are merged at once while scoring."""
@@ -108,7 +109,7 @@ def _reversed(inputs: Tensor, targets: Tensor) -> Tensor:
     return inputs.gather(1, (-torch.arange(inputs.shape[1], device=inputs.device)).remainder(closed))
 
 
-class BidirectionalModel(NeuralModel):
+class BidirectionalModel(NeuralModel, LanguageModel):
     """A bidirectional network with its vocabulary.
 
     What is before a word is a node of the tree of prefixes, what is after it one of the tree of suffixes, and the LSTMs
@@ -133,6 +134,7 @@ class BidirectionalModel(NeuralModel):
     @torch.inference_mode()
     def token_log_probs(self, sentences: Sequence[Tokens], budget: int | None = None) -> list[LogProbs]:
         self.network.eval()
+        sentences = list(map(token_ids, sentences))
         if self.network.merge is None:
             return self._mean_of_both(sentences, budget)
         results: list[LogProbs] = []
@@ -168,7 +170,7 @@ class BidirectionalModel(NeuralModel):
 
     def _score(self, sentences: Sequence[Tokens]) -> list[LogProbs]:
         """Pseudo-log-likelihood of every token of sentences (at least one) by one tree of each direction."""
-        closed = [np.append(sentence, self.vocabulary.eos_id).astype(np.int32) for sentence in sentences]
+        closed = self.vocabulary.targets(sentences)
         lengths = np.array([len(sentence) for sentence in closed])
         start, length = np.repeat(np.cumsum(lengths) - lengths, lengths), np.repeat(lengths, lengths)
         before, left = self._read(closed, 0)

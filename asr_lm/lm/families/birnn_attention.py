@@ -50,10 +50,10 @@ from asr_lm.hypotheses.prefix_tree import PrefixTree
 from asr_lm.lm.neural import Network, NeuralModel, State
 from asr_lm.lm.protocol import LogProbs, Tokens
 from asr_lm.lm.scoring.beam_search import beam_search
-from asr_lm.lm.scoring.conditional import ConditionalModel, Written
+from asr_lm.lm.scoring.conditional import AttentiveModel, Written
 from asr_lm.lm.sizes import BirnnAttentionConfig
 from asr_lm.lm.training.batches import IGNORED, Batch
-from asr_lm.lm.training.pairs import PairBatch, encode_sources, padded
+from asr_lm.lm.training.pairs import PairBatch, encode_sources, padded, source_hypotheses
 
 _BLOCK_VALUES = 4_000_000
 """Values of the alignment model in memory at once while scoring."""
@@ -269,7 +269,7 @@ def _initialise(parameter: Tensor, recurrent: bool) -> None:
         nn.init.xavier_uniform_(parameter)
 
 
-class BirnnAttentionModel(NeuralModel, ConditionalModel):
+class BirnnAttentionModel(NeuralModel, AttentiveModel):
     """The network with its vocabulary."""
 
     network: BirnnAttentionNetwork
@@ -280,8 +280,11 @@ class BirnnAttentionModel(NeuralModel, ConditionalModel):
     def sources(self, heard: Sequence[Sequence[str]]) -> list[Tokens]:
         return encode_sources(heard, self.vocabulary, self.network.config.heard)
 
+    def source_hypotheses(self, heard: Sequence[str]) -> list[str]:
+        return source_hypotheses(heard, self.network.config.heard)
+
     @torch.inference_mode()
-    def log_probs_given(
+    def token_log_probs_given(
         self, sources: Sequence[Tokens], sentences: Sequence[Sequence[Tokens]], budget: int | None = None
     ) -> list[list[LogProbs]]:
         self.network.eval()
@@ -295,11 +298,10 @@ class BirnnAttentionModel(NeuralModel, ConditionalModel):
 
     def _score(self, sources: Sequence[Tokens], sentences: Sequence[Sequence[Tokens]]) -> list[list[LogProbs]]:
         """One prefix tree for all sources: its first level is the number of the source."""
-        eos = self.vocabulary.eos_id
         paths = [
-            np.concatenate([[number], sentence, [eos]]).astype(np.int32)
+            np.append(np.int32(number), target)
             for number, some in enumerate(sentences)
-            for sentence in some
+            for target in self.vocabulary.targets(some)
         ]
         tree = PrefixTree.build(paths, self.vocabulary.bos_id)
         values = tree.along_paths(self._node_log_probs(tree, self._encode(sources)))
@@ -383,10 +385,8 @@ class BirnnAttentionModel(NeuralModel, ConditionalModel):
 
     @torch.inference_mode()
     def alignments(self, source: Tokens, sentence: Tokens) -> NDArray[np.float64]:
-        """How much each source token mattered to each token of a sentence, ``</s>`` included
-        ``[tokens + 1, source tokens]``; every row sums to one."""
         self.network.eval()
-        inputs = np.append(np.int32(self.vocabulary.bos_id), sentence)
+        inputs, _ = self.vocabulary.frame(sentence)
         _, weights = self.network(self._ids(source)[None], self._ids(inputs)[None])
         return weights[0].double().cpu().numpy()
 

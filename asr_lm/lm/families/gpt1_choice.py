@@ -21,7 +21,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from asr_lm.errors import InputError
 from asr_lm.hypotheses.prefix_tree import PrefixTree, split_by_nodes
 from asr_lm.lm.families.gpt1 import Gpt1Network
 from asr_lm.lm.neural import Network, NeuralModel, State
@@ -107,23 +106,17 @@ class Gpt1ChoiceModel(NeuralModel):
     network: Gpt1ChoiceNetwork
 
     @torch.inference_mode()
-    def score(self, sentences: Sequence[Tokens], budget: int | None = None) -> LogProbs:
+    def score_tokens(
+        self,
+        sentences: Sequence[Tokens],
+        contexts: Sequence[Sequence[Tokens]] | None = None,
+        budget: int | None = None,
+    ) -> LogProbs:
         """The head's number for each sentence ``[sentences]``: larger is better, but it is no log-probability."""
         self.network.eval()
-        closed = [np.append(sentence, self.vocabulary.eos_id).astype(np.int32) for sentence in sentences]
+        closed = self.vocabulary.targets(sentences)
         scores = np.zeros(len(closed))
         for group in split_by_nodes(closed, budget or _BUDGET):
             tree = PrefixTree.build([closed[index] for index in group], self.vocabulary.bos_id)
             scores[group] = self.network.score_tree(tree).double().cpu().numpy()
         return scores
-
-    def token_log_probs(self, sentences: Sequence[Tokens], budget: int | None = None) -> list[LogProbs]:
-        """Refused: tokens have no probability.
-
-        Raises:
-            InputError: always.
-        """
-        raise InputError(
-            f"a model of family {self.family!r} ranks whole hypotheses and gives no probabilities: use it with rescore "
-            "or compare"
-        )

@@ -26,6 +26,7 @@ from asr_lm.files import atomic_write
 from asr_lm.hypotheses.prefix_tree import PrefixTree
 from asr_lm.lm.folder import CONFIG_FILE, begin, read_config, write_config
 from asr_lm.lm.ngrams.arpa import write_arpa
+from asr_lm.lm.ngrams.growing_tree import NgramTree
 from asr_lm.lm.ngrams.kenlm_file import build_binary, can_build_binary, read_with_kenlm, stored_ngrams
 from asr_lm.lm.ngrams.kneser_ney import (
     DISCOUNT_FALLBACK,
@@ -36,8 +37,7 @@ from asr_lm.lm.ngrams.kneser_ney import (
     estimate,
     pruning_thresholds,
 )
-from asr_lm.lm.protocol import LogProbs, Tokens
-from asr_lm.lm.scoring.causal import CausalModel
+from asr_lm.lm.protocol import CausalModel, LogProbs, Tokens
 from asr_lm.lm.training.corpus import TokenCorpus
 from asr_lm.text.vocabulary import SPECIALS, UNK, Vocabulary, load_vocabulary
 
@@ -143,15 +143,14 @@ class NgramModel(CausalModel):
         return cls(_intact_file(path, config), _folder_vocabulary(path, config), config["normalizer"], config)
 
     def node_log_probs(self, tree: PrefixTree) -> LogProbs:
-        score, new_state, tokens = self._model.BaseScore, kenlm.State, self.vocabulary.tokens
+        score, new_state = self._model.BaseScore, kenlm.State
         root = new_state()
         self._model.BeginSentenceWrite(root)
         states, log10 = [root], [0.0]
+        words = {token: self._predicted(token) for token in np.unique(tree.token[1:]).tolist()}
         for parent, token in zip(tree.parent[1:].tolist(), tree.token[1:].tolist(), strict=True):
-            # KenLM gives a predicted <s> log-probability 0, the best there is: it costs what an unknown word costs.
-            word = UNK if token == self.vocabulary.bos_id else tokens[token]
             state = new_state()
-            log10.append(score(states[parent], word, state))
+            log10.append(score(states[parent], words[token], state))
             states.append(state)
         return np.array(log10) * _LN_10
 
@@ -167,10 +166,19 @@ class NgramModel(CausalModel):
         return state
 
     def next_state(self, state: kenlm.State, token: int) -> tuple[float, kenlm.State]:
-        """Log p(token | state), and the state after it; a predicted ``<s>`` is an unknown word."""
-        word = UNK if token == self.vocabulary.bos_id else self.vocabulary.tokens[token]
+        """Log p(token | state), and the state after it."""
         following = kenlm.State()
-        return self._model.BaseScore(state, word, following) * _LN_10, following
+        return self._model.BaseScore(state, self._predicted(token), following) * _LN_10, following
+
+    def _predicted(self, token: int) -> str:
+        """The word that KenLM is asked for where a token is predicted.
+
+        It gives ``<s>`` log-probability 0, the best there is; here ``<s>`` costs what an unknown word costs.
+        """
+        return UNK if token == self.vocabulary.bos_id else self.vocabulary.tokens[token]
+
+    def grow(self) -> NgramTree:
+        return NgramTree(self)
 
     def knows(self, word: str) -> bool:
         """Whether the model has a probability of its own for ``word``."""

@@ -14,7 +14,7 @@ from asr_lm.lm.folder import SENTENCES_FILE, check_unused, fold_folder, fold_fol
 from asr_lm.lm.mixtures.linear import Interpolation, LinearMixture, interpolate, validation_log_probs
 from asr_lm.lm.mixtures.log_linear import LogLinearMixture, interpolate_log_linearly
 from asr_lm.lm.mixtures.members import Member, Mixture, MixtureRecord, same_normalizer
-from asr_lm.lm.protocol import LanguageModel
+from asr_lm.lm.protocol import Ranker, language_model
 from asr_lm.lm.training.corpus import read_sentences
 from asr_lm.text.sentence_hashes import SentenceHashes
 
@@ -54,7 +54,7 @@ def train_mixture(
     kind: Kind = "linear",
     carry_state: bool = False,
     copy: bool = False,
-    open_model: Callable[[Path], LanguageModel],
+    open_model: Callable[[Path], Ranker],
 ) -> MixtureTraining:
     """Find the weights of a mixture on a validation text and write its folder.
 
@@ -132,7 +132,7 @@ def _save_hashes(parts: Sequence[SentenceHashes], folder: Path) -> None:
 
 
 def _save_folds(
-    members: Sequence[Member], mixture: Mixture, folder: Path, copy: bool, open_model: Callable[[Path], LanguageModel]
+    members: Sequence[Member], mixture: Mixture, folder: Path, copy: bool, open_model: Callable[[Path], Ranker]
 ) -> int:
     """Write a mixture of the members' jackknife models of each fold; the number of folds.
 
@@ -153,5 +153,5 @@ def _save_folds(
     return count
 
 
-def _of_fold(member: Member, folds: Sequence[Path], index: int, open_model: Callable[[Path], LanguageModel]) -> Member:
-    return Member(member.name, open_model(folds[index]), folds[index]) if folds else member
+def _of_fold(member: Member, folds: Sequence[Path], index: int, open_model: Callable[[Path], Ranker]) -> Member:
+    return Member(member.name, language_model(open_model(folds[index])), folds[index]) if folds else member

@@ -22,16 +22,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from asr_lm.errors import InputError
 from asr_lm.lm.mixtures.members import Member, Mixture, same_normalizer
-from asr_lm.lm.protocol import LogProbs, Tokens
+from asr_lm.lm.protocol import LogProbs, Reader, Tokens
 from asr_lm.lm.scoring.words import word_log_probs
-from asr_lm.text.vocabulary import SPECIALS, Vocabulary
+from asr_lm.text.vocabulary import SPECIALS, Vocabulary, token_ids
 
 GAP = 1e-7
 """Nats a word by which the likelihood found may be below the highest."""
@@ -42,13 +41,6 @@ _INTERNED = ("open", "member-words")
 
 Weights = NDArray[np.float64]
 Read = Callable[[Sequence[Tokens]], list[LogProbs]]
-
-
-class Reader(Protocol):
-    """Reads consecutive sentences."""
-
-    def token_log_probs(self, sentences: Sequence[Tokens]) -> list[LogProbs]:
-        """Log-probability of every token of the next sentences, ``</s>`` included."""
 
 
 class MemberWords(Vocabulary):
@@ -150,7 +142,7 @@ class LinearMixture(Mixture):
         model = self.members[number].model
         if not self._shared:
             decode, encode = self.vocabulary.decode, model.vocabulary.encode_batch
-            contexts = [encode([decode(said.tolist()) for said in context]) for context in contexts]
+            contexts = [encode([decode(token_ids(said).tolist()) for said in context]) for context in contexts]
         return model.token_log_probs_after(sentences, contexts, budget)
 
     def stream(self) -> Reader:
@@ -175,7 +167,7 @@ class LinearMixture(Mixture):
         """
         if self._shared:
             return [np.stack(rows) for rows in zip(*(read(sentences) for read in reads), strict=True)]
-        texts = [self.vocabulary.decode(sentence.tolist()) for sentence in sentences]
+        texts = [self.vocabulary.decode(token_ids(sentence).tolist()) for sentence in sentences]
         vocabularies = [self.members[number].model.vocabulary for number in self._used]
         rows = [_of_words(*pair, texts) for pair in zip(vocabularies, reads, strict=True)]
         lacking = _Lacking(vocabularies)
@@ -212,7 +204,9 @@ def readers(members: Sequence[Member]) -> list[Read]:
     """
     streams = [_stream(member) for member in members]
     if not any(streams):
-        raise InputError("no member of the mixture has a state to carry from sentence to sentence")
+        raise InputError(
+            "no member of the mixture has a state to carry from sentence to sentence", parameter="carry_state"
+        )
     return [
         stream.token_log_probs if stream else member.model.token_log_probs
         for stream, member in zip(streams, members, strict=True)
@@ -222,7 +216,7 @@ def readers(members: Sequence[Member]) -> list[Read]:
 def _stream(member: Member) -> Reader | None:
     """The member's reader of consecutive sentences; None where it has no state."""
     try:
-        return member.model.stream() if hasattr(member.model, "stream") else None
+        return member.model.stream()
     except InputError:
         return None
 

@@ -25,8 +25,7 @@ from asr_lm.errors import InputError
 from asr_lm.hypotheses.prefix_tree import PrefixTree
 from asr_lm.lm.mixtures.linear import Interpolation, Weights, share_tokens
 from asr_lm.lm.mixtures.members import Member, Mixture, same_normalizer
-from asr_lm.lm.protocol import LogProbs, Tokens
-from asr_lm.lm.scoring.causal import CausalModel
+from asr_lm.lm.protocol import CausalModel, LogProbs, Reader, Tokens
 
 _BLOCK_VALUES = 5_000_000
 """Log-probabilities of one member in memory at once."""
@@ -79,9 +78,11 @@ class LogLinearMixture(Mixture, CausalModel):
         results[0] = 0.0
         return results
 
-    def stream(self) -> None:
+    def stream(self) -> Reader:
         """Raises InputError: whole distributions are at hand sentence by sentence only."""
-        raise InputError("a log-linear mixture reads sentence by sentence; give it no carried state")
+        raise InputError(
+            "a log-linear mixture reads sentence by sentence; give it no carried state", parameter="carry_state"
+        )
 
 
 def causal_models(members: Sequence[Member]) -> list[CausalModel]:
@@ -93,10 +94,11 @@ def causal_models(members: Sequence[Member]) -> list[CausalModel]:
     advice = (
         "; give the models to rescore one by one (--lm A --lm B), where tuning finds such weights for whole sentences"
     )
-    models = [member.model for member in members if isinstance(member.model, CausalModel)]
-    if len(models) < len(members):
-        name = next(member.name for member in members if not isinstance(member.model, CausalModel))
-        raise InputError(f"a log-linear mixture needs causal models, and {name!r} is none{advice}")
+    models = []
+    for member in members:
+        if not isinstance(member.model, CausalModel):
+            raise InputError(f"a log-linear mixture needs causal models, and {member.name!r} is none{advice}")
+        models.append(member.model)
     if len({id(model.vocabulary) for model in models}) > 1 and not share_tokens(members):
         raise InputError(f"a log-linear mixture needs models over the same tokens{advice}")
     return models
@@ -198,8 +200,7 @@ class _Likelihood:
     def __init__(self, models: Sequence[CausalModel], sentences: Sequence[Tokens]) -> None:
         vocabulary = models[0].vocabulary
         most = max(1, SAMPLE_VALUES // (len(models) * vocabulary.size))
-        closed = [np.append(sentence, vocabulary.eos_id) for sentence in _evenly(sentences, most)]
-        tree = PrefixTree.build(closed, vocabulary.bos_id)
+        tree = PrefixTree.build(vocabulary.targets(_evenly(sentences, most)), vocabulary.bos_id)
         row = np.zeros(len(tree.token), dtype=np.int64)
         blocks = []
         count = 0

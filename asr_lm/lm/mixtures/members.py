@@ -12,7 +12,6 @@ import hashlib
 import os
 import platform
 import shutil
-from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +24,7 @@ from asr_lm import __version__
 from asr_lm.errors import InputError
 from asr_lm.files import make_folder
 from asr_lm.lm.folder import CONFIG_FILE, HUB, begin, write_config
-from asr_lm.lm.protocol import LanguageModel, LogProbs
+from asr_lm.lm.protocol import LanguageModel, LogProbs, Ranker, language_model
 
 FAMILY = "mixture"
 MEMBERS_FOLDER = "members"
@@ -91,10 +90,6 @@ class Mixture(LanguageModel):
             "versions": {"asr_lm": __version__, "python": platform.python_version()},
         }
         write_config(folder, config)
-
-    @abstractmethod
-    def stream(self) -> Any:
-        """A reader of consecutive sentences; raises InputError where there is none."""
 
 
 def same_normalizer(members: Sequence[Member]) -> str:
@@ -171,7 +166,7 @@ class MixtureRecord:
     members: list[Member]
 
 
-def read_members(folder: Path, config: dict[str, Any], open_model: Callable[[Path], LanguageModel]) -> MixtureRecord:
+def read_members(folder: Path, config: dict[str, Any], open_model: Callable[[Path], Ranker]) -> MixtureRecord:
     """The members of a mixture's folder.
 
     Args:
@@ -189,9 +184,9 @@ def read_members(folder: Path, config: dict[str, Any], open_model: Callable[[Pat
     return MixtureRecord(record.kind, record.weights, [_open(member, folder, open_model) for member in record.members])
 
 
-def _open(record: _MemberRecord, folder: Path, open_model: Callable[[Path], LanguageModel]) -> Member:
+def _open(record: _MemberRecord, folder: Path, open_model: Callable[[Path], Ranker]) -> Member:
     path = _find(record, folder)
-    member = Member(record.name, open_model(path), path)
+    member = Member(record.name, language_model(open_model(path)), path)
     if member.model.fingerprint() != record.fingerprint:
         raise InputError(
             f"the member {record.name!r} of the mixture {folder} has changed since its weight was found; "

@@ -32,10 +32,10 @@ from torch import Tensor
 from asr_lm.errors import InputError
 from asr_lm.hypotheses.prefix_tree import PrefixTree
 from asr_lm.lm.folder import begin
-from asr_lm.lm.protocol import LanguageModel, LogProbs, Tokens
-from asr_lm.lm.scoring.causal import CausalModel
+from asr_lm.lm.protocol import CausalModel, LanguageModel, LogProbs, Tokens
 from asr_lm.lm.scoring.tree_attention import Preorder
 from asr_lm.text.huggingface_tokenizer import HuggingFaceVocabulary
+from asr_lm.text.vocabulary import token_ids
 
 FAMILY = "huggingface"
 
@@ -146,7 +146,7 @@ class HuggingFaceCausalModel(HuggingFaceModel, CausalModel):
 
     def prefix(self, context: Sequence[Tokens]) -> Tokens:
         line_end = self.vocabulary.encode("\n")
-        read = [part for sentence in context if len(sentence) for part in (sentence, line_end)]
+        read = [part for said in map(token_ids, context) if len(said) for part in (said, line_end)]
         return np.concatenate([np.zeros(0), *read]).astype(np.int32)
 
     @cached_property
@@ -244,6 +244,7 @@ class HuggingFaceMaskedModel(HuggingFaceModel):
 
     @torch.inference_mode()
     def token_log_probs(self, sentences: Sequence[Tokens], budget: int | None = None) -> list[LogProbs]:
+        sentences = list(map(token_ids, sentences))
         results = [np.zeros(len(sentence) + 1) for sentence in sentences]
         places = [(number, place) for number, sentence in enumerate(sentences) for place in range(len(sentence))]
         places.sort(key=lambda item: min(len(sentences[item[0]]), self._room))

@@ -6,8 +6,10 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from asr_lm.errors import InputError
-from asr_lm.lm.protocol import LanguageModel, LogProbs, Tokens
+import numpy as np
+from numpy.typing import NDArray
+
+from asr_lm.lm.protocol import LogProbs, Ranker, Tokens, no_probabilities
 
 
 @dataclass(frozen=True)
@@ -18,18 +20,20 @@ class Written:
     log_prob: float
 
 
-class ConditionalModel(LanguageModel):
+class ConditionalModel(Ranker):
     """A model of texts given the hypotheses of a list.
 
     Texts are normalised before they get here, as for every model.
     """
+
+    without_probabilities = "scores hypotheses given what the recogniser heard"
 
     @abstractmethod
     def sources(self, heard: Sequence[Sequence[str]]) -> list[Tokens]:
         """The source made of each list's hypotheses (at least one), the recogniser's first choice first."""
 
     @abstractmethod
-    def log_probs_given(
+    def token_log_probs_given(
         self, sources: Sequence[Tokens], sentences: Sequence[Sequence[Tokens]], budget: int | None = None
     ) -> list[list[LogProbs]]:
         """Log-probability of every token of the sentences of each source, ``</s>`` included.
@@ -48,13 +52,28 @@ class ConditionalModel(LanguageModel):
     def write(self, sources: Sequence[Tokens], *, width: int, best: int = 1) -> list[list[Written]]:
         """The most probable sentences for each source, by beam search (:mod:`asr_lm.lm.scoring.beam_search`)."""
 
-    def token_log_probs(self, sentences: Sequence[Tokens], budget: int | None = None) -> list[LogProbs]:
+    def score_tokens(
+        self,
+        sentences: Sequence[Tokens],
+        contexts: Sequence[Sequence[Tokens]] | None = None,
+        budget: int | None = None,
+    ) -> LogProbs:
         """Refused: without a list there is nothing to condition on.
 
         Raises:
             InputError: always.
         """
-        raise InputError(
-            f"a model of family {self.family!r} scores hypotheses given what the recogniser heard: use it with "
-            "rescore or compare"
-        )
+        raise no_probabilities(self)
+
+
+class AttentiveModel(ConditionalModel):
+    """A conditional model that says what it looked at."""
+
+    @abstractmethod
+    def source_hypotheses(self, heard: Sequence[str]) -> list[str]:
+        """The hypotheses that the source of a list is made of, in order."""
+
+    @abstractmethod
+    def alignments(self, source: Tokens, sentence: Tokens) -> NDArray[np.float64]:
+        """How much each source token mattered to each token of a sentence, ``</s>`` included
+        ``[tokens + 1, source tokens]``; every row sums to one."""

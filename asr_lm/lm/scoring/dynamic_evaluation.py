@@ -10,41 +10,43 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from asr_lm.errors import InputError
-from asr_lm.lm.neural import CausalNetwork, NeuralLanguageModel, State
 from asr_lm.lm.protocol import LogProbs, Tokens
+from asr_lm.text.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from asr_lm.lm.neural import CausalNetwork, State
 
 _FAIR_TRIAL = 1000
 """Tokens after which a model that does clearly worse than guessing will not recover."""
 
 
 class DynamicReader:
-    """Consecutive sentences read by a copy of a model's network that learns from each; the model stays as it is.
+    """Consecutive sentences read by a copy of a network that learns from each; the network itself stays as it is.
 
     Args:
-        model: a causal neural model.
+        network: a causal one.
+        vocabulary: of its tokens.
         learning_rate: of the gradient of a sentence's summed log-probability.
         carry_state: carry the network's state from sentence to sentence, too.
 
     Raises:
-        InputError: the model is of another kind, or has no state to carry; no learning rate above 0.
+        InputError: no learning rate above 0.
     """
 
-    def __init__(self, model: object, learning_rate: float, *, carry_state: bool = True) -> None:
-        if not isinstance(model, NeuralLanguageModel):
-            family = getattr(model, "family", type(model).__name__)
-            raise InputError(f"a model of family {family!r} cannot learn from what it reads", field="--dynamic")
+    def __init__(
+        self, network: CausalNetwork, vocabulary: Vocabulary, learning_rate: float, *, carry_state: bool = True
+    ) -> None:
         if not 0 < learning_rate < float("inf"):
-            raise InputError(f"expected a learning rate above 0, not {learning_rate}", field="--dynamic")
-        if carry_state:
-            model.stream()  # which says so where there is no state
-        self._vocabulary = model.vocabulary
-        self._network: CausalNetwork = copy.deepcopy(model.network).eval()
+            raise InputError(f"expected a learning rate above 0, not {learning_rate}", parameter="dynamic")
+        self._vocabulary = vocabulary
+        self._network: CausalNetwork = copy.deepcopy(network).eval()
         self._learning_rate = learning_rate
         self._carry_state = carry_state
         self._state: State | None = None
@@ -61,9 +63,8 @@ class DynamicReader:
 
     def _read(self, sentence: Tokens) -> LogProbs:
         device = self._network.device
-        bos, eos = self._vocabulary.bos_id, self._vocabulary.eos_id
-        inputs = torch.from_numpy(np.concatenate([[bos], sentence]).astype(np.int64))[None].to(device)
-        targets = torch.from_numpy(np.append(sentence, eos).astype(np.int64)).to(device)
+        read, predicted = (torch.from_numpy(side.astype(np.int64)) for side in self._vocabulary.frame(sentence))
+        inputs, targets = read[None].to(device), predicted.to(device)
         # cuDNN's recurrent networks have a gradient in training only, and dropout is not wanted here.
         with torch.enable_grad(), torch.backends.cudnn.flags(enabled=False):
             hidden, state = self._network(inputs, self._state)
@@ -74,7 +75,7 @@ class DynamicReader:
         values: LogProbs = -nll.detach().double().cpu().numpy()
         self._log_prob, self._tokens = self._log_prob + float(values.sum()), self._tokens + len(values)
         if not math.isfinite(self._log_prob) or (self._tokens >= _FAIR_TRIAL and self._is_lost()):
-            raise InputError(f"{self._learning_rate} is too high: the weights diverge", field="--dynamic")
+            raise InputError(f"{self._learning_rate} is too high: the weights diverge", parameter="dynamic")
         return values
 
     def _is_lost(self) -> bool:

@@ -47,9 +47,8 @@ class WindowStream(TextStream):
         if not sentences:
             return []
         self._network.eval()
-        bos, eos = self._vocabulary.bos_id, self._vocabulary.eos_id
-        inputs = np.concatenate([self._before, *(np.append(bos, sentence) for sentence in sentences)])
-        targets = np.concatenate([np.append(sentence, eos) for sentence in sentences])
+        read, predicted = self._framed(sentences)
+        inputs, targets = np.concatenate([self._before, *read]), np.concatenate(predicted)
         device = self._network.device
         hidden, _ = self._network(torch.from_numpy(inputs)[None].to(device))
         new = hidden[0, len(self._before) :]

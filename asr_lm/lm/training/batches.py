@@ -130,12 +130,9 @@ class SentenceBatches:
         width = max(map(len, sentences)) + 1
         inputs = torch.full((len(sentences), width), self._vocabulary.eos_id)
         targets = torch.full((len(sentences), width), IGNORED)
-        inputs[:, 0] = self._vocabulary.bos_id
-        for row, sentence in enumerate(sentences):
-            ids = torch.from_numpy(sentence)
-            inputs[row, 1 : len(ids) + 1] = ids
-            targets[row, : len(ids)] = ids
-            targets[row, len(ids)] = self._vocabulary.eos_id
+        for row, (read, predicted) in enumerate(map(self._vocabulary.frame, sentences)):
+            inputs[row, : len(read)] = torch.from_numpy(read)
+            targets[row, : len(predicted)] = torch.from_numpy(predicted)
         return Batch(inputs, targets)
 
 

@@ -74,15 +74,13 @@ class ListBatches:
         sentences = [tokens for some in lists for tokens in some.hypotheses]
         hypotheses = len(sentences)
         sentences += [some.reference for some in lists]
-        bos, eos = self._vocabulary.bos_id, self._vocabulary.eos_id
-        inputs = torch.full((len(sentences), max(map(len, sentences)) + 2), eos)
+        inputs = torch.full((len(sentences), max(map(len, sentences)) + 2), self._vocabulary.eos_id)
         targets = torch.full_like(inputs, IGNORED)
-        inputs[:, 0] = bos
-        for row, tokens in enumerate(sentences):
-            ids = torch.from_numpy(np.append(tokens, eos)).long()
-            inputs[row, 1 : len(ids) + 1] = ids
+        for row, (begun, predicted) in enumerate(map(self._vocabulary.frame, sentences)):
+            # A hypothesis is read up to its </s>, which stands where the row is filled up with it anyway.
+            inputs[row, : len(begun)] = torch.from_numpy(begun)
             if row >= hypotheses:
-                targets[row, : len(ids)] = ids
+                targets[row, : len(predicted)] = torch.from_numpy(predicted)
         last = torch.tensor([len(tokens) + 1 for tokens in sentences[:hypotheses]])
         errors = torch.from_numpy(np.concatenate([some.errors for some in lists])).float()
         owner = torch.repeat_interleave(torch.tensor([len(some.hypotheses) for some in lists]))

@@ -132,6 +132,11 @@ def join_source(hypotheses: Sequence[Tokens], separator: int, end: int) -> Token
     return np.concatenate(parts).astype(np.int32)
 
 
+def source_hypotheses(hypotheses: Sequence[str], heard: Heard) -> list[str]:
+    """Which of a list's hypotheses become its source: distinct ones, the first alone or all of them."""
+    return list(dict.fromkeys(hypotheses))[: 1 if heard == "first" else None]
+
+
 def encode_sources(lists: Sequence[Sequence[str]], vocabulary: Vocabulary, heard: Heard) -> list[Tokens]:
     """The source of each list of normalised hypotheses, at least one each, best first.
 
@@ -140,7 +145,7 @@ def encode_sources(lists: Sequence[Sequence[str]], vocabulary: Vocabulary, heard
         vocabulary: its size is the id of the separator.
         heard: ``first``: the first hypothesis alone; ``list``: all of them.
     """
-    chosen = [list(dict.fromkeys(some))[: 1 if heard == "first" else None] for some in lists]
+    chosen = [source_hypotheses(some, heard) for some in lists]
     encoded = iter(vocabulary.encode_batch([text for some in chosen for text in some]))
     return [join_source([next(encoded) for _ in some], vocabulary.size, vocabulary.eos_id) for some in chosen]
 
@@ -155,6 +160,5 @@ def padded(sequences: Sequence[Tokens], padding: int) -> Tensor:
 
 def pair_batch(sources: Sequence[Tokens], targets: Sequence[Tokens], vocabulary: Vocabulary) -> PairBatch:
     """The batch of these pairs."""
-    begun = [np.append(np.int32(vocabulary.bos_id), target) for target in targets]
-    closed = [np.append(target, np.int32(vocabulary.eos_id)) for target in targets]
+    begun, closed = zip(*map(vocabulary.frame, targets), strict=True)
     return PairBatch(padded(begun, vocabulary.eos_id), padded(closed, IGNORED), padded(sources, IGNORED))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import numpy as np
 
 from asr_lm.hypotheses.utterance import Utterance
-from asr_lm.lm.protocol import LanguageModel
+from asr_lm.lm.protocol import Ranker
 from asr_lm.lm.scoring.conditional import ConditionalModel
 from asr_lm.rescoring.scoring.context import Context
 from asr_lm.rescoring.scoring.scorer import ScoreCache, Scorer, Scores, shards
@@ -17,7 +17,7 @@ _WRITTEN_AT_ONCE = 500
 """Utterances whose texts are kept in the cache together."""
 
 
-def scorer_for(model: LanguageModel, cache: ScoreCache | None = None, budget: int | None = None) -> Scorer:
+def scorer_for(model: Ranker, cache: ScoreCache | None = None, budget: int | None = None) -> Scorer:
     """The scorer that knows how to ask this model."""
     conditional = isinstance(model, ConditionalModel)
     return ConditionalScorer(model, cache, budget) if conditional else Scorer(model, cache, budget)
@@ -82,7 +82,7 @@ def score_given_lists(model: ConditionalModel, utterances: Sequence[Utterance], 
     Args:
         model: a model of texts given a list.
         utterances: the lists; equal texts of one are scored once.
-        budget: see :meth:`ConditionalModel.log_probs_given`.
+        budget: see :meth:`ConditionalModel.token_log_probs_given`.
     """
     normalize = get_normalizer(model.normalizer)
     texts = [[normalize(hypothesis.text) for hypothesis in utterance.hypotheses] for utterance in utterances]
@@ -91,7 +91,7 @@ def score_given_lists(model: ConditionalModel, utterances: Sequence[Utterance], 
     encoded = iter(model.vocabulary.encode_batch(flat))
     sentences = [[next(encoded) for _ in some] for some in distinct]
     sources = model.sources([heard(utterance, normalize) for utterance in utterances])
-    log_probs = model.log_probs_given(sources, sentences, budget)
+    log_probs = model.token_log_probs_given(sources, sentences, budget)
     values = [
         (float(scored.sum()), len(scored), model.vocabulary.unknown_words(text))
         for text, scored in zip(flat, (scored for some in log_probs for scored in some), strict=True)

@@ -16,14 +16,14 @@ from asr_lm.evaluation.word_errors import Unit
 from asr_lm.hypotheses.utterance import Utterance
 from asr_lm.lm.folder import HUB, SENTENCES_FILE, fold_folders, trained_sentences
 from asr_lm.lm.loading import KINDS, load
-from asr_lm.lm.protocol import LanguageModel
+from asr_lm.lm.protocol import Ranker, language_model
 from asr_lm.progress import Logged, Progress
 from asr_lm.rescoring.default_model import DEFAULT, FIRST_PASS_TOTAL, default_folder
 from asr_lm.rescoring.features.table import CHARACTERS, CORRECTED_TEXT, RANK, WORDS, Column, FeatureTable, score_names
 from asr_lm.rescoring.scoring.conditional import scorer_for
 from asr_lm.rescoring.scoring.context import Context
 from asr_lm.rescoring.scoring.jackknife import unseen_by
-from asr_lm.rescoring.scoring.scorer import ScoreCache, Scorer, Scores, score_texts
+from asr_lm.rescoring.scoring.scorer import ScoreCache, Scorer, Scores
 from asr_lm.rescoring.scoring.vocabulary_fit import VocabularyFit
 from asr_lm.text.normalizer import get_normalizer
 from asr_lm.text.sentence_hashes import SentenceHashes
@@ -64,12 +64,12 @@ class RescoringModel:
         return self.scorer.cache
 
     @property
-    def model(self) -> LanguageModel:
+    def model(self) -> Ranker:
         """The language model."""
         return self.scorer.model
 
     @classmethod
-    def of(cls, model: LanguageModel, name: str | None = None) -> RescoringModel:
+    def of(cls, model: Ranker, name: str | None = None) -> RescoringModel:
         """A language model in memory, under its family's name unless another is given."""
         return cls(name or model.family, Path(name or model.family), scorer_for(model, None, None))
 
@@ -83,11 +83,9 @@ class RescoringModel:
             contexts: what was said before each text, the oldest first ``[texts]``; for models that read that.
 
         Raises:
-            InputError: one text instead of a list of them.
+            InputError: one text instead of a list of them, or a model that ranks and knows no probabilities.
         """
-        if isinstance(texts, str):
-            raise InputError("one text, a list of texts was expected: give [text]", parameter="texts")
-        return score_texts(self.model, list(texts), self._budget, contexts).log_prob
+        return language_model(self.model).log_prob(texts, contexts)
 
     @classmethod
     def open(
@@ -177,7 +175,7 @@ def name_and_path(specification: str) -> tuple[str, Path]:
     return name or stem, Path(path)
 
 
-def _load(path: Path, device: str, unnormalised: bool) -> LanguageModel:
+def _load(path: Path, device: str, unnormalised: bool) -> Ranker:
     model = load(path, device)
     if unnormalised:
         model.skip_normaliser()
@@ -234,14 +232,14 @@ def open_models(
 
 
 def as_models(
-    models: str | Path | LanguageModel | RescoringModel | Sequence[str | Path | LanguageModel | RescoringModel],
+    models: str | Path | Ranker | RescoringModel | Sequence[str | Path | Ranker | RescoringModel],
 ) -> list[RescoringModel]:
     """Models in whatever form as columns of a table; their names must differ.
 
     Raises:
         InputError: as :meth:`RescoringModel.open`, or two of one name.
     """
-    several = [models] if isinstance(models, str | Path | LanguageModel | RescoringModel) else list(models)
+    several = [models] if isinstance(models, str | Path | Ranker | RescoringModel) else list(models)
     opened = [_as_model(model) for model in several]
     names = [model.name for model in opened]
     if double := sorted({name for name in names if names.count(name) > 1}):
@@ -249,10 +247,10 @@ def as_models(
     return opened
 
 
-def _as_model(model: str | Path | LanguageModel | RescoringModel) -> RescoringModel:
+def _as_model(model: str | Path | Ranker | RescoringModel) -> RescoringModel:
     if isinstance(model, RescoringModel):
         return model
-    return RescoringModel.of(model) if isinstance(model, LanguageModel) else RescoringModel.open(str(model))
+    return RescoringModel.of(model) if isinstance(model, Ranker) else RescoringModel.open(str(model))
 
 
 def feature_table(

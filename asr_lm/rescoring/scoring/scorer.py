@@ -24,7 +24,7 @@ from asr_lm.errors import InputError
 from asr_lm.files import atomic_write, make_folder
 from asr_lm.hypotheses.fingerprint import fingerprint
 from asr_lm.hypotheses.utterance import Utterance
-from asr_lm.lm.protocol import LanguageModel, Tokens
+from asr_lm.lm.protocol import Ranker, Tokens
 from asr_lm.rescoring.scoring.context import Context
 from asr_lm.text.normalizer import Normalizer, get_normalizer
 
@@ -185,7 +185,7 @@ class Scorer:
     """A model together with its cache.
 
     Args:
-        model: any language model.
+        model: any ranker.
         cache: where finished shards are kept.
         budget: most prefix-tree nodes (padded tokens for models that need both sides) in memory at once.
 
@@ -195,7 +195,7 @@ class Scorer:
         seconds: time that scoring took, that of the cache left out.
     """
 
-    def __init__(self, model: LanguageModel, cache: ScoreCache | None = None, budget: int | None = None) -> None:
+    def __init__(self, model: Ranker, cache: ScoreCache | None = None, budget: int | None = None) -> None:
         self.model = model
         self.cache = cache or ScoreCache(None)
         self._budget = budget
@@ -282,7 +282,7 @@ def shards(utterances: Iterable[Utterance], hypotheses: int | None = None) -> It
 
 
 def score_texts(
-    model: LanguageModel,
+    model: Ranker,
     texts: Sequence[str],
     budget: int | None = None,
     contexts: Sequence[Context] | None = None,
@@ -290,7 +290,7 @@ def score_texts(
     """Scores of texts after the model's normaliser; equal texts in equal contexts are scored once.
 
     Args:
-        model: any language model.
+        model: any ranker.
         texts: hypotheses; an empty one is scored by its ``</s>`` alone.
         budget: see :class:`Scorer`.
         contexts: what was said before each text ``[texts]``; it goes through the normaliser, too.
@@ -302,12 +302,8 @@ def score_texts(
     rows = np.array([distinct[key] for key in keys], dtype=np.int64)
     unique = [text for text, _ in distinct]
     sentences = model.vocabulary.encode_batch(unique)
-    if contexts is None:
-        log_prob = model.score(sentences, budget)
-    else:
-        before = _encoded(model, [context for _, context in distinct])
-        values = model.token_log_probs_after(sentences, before, budget)
-        log_prob = np.array([row.sum() for row in values], dtype=np.float64)
+    before = None if contexts is None else _encoded(model, [context for _, context in distinct])
+    log_prob = model.score_tokens(sentences, before, budget)
     tokens = np.array([len(sentence) + 1 for sentence in sentences], dtype=np.int64)
     unknown = np.array([model.vocabulary.unknown_words(text) for text in unique], dtype=np.int64)
     return Scores(log_prob[rows], tokens[rows], unknown[rows])
@@ -319,7 +315,7 @@ def _normalized(contexts: Sequence[Context], normalize: Normalizer) -> list[Cont
     return [known[context] for context in contexts]
 
 
-def _encoded(model: LanguageModel, contexts: Sequence[Context]) -> list[list[Tokens]]:
+def _encoded(model: Ranker, contexts: Sequence[Context]) -> list[list[Tokens]]:
     """Token ids of the sentences of each context, each distinct sentence cut once."""
     texts = list(dict.fromkeys(text for context in contexts for text in context))
     tokens = dict(zip(texts, model.vocabulary.encode_batch(texts), strict=True))

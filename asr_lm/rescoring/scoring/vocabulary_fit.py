@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from asr_lm.errors import InputError
-from asr_lm.lm.protocol import LanguageModel
+from asr_lm.lm.protocol import Ranker
 from asr_lm.text.normalizer import Normalizer, get_normalizer
 
 UNKNOWN_ERROR = 0.20
@@ -37,7 +37,7 @@ class VocabularyFit:
         self._unknown: dict[str, int] = {}
         self._warned: set[str] = set()
 
-    def add(self, name: str, model: LanguageModel, texts: Sequence[str], unknown: int) -> None:
+    def add(self, name: str, model: Ranker, texts: Sequence[str], unknown: int) -> None:
         """Count the words of a shard.
 
         Args:
@@ -80,7 +80,7 @@ def _lost_words(text: str, normalized: str, normalize: Normalizer) -> Iterator[s
         yield from (word for word in words if any(map(str.isalnum, word)) and not normalize(word))
 
 
-def _unknown_words(model: LanguageModel, lost: Iterable[str], normalized: Iterable[str]) -> list[str]:
+def _unknown_words(model: Ranker, lost: Iterable[str], normalized: Iterable[str]) -> list[str]:
     """A few unknown words, each once."""
     examples = dict.fromkeys(lost)
     for text in normalized:
