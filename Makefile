@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 CONSTRAINTS := tests/constraints.txt
 
-.PHONY: install demo test test-newest test-resolution test-k2 python311 newest-python lint bench clean
+.PHONY: install demo test test-newest test-resolution test-k2 python311 lint bench clean
 
 install: $(STAMP)
 
@@ -48,7 +48,8 @@ lint: $(STAMP)
 test: lint
 	$(BIN)/pytest
 
-# The other end: the newest Python found here, and the newest torch that is tested, in an environment of their own.
+# The other end: the newest Python found here, and the newest torch that is tested, in an environment of their own
+# (6 GB, and minutes to install: .ci/run leaves it out).
 # Without tests/acoustic: its search needs flashlight-text, which has no wheel for these Pythons.
 NEWEST_SUITS := import sys; sys.exit(not (3, 13) <= sys.version_info[:2] <= (3, 14))
 NEWEST_PYTHON ?= $(shell for p in python3.14 python3.13; do \
@@ -57,9 +58,6 @@ VENV_NEWEST := .venv-newest
 STAMP_NEWEST := $(VENV_NEWEST)/.installed
 NEWEST := tests/newest.txt
 NEWEST_TESTS := tests/evaluation tests/lm tests/rescoring tests/text tests/pipelines/test_rescore.py
-
-newest-python:
-	@echo '$(NEWEST_PYTHON)'
 
 # torch names its CUDA libraries by exact version, so those of the other torch are left out.
 $(STAMP_NEWEST): pyproject.toml $(CONSTRAINTS) $(NEWEST)
