@@ -41,7 +41,7 @@ def compare(options: Arguments) -> None:
     source = FileLists(lambda: lists.development_utterances(options, options.dev, terminal))
     tuned = tuning.tuned(options, source, options.dev, models, systems.with_rules(options.rules), terminal)
     output = console(stderr=False)
-    for line in tuning.describe(tuned, options.dev):
+    for line in tuning.describe(tuned, options.dev, options.unit):
         output.print(line, markup=False, soft_wrap=True)
     results = [_result(options, path, models, tuned, baseline, terminal) for path in options.test]
     found = reporting.contents(options, results, options.dev, terminal)

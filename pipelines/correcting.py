@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from asr_lm.errors import InputError
+from asr_lm.evaluation.metrics.registry import metric
 from asr_lm.evaluation.roles import title
 from asr_lm.evaluation.table import plain_table
 from asr_lm.files import make_folder
@@ -48,7 +49,7 @@ def report(output: Console, rescored: Rescored) -> dict[str, Any]:
 
 
 def _table(found: CorrectionReport) -> Table:
-    table = plain_table("", "errors", "of them word boundaries alone", "WER % without these")
+    table = plain_table("", "errors", "of them word boundaries alone", f"{metric('word').short} % without these")
     for name, errors in found.spacing.items():
         rate = errors.rate_of_others
         table.add_row(title(name), f"{errors.errors:,}", f"{errors.spacing:,}", "–" if rate is None else f"{rate:.2f}")

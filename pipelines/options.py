@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from asr_lm.evaluation.metrics.registry import METRICS
 from pipelines.command import OptionalFloat, OptionalInt, OptionalPath, unless_given
 from pipelines.list_options import ListOptions
 
+if TYPE_CHECKING:
+    Unit = str
+else:
+    _UNITS = "; ".join(f"{metric.unit} ({metric.short}: {metric.about})" for metric in METRICS.values())
+    Unit = Annotated[
+        tyro.extras.literal_type_from_choices(METRICS), tyro.conf.arg(help=f"What an error is counted in: {_UNITS}.")
+    ]
 Decision = Annotated[str | None, unless_given("RULE")]
 
 
@@ -62,13 +70,13 @@ class MeasuringOptions:
     """How errors are counted.
 
     Attributes:
-        unit: What an error is counted in.
-        wer_normalizer: Normalise references and hypotheses before they are compared; as-is collapses white space and
-            nothing else.
+        unit: What an error is counted in; the metrics say it.
+        wer_normalizer: Normalise references and hypotheses before they are compared; as-is leaves texts as they are
+            but for white space.
         resample: What the bootstrap intervals are drawn over.
     """
 
-    unit: Literal["word", "character"] = "word"
+    unit: Unit = "word"
     wer_normalizer: Literal["as-is", "librispeech", "unicode", "chinese"] = "as-is"
     resample: Literal["utterance", "recording"] = "utterance"
 

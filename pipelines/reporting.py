@@ -52,7 +52,7 @@ def contents(options: Common, results: Sequence[Result], tuned_on: Sequence[str]
         measuring=lists.measuring(options),
         tuned_on=", ".join(Path(path).name for path in tuned_on),
         development=None if development is None else development.choices,
-        notes=[*_notes(results, tuned_on), *terminal.warnings],
+        notes=[*_notes(results, tuned_on, options.unit), *terminal.warnings],
         language_models=[model.model for model in first.models],
     )
 
@@ -64,10 +64,10 @@ def _reported(result: Result) -> ReportedList:
     return ReportedList(Path(result.path).name, choices, result.comparison, measured)
 
 
-def _notes(results: Sequence[Result], tuned_on: Sequence[str]) -> Iterator[str]:
+def _notes(results: Sequence[Result], tuned_on: Sequence[str], unit: str) -> Iterator[str]:
     tuned = results[0].rescored.tuned
     if tuned.development is not None:
-        yield from tuning.describe(tuned, [Path(path).name for path in tuned_on])
+        yield from tuning.describe(tuned, [Path(path).name for path in tuned_on], unit)
     for result in results:
         for name, share in result.shares.items():
             if share:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from asr_lm.errors import InputError
+from asr_lm.evaluation.metrics.registry import metric
 from asr_lm.evaluation.roles import CORRECTED
 from asr_lm.files import write_text
 from asr_lm.hypotheses.utterance import Utterance
@@ -276,7 +277,7 @@ def _about(job: _Job, path: str, rescored: Rescored) -> list[str]:
     options = job.options
     lines = ["", path] if len(options.nbest) > 1 else []
     if rescored.tuned.development is not None:
-        lines += tuning.describe(rescored.tuned, job.tuned_on)
+        lines += tuning.describe(rescored.tuned, job.tuned_on, options.unit)
     elif options.weights:
         lines.append(f"weights from {options.weights}")
     else:
@@ -297,7 +298,7 @@ def _told(job: _Job, path: str, rescored: Rescored, output: Console) -> dict[str
     if not rescored.outcome.with_reference:
         if reporting.is_wanted(options):
             job.terminal.warn("no reference was given, so no report was written")
-        output.print("no reference was given, so there is no word error rate to report")
+        output.print(f"no reference was given, so there is no {metric(options.unit).long} to report")
         return {"weights": weights, "tuned_on": tuned_on, "utterances": len(rescored.outcome)}
     result = Result.of(path, rescored, job.terminal)
     output.print()

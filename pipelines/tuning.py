@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 
+from asr_lm.evaluation.metrics.registry import metric
 from asr_lm.hypotheses.utterance import Utterance
 from asr_lm.rescoring.correction import Correction
 from asr_lm.rescoring.development import tune
@@ -75,12 +76,19 @@ def _tune_on(
     )
 
 
-def describe(found: Tuned, names: Sequence[str]) -> list[str]:
-    """What a reader must know of a tuning."""
+def describe(found: Tuned, names: Sequence[str], unit: str) -> list[str]:
+    """What a reader must know of a tuning.
+
+    Args:
+        found: what it found, on a list of this run.
+        names: what the development lists are called.
+        unit: what errors were counted in.
+    """
     assert found.development is not None
+    rate = metric(unit).short
     dev = found.weights.dev
     lines = [
-        f"tuned on {', '.join(names)}: {dev['utterances']:,.0f} utterances, WER there "
+        f"tuned on {', '.join(names)}: {dev['utterances']:,.0f} utterances, {rate} there "
         f"{dev['first_pass_wer']:.2f} first pass, {dev['wer']:.2f} tuned, {dev['oracle_wer']:.2f} oracle"
     ]
     if (cross := found.development.cross_validation) is not None and cross.held_out.rate is not None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from asr_lm.acoustic.journal import Recognised
+from asr_lm.evaluation.metrics.registry import metric
 from asr_lm.evaluation.word_errors import Unit, count_errors
 
 
@@ -15,7 +16,7 @@ class FirstPassErrors:
 
     Attributes:
         utterances: that have a reference.
-        length: words, or characters, of the references.
+        length: units of the references.
         first: errors of the first hypotheses.
         lists: of the best hypothesis of each list.
         lattices: of the best path of each lattice; None without lattices.
@@ -47,7 +48,7 @@ class FirstPassErrors:
         return cls(utterances, length, first, lists, lattices, unit)
 
     def __str__(self) -> str:
-        name = "WER" if self.unit == "word" else "CER"
+        name = metric(self.unit).short
         first, lists = (f"{100 * errors / self.length:.2f} %" for errors in (self.first, self.lists))
         also = (
             "" if self.lattices is None else f" of the lists, {100 * self.lattices / self.length:.2f} % of the lattices"

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 from asr_lm.errors import InputError
 from asr_lm.evaluation.bootstrap import RESAMPLES, SEED, Interval, PairedDifference, Resamples
 from asr_lm.evaluation.matched_pairs import ErrorPositions, MatchedPairs, compare_positions, error_positions
+from asr_lm.evaluation.metrics.registry import metric
 from asr_lm.evaluation.oracle_gap import gap_closed
 from asr_lm.evaluation.roles import BOUNDS, FIRST_PASS, ORACLE, RESCORED, RETUNED, ROLES
 from asr_lm.evaluation.word_changes import WordChange, changes_at, most_broken, most_fixed
@@ -95,7 +96,7 @@ class Comparison:
         """The comparison as the commands write it with ``--json``.
 
         Each system of :data:`ROLES` stands under its name, others under ``systems``. Rates, intervals and differences
-        are in percent (key ``wer``, or ``cer`` where characters were counted), ``gap_closed`` is a share; null is
+        are in percent (under the metric's key, such as ``wer``), ``gap_closed`` is a share; null is
         what could not be computed.
 
         Args:
@@ -159,7 +160,7 @@ def compare(
             ``oracle`` is a bound.
         baseline: the system the others are tested against; by default ``retuned``, or else ``first_pass``.
         recordings: recording of each utterance ``[utterances]``, for ``resample="recording"``.
-        unit: count words or characters.
+        unit: what is counted.
         resample: draw utterances or whole recordings for the intervals.
         normalizer: name of the normaliser all texts go through before they are compared.
         resamples: sets drawn for the intervals.
@@ -283,7 +284,7 @@ def _drawn_units(recordings: Sequence[str | None] | None, known: list[int], resa
 
 
 def _system_json(result: SystemResult, unit: Unit) -> dict[str, Any]:
-    counts, rate = result.counts, "wer" if unit == "word" else "cer"
+    counts, rate = result.counts, metric(unit).key
     record: dict[str, Any] = {
         rate: counts.rate,
         "interval": _interval_json(result.interval),

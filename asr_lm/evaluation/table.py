@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from asr_lm.evaluation.comparison import Comparison, Difference, SystemResult
 from asr_lm.evaluation.formatting import DASH, number, p_text, percent, span
+from asr_lm.evaluation.metrics.registry import metric
 from asr_lm.evaluation.roles import BOUNDS, title
 from asr_lm.evaluation.word_changes import WordChange, most_broken, most_fixed
 
@@ -37,8 +38,7 @@ def comparison_table(comparison: Comparison) -> Group:
 
 def rates_table(comparison: Comparison) -> Table:
     """One row a system: error rate with its interval, errors by kind, wrong utterances, share of the gap closed."""
-    rate = "WER" if comparison.unit == "word" else "CER"
-    table = plain_table("", f"{rate} %", "95 %", "sub/del/ins", "utt. %", "gap closed")
+    table = plain_table("", f"{metric(comparison.unit).short} %", "95 %", "sub/del/ins", "utt. %", "gap closed")
     for result in comparison.systems:
         table.add_row(*_rate_cells(result))
     return table
@@ -106,7 +106,7 @@ def _change_cells(change: Sequence[WordChange]) -> list[str]:
 def _circumstances(comparison: Comparison) -> str:
     with_reference, utterances = comparison.with_reference, comparison.utterances
     known = f"all {utterances}" if with_reference == utterances else f"the {with_reference} of {utterances}"
-    texts = "compared with white space collapsed and nothing else"
+    texts = f"compared {metric(comparison.unit).as_is}"
     if comparison.normalizer != "as-is":
         texts = f"compared after the normaliser {comparison.normalizer}"
     over = f"{comparison.units} {comparison.resampled}{'' if comparison.units == 1 else 's'}"

@@ -1,27 +1,26 @@
-"""Word and character errors: what a hypothesis got wrong against what was said.
+"""Word errors and those of other units: what a hypothesis got wrong against what was said.
 
-Counting is jiwer's (Levenshtein distance, all errors cost one). Texts are compared with white space collapsed and
-nothing else. Where the unit is the character a space counts as one, as it does in jiwer, except beside a character of
-a script that is written without spaces (Chinese, Japanese): there it marks words for a machine and nobody says it.
+Counting is jiwer's (Levenshtein distance, all errors cost one). What is counted is a metric's
+(:mod:`asr_lm.evaluation.metrics`); nothing else is done to a text.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from asr_lm.errors import InputError
+from asr_lm.evaluation.metrics.registry import metric
 
 if TYPE_CHECKING:
     from jiwer import AlignmentChunk
 
-Unit = Literal["word", "character"]
-"""What is counted: words between white space, or characters."""
+Unit = str
+"""Name of a metric, which is what it counts: see :mod:`asr_lm.evaluation.metrics.registry`."""
 
 Counts = NDArray[np.int32]
 """Error counts ``[pairs, 4]``: substitutions, deletions, insertions, reference length."""
@@ -34,10 +33,6 @@ AlignedSpan = tuple[Operation, list[str], list[str]]
 ALIGNED_AT_ONCE = 4096
 """Bounds the memory of jiwer's alignments, which are Python objects."""
 
-# Han, kana, CJK punctuation and full-width forms.
-_UNSPACED = "\u3001-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff01-\uffef\U00020000-\U0003ffff"
-_LAYOUT_SPACE = re.compile(f" (?=[{_UNSPACED}])|(?<=[{_UNSPACED}]) ")
-
 
 @dataclass(frozen=True)
 class ErrorCounts:
@@ -45,7 +40,7 @@ class ErrorCounts:
 
     Attributes:
         substitutions, deletions, insertions: how often each error was made.
-        reference_length: words (or characters) of the references.
+        reference_length: units of the references.
         sentences: utterances counted.
         sentence_errors: utterances with at least one error.
     """
@@ -71,7 +66,7 @@ class ErrorCounts:
 
     @property
     def rate(self) -> float | None:
-        """Errors per hundred reference words, in percent; None where the references have no word to divide by."""
+        """Errors per hundred units of the references, in percent; None where there is none to divide by."""
         return 100.0 * self.errors / self.reference_length if self.reference_length else None
 
     @property
@@ -91,9 +86,8 @@ class ErrorCounts:
 
 
 def tokens(text: str, unit: Unit = "word") -> list[str]:
-    """The words or characters of ``text`` that are compared."""
-    words = text.split()
-    return words if unit == "word" else list(_LAYOUT_SPACE.sub("", " ".join(words)))
+    """The units of ``text`` that are compared; raises InputError where there is no such unit."""
+    return metric(unit).tokens(text)
 
 
 @dataclass(frozen=True)
@@ -103,7 +97,7 @@ class _Tokenizer:
     unit: Unit
 
     def __call__(self, texts: list[str]) -> list[list[str]]:
-        return [tokens(text, self.unit) for text in texts]
+        return list(map(metric(self.unit).tokens, texts))
 
 
 def check_pairs(references: Sequence[str], hypotheses: Sequence[str], unit: Unit) -> None:
@@ -112,8 +106,7 @@ def check_pairs(references: Sequence[str], hypotheses: Sequence[str], unit: Unit
     Raises:
         InputError: the two sequences differ in length, or the unit is unknown.
     """
-    if unit not in get_args(Unit):
-        raise InputError(f"unknown unit {unit!r}, expected one of {', '.join(get_args(Unit))}")
+    metric(unit)
     if len(references) != len(hypotheses):
         raise InputError(f"{len(references)} references but {len(hypotheses)} hypotheses, expected one for each")
 
@@ -126,7 +119,7 @@ def count_errors(references: Sequence[str], hypotheses: Sequence[str], unit: Uni
     Args:
         references: what was said ``[pairs]``.
         hypotheses: what was recognised ``[pairs]``.
-        unit: count words or characters.
+        unit: what is counted.
 
     Returns:
         ``[pairs, 4]``: substitutions, deletions, insertions, reference length. Equal pairs are aligned once.

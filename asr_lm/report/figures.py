@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from asr_lm.evaluation.bootstrap import Resamples
+from asr_lm.evaluation.metrics.registry import metric
 from asr_lm.evaluation.roles import FIRST_PASS, ORACLE, RETUNED, title
 from asr_lm.files import atomic_write, make_folder
 from asr_lm.report.contents import ReportContents, ReportedList
@@ -179,7 +180,7 @@ def _legend(axes: Axes) -> None:
 
 
 def _rate_name(contents: ReportContents) -> str:
-    return "WER, %" if contents.measuring.unit == "word" else "CER, %"
+    return f"{metric(contents.measuring.unit).short}, %"
 
 
 def _rates(contents: ReportContents, reported: ReportedList) -> Iterator[Figure]:

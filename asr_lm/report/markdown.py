@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from asr_lm.evaluation.bootstrap import Interval
 from asr_lm.evaluation.comparison import Comparison, Difference
 from asr_lm.evaluation.formatting import DASH, number, p_text, percent, span
+from asr_lm.evaluation.metrics.registry import metric
 from asr_lm.evaluation.roles import BOUNDS, title
 from asr_lm.report.contents import ReportContents, ReportedList, Row
 from asr_lm.rescoring.tuning.flatness import TOLERANCE
@@ -31,7 +32,7 @@ def escaped(text: str) -> str:
 
 def _list_part(contents: ReportContents, reported: ReportedList) -> str:
     rows = [_cells(row) for row in contents.rows(reported)]
-    rate = "WER" if contents.measuring.unit == "word" else "CER"
+    rate = metric(contents.measuring.unit).short
     baseline = escaped(title(reported.comparison.baseline))
     headings = (
         f"{escaped(reported.name)} | {rate} % | 95 % | sub/del/ins | utt. % | gap closed | against {baseline}"

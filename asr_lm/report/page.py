@@ -23,9 +23,10 @@ from numpy.typing import NDArray
 import asr_lm
 from asr_lm.errors import InputError
 from asr_lm.evaluation.formatting import number, p_text, span
+from asr_lm.evaluation.metrics.registry import metric
 from asr_lm.evaluation.roles import BOUNDS, FIRST_PASS, ORACLE, RESCORED, RETUNED, title
 from asr_lm.evaluation.word_changes import Confusion, WordChange, confusions, most_broken, most_fixed, word_changes
-from asr_lm.evaluation.word_errors import Unit, tokens
+from asr_lm.evaluation.word_errors import Unit
 from asr_lm.files import write_text
 from asr_lm.report.contents import ReportContents, ReportedList
 from asr_lm.report.figures import Figure, figures
@@ -73,7 +74,7 @@ def page(contents: ReportContents) -> str:
     return environment.get_template("page.html").render(
         contents=contents,
         parts=[_part(contents, number, reported) for number, reported in enumerate(contents.lists)],
-        rate="WER" if contents.measuring.unit == "word" else "CER",
+        metric=metric(contents.measuring.unit),
         bounds=BOUNDS,
         first_pass=FIRST_PASS,
         retuned=RETUNED,
@@ -148,8 +149,7 @@ def _words_of(
 def _settings(contents: ReportContents) -> dict[str, Any]:
     """What the script must know before a list is opened."""
     return {
-        "unit": contents.measuring.unit,
-        "rate": "WER" if contents.measuring.unit == "word" else "CER",
+        "separator": metric(contents.measuring.unit).separator,
         "headline": contents.headline,
         "tunedOn": contents.tuned_on,
         "tunedHere": contents.development is not None,
@@ -268,7 +268,6 @@ def _strips(
 
 
 def _compared(contents: ReportContents) -> Callable[[str], str]:
-    """Texts as they are compared: normalised, and for characters without the spaces that are not counted."""
-    normalize, unit = get_normalizer(contents.measuring.normalizer), contents.measuring.unit
-    join = " " if unit == "word" else ""
-    return lambda text: join.join(tokens(normalize(text), unit))
+    """Texts as they are compared: normalised, and without what is not counted."""
+    normalize, compared = get_normalizer(contents.measuring.normalizer), metric(contents.measuring.unit).compared
+    return lambda text: compared(normalize(text))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from asr_lm.evaluation.comparison import Comparison, Difference
 from asr_lm.evaluation.formatting import p_text
+from asr_lm.evaluation.metrics.registry import metric
 from asr_lm.evaluation.roles import FIRST_PASS, RETUNED, title
 
 SIGNIFICANT = 0.05
@@ -12,7 +13,7 @@ SIGNIFICANT = 0.05
 
 def verdict(comparison: Comparison, system: str) -> tuple[str, str]:
     """What ``system`` was worth against the comparison's baseline: the sentence that matters, and what it rests on."""
-    rate = "word error rate" if comparison.unit == "word" else "character error rate"
+    rate = metric(comparison.unit).long
     first, result = comparison[FIRST_PASS], comparison[system]
     if first.counts.rate is None or result.counts.rate is None:
         return f"The references have no {comparison.unit}, so there is no error rate.", ""

@@ -14,7 +14,7 @@ class Measuring:
     """How errors are counted.
 
     Attributes:
-        unit: words or characters.
+        unit: what is counted.
         normalizer: name of the normaliser both sides go through before they are compared.
         resample: what the intervals are drawn over.
         baseline: name of the system that the others are tested against; None: the re-tuned first pass, or else the

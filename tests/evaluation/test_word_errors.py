@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr_lm.errors import InputError
-from asr_lm.evaluation.word_errors import ALIGNED_AT_ONCE, ErrorCounts, alignments, count_errors, tokens
+from asr_lm.evaluation.word_errors import ALIGNED_AT_ONCE, ErrorCounts, alignments, count_errors
 
 SENTENCES = st.lists(st.sampled_from(["a", "b", "c"]), max_size=6).map(" ".join)
 PAIRS = st.lists(st.tuples(SENTENCES, SENTENCES), max_size=12)
@@ -109,20 +109,6 @@ def test_no_reference_word_means_no_rate():
 def test_only_white_space_is_collapsed():
     assert count_errors(["a  b\t c\n"], [" a b c"]).tolist() == [[0, 0, 0, 3]]
     assert count_errors(["It's so."], ["it's so"]).tolist() == [[2, 0, 0, 2]]
-
-
-def test_characters_count_spaces_as_jiwer_does():
-    references, hypotheses = ["the cat", "sat down"], ["thecat ", "set town"]
-    expected = jiwer.process_characters(references, hypotheses)
-    total = ErrorCounts.from_counts(count_errors(references, hypotheses, "character"))
-    assert total.rate == pytest.approx(100 * expected.cer)
-    assert total == ErrorCounts(2, 1, 0, 15, sentences=2, sentence_errors=2)
-
-
-def test_segmentation_of_an_unspaced_script_does_not_count():
-    assert tokens("今天 天气 很 好", "character") == list("今天天气很好")
-    assert tokens("用 iphone 打 hello world", "character") == [*"用iphone打hello", " ", *"world"]
-    assert count_errors(["今天 天气 很 好"], ["今天天汽很好"], "character").tolist() == [[1, 0, 0, 6]]
 
 
 def test_batches_change_nothing():

@@ -379,8 +379,9 @@
     if (open) { node.open = true; fill(); }
     return node;
   }
-  const split = (text) => (settings.unit === "character" ? Array.from(text) : text.split(/\s+/).filter(Boolean));
-  const gap = settings.unit === "character" ? "" : " ";
+  // Texts hold what is counted and nothing else.
+  const gap = settings.separator;
+  const split = (text) => (gap ? text.split(gap).filter(Boolean) : Array.from(text));
 
   // Of the alignments with the fewest errors, substitutions before insertions and deletions.
   function align(reference, hypothesis) {
@@ -462,8 +463,10 @@
     return element("div", { className: "aligned", tabIndex: 0, role: "region", "aria-label": "Aligned choices" }, table);
   }
   // A column is one word of the reference, or what some line inserts between two; its cells are the reference's, then each line's.
+  // Letters from Hangul on (Chinese, Japanese, Korean) are twice as wide.
+  const wide = (text) => Array.from(text).reduce((sum, letter) => sum + (letter >= "\u1100" ? 2 : 1), 0);
   function alignedColumns(words, lines) {
-    const cell = (text, kind) => ({ width: text.length, nodes: kind || !text ? (kind ? [element("span", { className: kind }, text)] : []) : [text] });
+    const cell = (text, kind) => ({ width: wide(text), nodes: kind || !text ? (kind ? [element("span", { className: kind }, text)] : []) : [text] });
     const columns = [];
     for (let place = 0; place <= words.length; place++) {
       if (lines.some(({ slots }) => slots[place].inserted.length))
@@ -479,7 +482,7 @@
     const found = [[]];
     let used = 0;
     for (const cells of columns) {
-      const width = Math.max(...cells.map((cell) => cell.width)) * (settings.unit === "character" ? 2 : 1) + 1.6;
+      const width = Math.max(...cells.map((cell) => cell.width)) + 1.6;
       if (used + width > room && found.at(-1).length) { found.push([]); used = 0; }
       found.at(-1).push(cells);
       used += width;

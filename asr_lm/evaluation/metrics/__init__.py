@@ -1,0 +1,1 @@
+"""What errors are counted in: one module a metric."""
