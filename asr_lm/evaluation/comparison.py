@@ -74,6 +74,10 @@ class Comparison:
         with_reference: utterances with a reference, which all figures are over.
         units: utterances or recordings drawn from.
         changes: words fixed or broken from the baseline to the :attr:`final` system.
+
+    >>> found = compare(["the ferry is late"], {"first_pass": ["the fairy is late"], "rescored": ["the ferry is late"]})
+    >>> found["first_pass"].counts.rate, found["rescored"].counts.rate
+    (25.0, 0.0)
     """
 
     systems: tuple[SystemResult, ...]

@@ -22,6 +22,9 @@ class Hypothesis(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
             utterance's start, where the recogniser gave them.
         corrected: a corrector wrote the text and the recogniser did not, so that it has none of the recogniser's
             scores.
+
+    >>> Hypothesis("the ferry is late", {"acoustic": -41.7}).scores["acoustic"]
+    -41.7
     """
 
     text: str
@@ -39,6 +42,10 @@ class Utterance(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         hypotheses: at least one, in the recogniser's order (rank 0 first).
         reference: the transcript of a human, or None.
         recording: the recording the utterance was cut from; utterances of one recording come in spoken order.
+
+    >>> heard = (Hypothesis("late again"), Hypothesis("late a gain"))
+    >>> Utterance("u1", heard, reference="late again").hypotheses[0].text
+    'late again'
     """
 
     id: str

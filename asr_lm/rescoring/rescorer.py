@@ -17,6 +17,7 @@ from asr_lm.rescoring.default_model import FIRST_PASS_TOTAL, ScoreKind, first_pa
 from asr_lm.rescoring.features.table import Column
 from asr_lm.rescoring.scoring.context import Context
 from asr_lm.rescoring.scoring.models import RescoringModel, as_models, feature_table
+from asr_lm.rescoring.scoring.vocabulary_fit import VocabularyFit
 from asr_lm.rescoring.second_pass import reordered
 from asr_lm.rescoring.tuned import Tuned
 from asr_lm.rescoring.weights import Weights
@@ -100,7 +101,8 @@ class Rescorer:
         if not utterances:
             return []
         unlabelled = [msgspec.structs.replace(utterance, reference=None) for utterance in utterances]
-        table = feature_table(unlabelled, self._models, contexts=contexts)
+        fit = VocabularyFit(refuse=False)
+        table = feature_table(unlabelled, self._models, fit=fit, contexts=contexts)
         if self._kind is not None:
             total = first_pass_total(table, self._kind)
             table = table.with_columns([(Column(FIRST_PASS_TOTAL, "first-pass"), total)])

@@ -32,6 +32,9 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True):
         dev: figures on the development list, by name; word error rates in percent.
         format: what the file is.
         version: of the file's form.
+
+    >>> Weights(values={"acoustic": 1.0, "harbour": 0.4}).features
+    ('acoustic', 'harbour')
     """
 
     values: dict[str, float]

@@ -181,7 +181,7 @@ class TestVocabularyFit:
     def test_up_to_three_percent_pass_in_silence(self, unknown: int) -> None:
         assert self.judged(unknown) == []
 
-    @pytest.mark.parametrize("unknown", [4, 20])
+    @pytest.mark.parametrize("unknown", [4, 20, 60])
     def test_above_three_percent_it_warns(self, unknown: int) -> None:
         (message,) = self.judged(unknown)
         assert message.startswith(
@@ -189,10 +189,20 @@ class TestVocabularyFit:
         )
         assert "'strange0', 'strange1', 'strange2', 'strange3'" in message
 
-    def test_above_twenty_percent_it_refuses_with_examples(self) -> None:
-        with pytest.raises(InputError, match=r"21\.0 %.*'strange0', .*does not fit this list.*'as-is'") as caught:
-            self.judged(21)
+    def test_above_sixty_percent_it_refuses_with_examples(self) -> None:
+        with pytest.raises(InputError, match=r"61\.0 %.*'strange0', .*does not fit this list.*'as-is'") as caught:
+            self.judged(61)
         assert "strange5" not in str(caught.value)
+
+    def test_words_in_another_case_are_told_apart_from_unknown_ones(self) -> None:
+        words = ["A", "B", "strange"] * 9 + ["a"] * 73
+        with pytest.raises(InputError, match=r"27\.0 %.*it knows them in lower case"):
+            feature_table(listed([" ".join(words)]), [counting()])
+
+    def test_a_service_is_not_judged_by_one_utterance(self) -> None:
+        fit, progress = VocabularyFit(refuse=False), Noted()
+        feature_table(listed(["strange words"]), [counting()], fit=fit, progress=progress)
+        assert progress.warnings == []
 
     def test_an_open_vocabulary_knows_everything(self) -> None:
         assert self.judged(100, is_open=True) == []
@@ -206,7 +216,7 @@ class TestVocabularyFit:
         assert len(warned) == 1
         assert warned[0].startswith("10.0 %")
         with pytest.raises(InputError, match="does not fit"):
-            feature_table(listed(["x " * 30]), [model], fit=fit)
+            feature_table(listed(["x " * 150]), [model], fit=fit)
 
     def test_without_examples_it_warns_all_the_same(self) -> None:
         warned: list[str] = []

@@ -8,8 +8,13 @@ from asr_lm.errors import InputError
 from asr_lm.lm.protocol import Ranker
 from asr_lm.text.normalizer import Normalizer, get_normalizer
 
-UNKNOWN_ERROR = 0.20
-"""Share of unknown words above which a closed vocabulary does not fit the list."""
+UNKNOWN_ERROR = 0.60
+"""Share of unknown words above which a closed vocabulary does not fit the list. A model that knows half of the words
+may still help: what it does not know has a feature of its own, and tuning finds the weight."""
+
+UNKNOWN_BY_CASE = 0.20
+"""Share above which it does not fit where the words would be known in another case: then the case is wrong, not the
+vocabulary."""
 
 UNKNOWN_WARNING = 0.03
 """Share of unknown words above which it fits badly."""
@@ -29,10 +34,12 @@ class VocabularyFit:
 
     Args:
         warn: told of each vocabulary that fits badly, once.
+        refuse: whether one that does not fit is an error. A service that gets one utterance at a time cannot tell.
     """
 
-    def __init__(self, warn: Warn = lambda message: None) -> None:
+    def __init__(self, warn: Warn = lambda message: None, *, refuse: bool = True) -> None:
         self._warn = warn
+        self._refuse = refuse
         self._words: dict[str, int] = {}
         self._unknown: dict[str, int] = {}
         self._warned: set[str] = set()
@@ -47,8 +54,11 @@ class VocabularyFit:
             unknown: words of the normalised texts that the vocabulary lacks.
 
         Raises:
-            InputError: so far more than :data:`UNKNOWN_ERROR` of the words are unknown to a closed vocabulary.
+            InputError: so far more than :data:`UNKNOWN_ERROR` of the words are unknown to a closed vocabulary, or
+                more than :data:`UNKNOWN_BY_CASE` that are known in another case.
         """
+        if not self._refuse:
+            return
         normalize = get_normalizer(model.normalizer)
         normalized = [normalize(text) for text in texts]
         lost = [word for pair in zip(texts, normalized, strict=True) for word in _lost_words(*pair, normalize)]
@@ -56,13 +66,19 @@ class VocabularyFit:
         self._words[name] = self._words.get(name, 0) + words
         self._unknown[name] = self._unknown.get(name, 0) + len(lost) + unknown
         share = self._unknown[name] / max(self._words[name], 1)
-        refused = share > UNKNOWN_ERROR and not model.vocabulary.is_open
+        cased = _known_in_another_case(model, normalized) if share > UNKNOWN_BY_CASE else None
+        refused = not model.vocabulary.is_open and (share > UNKNOWN_ERROR or cased is not None)
         if share <= UNKNOWN_WARNING or (name in self._warned and not refused):
             return
         message = f"{100 * share:.1f} % of the hypotheses' words are unknown to the model {name!r}"
         # Jackknife models know fewer words than the full one, which may know them all.
         if examples := _unknown_words(model, lost, normalized):
             message += f", such as {', '.join(map(repr, examples))}"
+        if refused and cased is not None:
+            raise InputError(
+                f"{message}; it knows them in {cased} case: train it with a normaliser that changes the case, or "
+                f"write the hypotheses in {cased} case (its normaliser is {model.normalizer!r})"
+            )
         if refused:
             raise InputError(
                 f"{message}; its vocabulary does not fit this list (at most {100 * UNKNOWN_ERROR:.0f} % are accepted): "
@@ -78,6 +94,16 @@ def _lost_words(text: str, normalized: str, normalize: Normalizer) -> Iterator[s
     words = text.split()
     if len(normalized.split()) < len(words):
         yield from (word for word in words if any(map(str.isalnum, word)) and not normalize(word))
+
+
+def _known_in_another_case(model: Ranker, normalized: Iterable[str]) -> str | None:
+    """The case in which at least half of the unknown words are known, if there is one."""
+    unknown = {word for text in normalized for word in text.split() if model.vocabulary.unknown_words(word)}
+    for case, change in (("lower", str.lower), ("upper", str.upper)):
+        known = sum(not model.vocabulary.unknown_words(change(word)) for word in unknown)
+        if unknown and 2 * known >= len(unknown):
+            return case
+    return None
 
 
 def _unknown_words(model: Ranker, lost: Iterable[str], normalized: Iterable[str]) -> list[str]:
