@@ -12,6 +12,7 @@ from asr_lm.evaluation.comparison import Comparison
 from asr_lm.evaluation.table import changes_table, comparison_table, rates_table
 from asr_lm.rescoring.second_pass import Rescored
 from asr_lm.text.sentence_hashes import OVERLAP_WARNING
+from pipelines import tuning
 from pipelines.display import Terminal
 from pipelines.options import Common
 
@@ -67,6 +68,8 @@ class Result:
         record = self.comparison.to_json(weights, tuned_on)
         if options.unnormalised:
             record["unnormalised"] = list(options.unnormalised)
+        if self.rescored.tuned.development is not None:
+            record["verdict"] = tuning.verdict(self.rescored.tuned, options.unit).to_json()
         record["overlaps"] = {name: 100 * share for name, share in self.shares.items()}
         if self.without is not None:
             record["without_overlaps"] = self.without.to_json()

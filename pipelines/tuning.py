@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 
+from asr_lm.evaluation.held_out import UNCHECKED, Verdict, held_out_verdict
 from asr_lm.evaluation.metrics.registry import metric
 from asr_lm.hypotheses.utterance import Utterance
 from asr_lm.rescoring.correction import Correction
+from asr_lm.rescoring.decisions import choosable_table
 from asr_lm.rescoring.development import tune
 from asr_lm.rescoring.list_sources import ListSource
 from asr_lm.rescoring.scoring.models import RescoringModel
@@ -96,11 +98,24 @@ def describe(found: Tuned, names: Sequence[str], unit: str) -> list[str]:
             f"{int(cross.folds.max()) + 1}-fold check of the tuning: {cross.tuning.rate:.2f} on what it was tuned on, "
             f"{cross.held_out.rate:.2f} held out (over-fit {cross.overfit:+.2f})"
         )
+    lines.append(verdict(found, unit).text)
     return lines + [
         f"{100 * share:.1f} % of the development references are in the training text of {name}"
         for name, share in found.development.overlaps.items()
         if share
     ]
+
+
+def verdict(found: Tuned, unit: str) -> Verdict:
+    """What held-out utterances of the development list say of the system that decides."""
+    assert found.development is not None
+    if (cross := found.development.cross_validation) is None:
+        return UNCHECKED
+    # The errors that the folds counted: corrections are there only where the system may choose them.
+    system = found.systems[found.systems.final]
+    table = found.development.choices.table
+    table = choosable_table(table, system.features(table))
+    return held_out_verdict(table.counts(table.lists.starts), table.counts(cross.rows), unit)
 
 
 def _check_honesty(found: Tuned, models: Sequence[RescoringModel], terminal: Terminal) -> None:

@@ -56,6 +56,15 @@ def test_one_model_compares_to_what_rescore_gives(command: Command, toy: Toy, ng
     assert compared["weights"]["ngram"] == rescored["weights"]
 
 
+def test_the_verdict_of_held_out_utterances_is_told(command: Command, toy: Toy, ngram: Path) -> None:
+    for name, option in (("compare", "--test"), ("rescore", "--nbest")):
+        finished = command(name, "--dev", toy.dev, option, toy.test, "--lm", ngram, "--json", "v.json")
+        found = json.loads(Path("v.json").read_text())["verdict"]
+        assert found["text"] in finished.out
+        assert "against" in found["text"]
+        assert (found["wins"], found["needed"]) == (True, None)
+
+
 def test_several_test_lists(command: Command, toy: Toy, ngram: Path) -> None:
     utterances = toy.utterances("test")
     write_nbest("half.json", utterances[:20])

@@ -1,0 +1,111 @@
+"""Whether a tuned system beats the first pass on utterances that it was not tuned on, in one sentence.
+
+Errors are compared utterance by utterance. The mean of the differences is tested two-sided by its standard error. Where
+it is within noise, the number of utterances that would be needed comes from the usual sample size of a paired
+comparison, ``n = (z_a + z_b)^2 var(d) / mean(d)^2`` (Lachin 1981, "Introduction to sample size determination and power
+analysis for clinical trials"): with that many, a difference as large as the one seen is found with 80 % power.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+
+from asr_lm.errors import InputError
+from asr_lm.evaluation.metrics.registry import metric
+from asr_lm.evaluation.word_errors import Counts, ErrorCounts, Unit
+
+LEVEL = 0.05
+"""Two-sided level of the test."""
+
+POWER = 0.8
+"""Probability with which the number of utterances named would show the difference."""
+
+_Z_LEVEL = NormalDist().inv_cdf(1 - LEVEL / 2)
+_Z_POWER = NormalDist().inv_cdf(POWER)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What held-out errors say of a system.
+
+    Attributes:
+        text: a plain sentence.
+        wins: True where the system makes fewer errors than the first pass, False where it makes more or as many, None
+            where the difference is within noise or cannot be tested.
+        needed: utterances that would be needed to tell; None where that is known already or cannot be estimated.
+    """
+
+    text: str
+    wins: bool | None
+    needed: int | None
+
+    def to_json(self) -> dict[str, Any]:
+        """As the commands write it."""
+        return asdict(self)
+
+
+UNCHECKED = Verdict("There are too few utterances to check the tuning on held-out ones.", None, None)
+"""Where there is no cross-validation."""
+
+
+def held_out_verdict(first_pass: Counts, tuned: Counts, unit: Unit = "word") -> Verdict:
+    """The verdict on a system that was tuned on other utterances.
+
+    Args:
+        first_pass: errors of the first pass ``[utterances, 4]``.
+        tuned: of the system, each utterance by weights tuned on others ``[utterances, 4]``.
+        unit: what was counted.
+
+    Raises:
+        InputError: the two are not of the same references.
+    """
+    if first_pass.shape != tuned.shape or (first_pass[:, 3] != tuned[:, 3]).any():
+        raise InputError("the errors are of other references, expected the same utterances", parameter="tuned")
+    before, after = ErrorCounts.from_counts(first_pass).rate, ErrorCounts.from_counts(tuned).rate
+    if before is None or after is None:
+        return UNCHECKED
+    differences = (tuned[:, :3].sum(1) - first_pass[:, :3].sum(1)).astype(np.float64)
+    short, count = metric(unit).short, len(differences)
+    figures = f"{after:.2f} % {short} against {before:.2f} %"
+    if not differences.sum():
+        return Verdict(f"Held out, the tuned weights equal the first pass at {after:.2f} % {short}.", False, None)
+    better = bool(differences.sum() < 0)
+    if _is_beyond_noise(differences):
+        verb = "beat" if better else "do worse than"
+        return Verdict(f"Held out, the tuned weights {verb} the first pass: {figures}.", better, None)
+    return _undecided(differences, f"{figures}; {count:,} utterance{'' if count == 1 else 's'}")
+
+
+def _undecided(differences: np.ndarray, figures: str) -> Verdict:
+    needed = utterances_needed(differences)
+    text = f"Held out, the tuned weights are within noise of the first pass: {figures} are too few to tell"
+    if len(differences) == 1:
+        text = text.replace(" are too few", " is too few")
+    return Verdict(text + ("." if needed is None else f", about {needed:,} would be needed."), None, needed)
+
+
+def _is_beyond_noise(differences: np.ndarray) -> bool:
+    if len(differences) < 2:
+        return False
+    error = float(differences.std(ddof=1)) / math.sqrt(len(differences))
+    # Where all differ by the same amount their variance is unknown, not zero.
+    return error > 0 and abs(float(differences.mean())) / error > _Z_LEVEL
+
+
+def utterances_needed(differences: np.ndarray) -> int | None:
+    """Utterances with which differences such as these would be told from noise.
+
+    Args:
+        differences: of the errors of two systems ``[utterances]``.
+
+    Returns:
+        None where there is no difference, or no variance to estimate the number from.
+    """
+    if len(differences) < 2 or not differences.sum() or not (variance := float(differences.var(ddof=1))):
+        return None
+    return math.ceil((_Z_LEVEL + _Z_POWER) ** 2 * variance / float(differences.mean()) ** 2)
