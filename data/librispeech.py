@@ -18,7 +18,7 @@ from asr_lm.corpora.download import Remote
 from asr_lm.corpora.manifest import PartSummary
 from asr_lm.errors import InputError
 from asr_lm.files import iterate_text
-from asr_lm.text.normalizer import Normalizer, get_normalizer
+from asr_lm.text.normalizer import Normalizer, NormalizerName, get_normalizer
 from data import recipe
 from data.recipe import ArchiveMember
 from pipelines.command import parse, run
@@ -63,7 +63,7 @@ class Options(recipe.Options):
     """
 
     parts: tuple[Part, ...] = ("dev-clean", "test-clean")
-    normalizer: recipe.NormalizerName = "librispeech"
+    normalizer: NormalizerName = "librispeech"
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import tyro
 
@@ -24,7 +24,6 @@ from pipelines.display import byte_progress, item_progress
 MIRRORS = ("https://www.openslr.org/resources", "https://openslr.elda.org/resources")
 LM_TEXT = "lm.txt.zst"
 
-NormalizerName = Literal["as-is", "librispeech", "unicode", "chinese"]
 
 _ARCHIVES = "archives"
 _EXAMPLES = 3

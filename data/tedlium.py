@@ -24,7 +24,7 @@ from asr_lm.corpora.manifest import PartSummary
 from asr_lm.corpora.stm import TimeMark, read_stm
 from asr_lm.errors import InputError
 from asr_lm.files import iterate_text
-from asr_lm.text.normalizer import Normalizer, get_normalizer
+from asr_lm.text.normalizer import Normalizer, NormalizerName, get_normalizer
 from data import recipe
 from data.recipe import ArchiveMember
 from pipelines.command import parse, run
@@ -65,7 +65,7 @@ class Options(recipe.Options):
     """
 
     parts: tuple[Part, ...] = ("dev", "test")
-    normalizer: recipe.NormalizerName = "librispeech"
+    normalizer: NormalizerName = "librispeech"
 
 
 def main() -> None:

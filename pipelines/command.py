@@ -7,7 +7,7 @@ import io
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Union
 
@@ -71,14 +71,31 @@ def as_typed(error: InputError) -> str:
     )
 
 
-def parse(arguments: type[Arguments], prog: str, description: str, package: str = "pipelines") -> Arguments:
+def parse(
+    arguments: type[Arguments],
+    prog: str,
+    description: str | None,
+    package: str = "pipelines",
+    *,
+    words: Sequence[str] | None = None,
+    default: Arguments | None = None,
+) -> Arguments:
     """The command line as a dataclass, of the command ``prog`` of a package.
+
+    Args:
+        arguments: the dataclass.
+        prog: the command.
+        description: what the command does; None for the dataclass's docstring.
+        package: where the command is.
+        words: the command line, where it is not all that was typed.
+        default: an instance whose values stand in for the dataclass's defaults.
 
     Raises:
         InputError: a wrong command line.
     """
     prog = program(prog, package)
-    return _in_one_line(lambda: tyro.cli(arguments, prog=prog, description=description))
+    given: dict[str, Any] = {} if default is None else {"default": default}
+    return _in_one_line(lambda: tyro.cli(arguments, prog=prog, description=description, args=words, **given))
 
 
 def program(command: str, package: str = "pipelines") -> str:
@@ -87,33 +104,19 @@ def program(command: str, package: str = "pipelines") -> str:
     return typed.get(Path(sys.argv[0]).stem, f"python -m {package}.") + command
 
 
-def parse_one_of(
-    choices: Mapping[str, Any],
-    prog: str,
-    description: str,
-    *,
-    defaults: Mapping[str, Any] | None = None,
-    descriptions: Mapping[str, str] | None = None,
-) -> Any:
+def parse_one_of(choices: Mapping[str, Any], prog: str, description: str) -> Any:
     """The command line as one of several dataclasses, chosen by its first word.
 
     Args:
         choices: the dataclasses by their word.
         prog: the command.
         description: what the command does.
-        defaults: instances whose values stand in for the dataclass's defaults.
-        descriptions: what a choice does, where that is not its docstring.
 
     Raises:
         InputError: a wrong command line.
     """
-
-    def form(name: str, choice: Any) -> Any:
-        default = {"default": defaults[name]} if defaults and name in defaults else {}
-        about: Any = tyro.conf.subcommand(name, description=(descriptions or {}).get(name), **default)
-        return Annotated[choice, about]
-
-    forms: Any = Union[tuple(form(name, choice) for name, choice in choices.items())]  # noqa: UP007
+    named = (Annotated[choice, tyro.conf.subcommand(name)] for name, choice in choices.items())
+    forms: Any = Union[tuple(named)]  # noqa: UP007
     return _in_one_line(lambda: tyro.cli(forms, prog=program(prog), description=description))
 
 

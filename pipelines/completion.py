@@ -10,8 +10,8 @@ from typing import Annotated, Any, Union
 import tyro
 
 from asr_lm.errors import InputError
-from pipelines import train
 from pipelines.__main__ import COMMANDS, SHELLS
+from pipelines.train_options import MODELS, options_of
 
 
 def print_completion(words: Sequence[str]) -> None:
@@ -34,7 +34,7 @@ def _every_command() -> Any:
 def _arguments(name: str) -> Any:
     if name != "train":
         return import_module(f"pipelines.{name}").Arguments
-    return make_dataclass("Train", [("model", _one_of(train.MODELS))])
+    return make_dataclass("Train", [("model", _one_of({model: options_of(model) for model in MODELS}))])
 
 
 def _one_of(choices: Mapping[str, Any]) -> Any:

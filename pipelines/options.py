@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from asr_lm.evaluation.metrics.registry import METRICS
+from asr_lm.text.normalizer import NormalizerName
 from pipelines.command import OptionalFloat, OptionalInt, OptionalPath, unless_given
 from pipelines.list_options import ListOptions
 
@@ -77,7 +78,7 @@ class MeasuringOptions:
     """
 
     unit: Unit = "word"
-    wer_normalizer: Literal["as-is", "librispeech", "unicode", "chinese"] = "as-is"
+    wer_normalizer: NormalizerName = "as-is"
     resample: Literal["utterance", "recording"] = "utterance"
 
 

@@ -15,6 +15,9 @@ from asr_lm.errors import InputError
 
 Normalizer = Callable[[str], str]
 
+NormalizerName = Literal["as-is", "librispeech", "unicode", "chinese"]
+"""The names of :data:`NORMALIZERS`."""
+
 _PLAIN = re.compile(r"[a-z' ]*\Z")
 _OUTSIDE_LIBRISPEECH = re.compile(r"[^a-z0-9' ]+")
 _APOSTROPHES = str.maketrans(dict.fromkeys("’‘ʼ＇`´", "'"))
@@ -84,7 +87,7 @@ def _compatible(text: str, form: Literal["NFKC", "NFKD"]) -> str:
     return unicodedata.normalize(form, text).translate(_APOSTROPHES)
 
 
-NORMALIZERS: dict[str, Normalizer] = {
+NORMALIZERS: dict[NormalizerName, Normalizer] = {
     "as-is": as_is,
     "librispeech": librispeech,
     "unicode": unicode_words,

@@ -18,8 +18,8 @@ from torch.nn.functional import linear, log_softmax
 
 from asr_lm.hypotheses.prefix_tree import PrefixTree
 from asr_lm.hypotheses.reading import read_nbest
-from asr_lm.lm.families.gpt1 import Gpt1Model, Gpt1Network
-from asr_lm.lm.sizes import Gpt1Config
+from asr_lm.lm.families.gpt1 import Gpt1Config
+from asr_lm.lm.families.gpt1.network import Gpt1Model, Gpt1Network
 from asr_lm.lm.training.corpus import read_sentences
 from asr_lm.text.vocabulary import SentencePieceVocabulary
 

@@ -18,10 +18,10 @@ import torch
 
 from asr_lm.hypotheses.prefix_tree import PrefixTree
 from asr_lm.hypotheses.reading import read_nbest
-from asr_lm.lm.families.nnlm import NnlmNetwork, distinct_contexts
+from asr_lm.lm.families.nnlm import NnlmConfig
+from asr_lm.lm.families.nnlm.network import NnlmNetwork, distinct_contexts
 from asr_lm.lm.neural import NeuralLanguageModel
 from asr_lm.lm.output.layer import SoftmaxOutput
-from asr_lm.lm.sizes import NnlmConfig
 from asr_lm.lm.training.batches import IGNORED, SentenceBatches
 from asr_lm.lm.training.corpus import TokenCorpus, read_sentences
 from asr_lm.text.vocabulary import SentencePieceVocabulary

@@ -17,7 +17,8 @@ import torch
 
 from asr_lm.hypotheses.prefix_tree import PrefixTree
 from asr_lm.hypotheses.reading import read_nbest
-from asr_lm.lm.families.lstm import LstmConfig, LstmNetwork
+from asr_lm.lm.families.lstm import LstmConfig
+from asr_lm.lm.families.lstm.network import LstmNetwork
 from asr_lm.lm.neural import NeuralLanguageModel
 from asr_lm.lm.training.corpus import read_sentences
 from asr_lm.text.vocabulary import SentencePieceVocabulary

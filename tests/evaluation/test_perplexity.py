@@ -14,7 +14,8 @@ from asr_lm.errors import InputError
 from asr_lm.evaluation import perplexity
 from asr_lm.evaluation.perplexity import Perplexity, measure
 from asr_lm.lm import load
-from asr_lm.lm.families.lstm import LstmConfig, LstmNetwork
+from asr_lm.lm.families.lstm import LstmConfig
+from asr_lm.lm.families.lstm.network import LstmNetwork
 from asr_lm.lm.neural import NeuralLanguageModel
 from asr_lm.lm.protocol import LanguageModel, LogProbs, Tokens
 from asr_lm.text.vocabulary import SentencePieceVocabulary, Vocabulary, WordVocabulary

@@ -10,9 +10,9 @@ from toy_lattices import SYMBOLS, paths, random_lattice
 from asr_lm.lattice.arc_covering import cover, score_arcs
 from asr_lm.lattice.forward_backward import best_path, through_arcs
 from asr_lm.lattice.lattice import Lattice
-from asr_lm.lm.families.lstm import LstmNetwork
+from asr_lm.lm.families.lstm import LstmConfig
+from asr_lm.lm.families.lstm.network import LstmNetwork
 from asr_lm.lm.neural import NeuralLanguageModel
-from asr_lm.lm.sizes import LstmConfig
 from asr_lm.text.vocabulary import WordVocabulary
 
 

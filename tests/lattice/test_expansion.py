@@ -15,12 +15,13 @@ from asr_lm.errors import InputError
 from asr_lm.lattice.expansion import Expanded, ExpansionOptions, expand_together
 from asr_lm.lattice.forward_backward import best_path
 from asr_lm.lattice.lattice import Lattice
-from asr_lm.lm.families.lstm import LstmNetwork
+from asr_lm.lm.families.lstm import LstmConfig
+from asr_lm.lm.families.lstm.network import LstmNetwork
 from asr_lm.lm.families.ngram import NgramModel
-from asr_lm.lm.families.nnlm import NnlmNetwork
+from asr_lm.lm.families.nnlm import NnlmConfig
+from asr_lm.lm.families.nnlm.network import NnlmNetwork
 from asr_lm.lm.neural import NeuralLanguageModel
 from asr_lm.lm.protocol import LanguageModel
-from asr_lm.lm.sizes import LstmConfig, NnlmConfig
 from asr_lm.lm.training.options import TextOptions
 from asr_lm.lm.training.recipe import train_ngram_model
 from asr_lm.text.vocabulary import SentencePieceVocabulary, WordVocabulary

@@ -18,13 +18,14 @@ from torch import Tensor, nn
 from asr_lm.errors import InputError
 from asr_lm.hypotheses.prefix_tree import PrefixTree
 from asr_lm.lm import load
-from asr_lm.lm.families.bilstm import BidirectionalModel, BilstmNetwork
-from asr_lm.lm.families.lstm import LstmNetwork
+from asr_lm.lm.families.bilstm import BilstmConfig
+from asr_lm.lm.families.bilstm.network import BidirectionalModel, BilstmNetwork
+from asr_lm.lm.families.lstm import LstmConfig
+from asr_lm.lm.families.lstm.network import LstmNetwork
 from asr_lm.lm.mixtures.linear import validation_log_probs
 from asr_lm.lm.mixtures.members import Member
 from asr_lm.lm.neural import NeuralLanguageModel, State
 from asr_lm.lm.protocol import LogProbs, Tokens
-from asr_lm.lm.sizes import BilstmConfig, LstmConfig
 from asr_lm.lm.training.batches import IGNORED, Batch, SentenceBatches
 from asr_lm.lm.training.corpus import TokenCorpus
 from asr_lm.lm.training.loop import Progress, train_network

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from asr_lm.errors import InputError
 from asr_lm.lm import load
-from asr_lm.lm.families.birnn_attention import BirnnAttentionModel, BirnnAttentionNetwork
+from asr_lm.lm.families.birnn_attention import BirnnAttentionConfig
+from asr_lm.lm.families.birnn_attention.network import BirnnAttentionModel, BirnnAttentionNetwork
 from asr_lm.lm.scoring.conditional import Written
-from asr_lm.lm.sizes import BirnnAttentionConfig
 from asr_lm.lm.training.batches import IGNORED
 from asr_lm.lm.training.pairs import ListedPairs, PairBatches, encode_sources, join_source, padded, pair_batch
 from asr_lm.text.vocabulary import WordVocabulary
@@ -187,7 +187,7 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     model = make_model()
     sources, sentences = model.sources(lists(12)), [WORDS.encode_batch(some) for some in lists(12, 5)]
     whole = model.token_log_probs_given(sources, sentences)
-    monkeypatch.setattr("asr_lm.lm.families.birnn_attention._BLOCK_VALUES", 1)
+    monkeypatch.setattr("asr_lm.lm.families.birnn_attention.network._BLOCK_VALUES", 1)
     for one, other in zip(whole, model.token_log_probs_given(sources, sentences), strict=True):
         for values, others in zip(one, other, strict=True):
             np.testing.assert_allclose(values, others, atol=1e-5)

@@ -11,11 +11,13 @@ from torch import nn
 
 from asr_lm.errors import InputError
 from asr_lm.evaluation.perplexity import measure
-from asr_lm.lm.families.lstm import LstmNetwork
-from asr_lm.lm.families.rnnlm import RnnlmNetwork
+from asr_lm.lm.families.lstm import LstmConfig
+from asr_lm.lm.families.lstm.network import LstmNetwork
+from asr_lm.lm.families.rnnlm import RnnlmConfig
+from asr_lm.lm.families.rnnlm.network import RnnlmNetwork
 from asr_lm.lm.neural import CausalNetwork, NeuralLanguageModel
 from asr_lm.lm.protocol import Tokens
-from asr_lm.lm.sizes import LstmConfig, OutputKind, RnnlmConfig
+from asr_lm.lm.sizes import OutputKind
 from asr_lm.text.vocabulary import WordVocabulary
 
 VOCABULARY = WordVocabulary([f"w{number}" for number in range(12)])

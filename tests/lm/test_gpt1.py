@@ -27,12 +27,12 @@ from torch import nn
 
 from asr_lm.errors import InputError
 from asr_lm.hypotheses.prefix_tree import PrefixTree
-from asr_lm.lm.families import gpt1
-from asr_lm.lm.families.gpt1 import Gpt1Model, Gpt1Network
+from asr_lm.lm.families.gpt1 import Gpt1Config
+from asr_lm.lm.families.gpt1 import network as gpt1
+from asr_lm.lm.families.gpt1.network import Gpt1Model, Gpt1Network
 from asr_lm.lm.protocol import LogProbs, Tokens
 from asr_lm.lm.scoring.tree_attention import Preorder
 from asr_lm.lm.scoring.windows import windows
-from asr_lm.lm.sizes import Gpt1Config
 from asr_lm.lm.training.batches import IGNORED
 from asr_lm.lm.training.options import TextOptions, TrainingOptions
 from asr_lm.lm.training.recipe import make_batches, train_model

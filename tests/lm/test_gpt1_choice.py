@@ -18,11 +18,12 @@ from torch import nn
 from asr_lm.errors import InputError
 from asr_lm.evaluation.perplexity import measure
 from asr_lm.lm import load
-from asr_lm.lm.families import gpt1
-from asr_lm.lm.families.gpt1 import Gpt1Model, Gpt1Network
-from asr_lm.lm.families.gpt1_choice import Gpt1ChoiceModel, Gpt1ChoiceNetwork, choice_loss
+from asr_lm.lm.families.gpt1 import Gpt1Config
+from asr_lm.lm.families.gpt1 import network as gpt1
+from asr_lm.lm.families.gpt1.network import Gpt1Model, Gpt1Network
+from asr_lm.lm.families.gpt1_choice import Gpt1ChoiceConfig
+from asr_lm.lm.families.gpt1_choice.network import Gpt1ChoiceModel, Gpt1ChoiceNetwork, choice_loss
 from asr_lm.lm.protocol import LanguageModel, Tokens, language_model
-from asr_lm.lm.sizes import Gpt1ChoiceConfig, Gpt1Config
 from asr_lm.lm.training.distributed import join
 from asr_lm.lm.training.list_batches import EncodedList, ListBatches
 from asr_lm.lm.training.list_fine_tuning import ChoiceOptions, encode_lists, fine_tune_on_lists

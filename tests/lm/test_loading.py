@@ -17,7 +17,8 @@ from torch import Tensor
 
 from asr_lm.errors import InputError
 from asr_lm.lm import load
-from asr_lm.lm.families.lstm import LstmConfig, LstmNetwork
+from asr_lm.lm.families.lstm import LstmConfig
+from asr_lm.lm.families.lstm.network import LstmNetwork
 from asr_lm.lm.loading import resolve_device
 from asr_lm.lm.neural import NeuralLanguageModel
 from asr_lm.text.vocabulary import SentencePieceVocabulary, WordVocabulary

@@ -24,7 +24,8 @@ from torch import nn
 from asr_lm.errors import InputError
 from asr_lm.hypotheses.prefix_tree import PrefixTree
 from asr_lm.lm import load
-from asr_lm.lm.families.lstm import LstmConfig, LstmNetwork
+from asr_lm.lm.families.lstm import LstmConfig
+from asr_lm.lm.families.lstm.network import LstmNetwork
 from asr_lm.lm.neural import NeuralLanguageModel
 from asr_lm.lm.protocol import LogProbs, Tokens
 from asr_lm.lm.training.batches import StreamBatches

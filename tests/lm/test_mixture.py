@@ -16,7 +16,8 @@ from torch import nn
 from asr_lm.errors import InputError
 from asr_lm.evaluation.perplexity import measure
 from asr_lm.lm import load
-from asr_lm.lm.families.lstm import LstmConfig, LstmNetwork
+from asr_lm.lm.families.lstm import LstmConfig
+from asr_lm.lm.families.lstm.network import LstmNetwork
 from asr_lm.lm.families.ngram import NgramModel
 from asr_lm.lm.mixtures.estimation import MixtureTraining, train_mixture
 from asr_lm.lm.mixtures.linear import LinearMixture, interpolate, validation_log_probs

@@ -11,13 +11,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from asr_lm.lm.families.bilstm import BilstmNetwork
-from asr_lm.lm.families.birnn_attention import BirnnAttentionNetwork
-from asr_lm.lm.families.gpt1 import Gpt1Network
-from asr_lm.lm.families.gpt1_choice import Gpt1ChoiceNetwork
-from asr_lm.lm.families.lstm import LstmNetwork
-from asr_lm.lm.families.rnnlm import RnnlmNetwork
-from asr_lm.lm.sizes import BilstmConfig, BirnnAttentionConfig, Gpt1ChoiceConfig, Gpt1Config, LstmConfig, RnnlmConfig
+from asr_lm.lm.families.bilstm import BilstmConfig
+from asr_lm.lm.families.bilstm.network import BilstmNetwork
+from asr_lm.lm.families.birnn_attention import BirnnAttentionConfig
+from asr_lm.lm.families.birnn_attention.network import BirnnAttentionNetwork
+from asr_lm.lm.families.gpt1 import Gpt1Config
+from asr_lm.lm.families.gpt1.network import Gpt1Network
+from asr_lm.lm.families.gpt1_choice import Gpt1ChoiceConfig
+from asr_lm.lm.families.gpt1_choice.network import Gpt1ChoiceNetwork
+from asr_lm.lm.families.lstm import LstmConfig
+from asr_lm.lm.families.lstm.network import LstmNetwork
+from asr_lm.lm.families.rnnlm import RnnlmConfig
+from asr_lm.lm.families.rnnlm.network import RnnlmNetwork
 from asr_lm.lm.training.muon import Muon, hidden_matrices, orthogonal
 
 RATE = 0.01

@@ -27,11 +27,11 @@ from torch import nn
 from asr_lm.errors import InputError
 from asr_lm.evaluation.perplexity import measure
 from asr_lm.hypotheses.prefix_tree import PrefixTree
-from asr_lm.lm.families import nnlm
-from asr_lm.lm.families.nnlm import NnlmNetwork, distinct_contexts
+from asr_lm.lm.families.nnlm import NnlmConfig
+from asr_lm.lm.families.nnlm import network as nnlm
+from asr_lm.lm.families.nnlm.network import NnlmNetwork, distinct_contexts
 from asr_lm.lm.neural import NeuralLanguageModel
 from asr_lm.lm.protocol import LogProbs, Tokens
-from asr_lm.lm.sizes import NnlmConfig
 from asr_lm.lm.training.batches import IGNORED, Batch, StreamBatches
 from asr_lm.lm.training.options import TextOptions, TrainingOptions
 from asr_lm.lm.training.recipe import train_model

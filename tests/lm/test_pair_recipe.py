@@ -18,9 +18,9 @@ from asr_lm.hypotheses.reading import read_nbest
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
 from asr_lm.hypotheses.writing import write_nbest
 from asr_lm.lm import load
-from asr_lm.lm.families.birnn_attention import BirnnAttentionModel
+from asr_lm.lm.families.birnn_attention import BirnnAttentionConfig
+from asr_lm.lm.families.birnn_attention.network import BirnnAttentionModel
 from asr_lm.lm.folder import SENTENCES_FILE, fold_folder
-from asr_lm.lm.sizes import BirnnAttentionConfig
 from asr_lm.lm.training.distributed import join
 from asr_lm.lm.training.loop import Progress
 from asr_lm.lm.training.options import TrainingOptions

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from asr_lm.errors import InputError
 from asr_lm.lm import load
-from asr_lm.lm.families.gpt1 import Gpt1Model
+from asr_lm.lm.families.gpt1.network import Gpt1Model
 from asr_lm.lm.pretrained.openai_gpt1 import load_openai_gpt
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "text"))

@@ -24,11 +24,12 @@ from torch import Tensor, nn
 
 from asr_lm.errors import InputError
 from asr_lm.lm import load
-from asr_lm.lm.families.rnnlm import RnnlmNetwork, sigmoid_recurrence
+from asr_lm.lm.families.rnnlm import RnnlmConfig
+from asr_lm.lm.families.rnnlm.network import RnnlmNetwork, sigmoid_recurrence
 from asr_lm.lm.neural import WEIGHTS_FILE, NeuralLanguageModel
 from asr_lm.lm.output.classes import ClassOutput
 from asr_lm.lm.protocol import LogProbs, Tokens
-from asr_lm.lm.sizes import OutputKind, RnnlmConfig
+from asr_lm.lm.sizes import OutputKind
 from asr_lm.lm.training.batches import SentenceBatches, StreamBatches
 from asr_lm.lm.training.loop import train_network
 from asr_lm.lm.training.options import TextOptions, TrainingOptions

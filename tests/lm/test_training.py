@@ -25,7 +25,9 @@ from torch import Tensor
 
 from asr_lm.errors import InputError
 from asr_lm.lm import load
-from asr_lm.lm.families.lstm import LstmConfig, LstmNetwork
+from asr_lm.lm.families.lstm import LstmConfig
+from asr_lm.lm.families.lstm.network import LstmNetwork
+from asr_lm.lm.families.registry import find_preset
 from asr_lm.lm.neural import NeuralLanguageModel
 from asr_lm.lm.training import loop as training_module
 from asr_lm.lm.training.batches import Batch, SentenceBatches, StreamBatches
@@ -34,7 +36,6 @@ from asr_lm.lm.training.corpus import TokenCorpus
 from asr_lm.lm.training.loop import CURVE_FILE, Progress, TrainingResult, learning_rate_factor, train_network
 from asr_lm.lm.training.muon import hidden_matrices
 from asr_lm.lm.training.options import TextOptions, TrainingOptions
-from asr_lm.lm.training.presets import find_preset
 from asr_lm.lm.training.recipe import train_model
 from asr_lm.text.vocabulary import WordVocabulary
 

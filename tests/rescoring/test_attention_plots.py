@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
-from asr_lm.lm.families.birnn_attention import BirnnAttentionModel, BirnnAttentionNetwork
-from asr_lm.lm.sizes import BirnnAttentionConfig
+from asr_lm.lm.families.birnn_attention import BirnnAttentionConfig
+from asr_lm.lm.families.birnn_attention.network import BirnnAttentionModel, BirnnAttentionNetwork
 from asr_lm.rescoring.attention_plots import WordAlignment, picture_name, word_alignment, write_picture
 from asr_lm.text.vocabulary import SentencePieceVocabulary
 

@@ -14,7 +14,8 @@ from torch import nn
 from asr_lm.errors import InputError
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
 from asr_lm.lm import load
-from asr_lm.lm.families.lstm import LstmConfig, LstmNetwork
+from asr_lm.lm.families.lstm import LstmConfig
+from asr_lm.lm.families.lstm.network import LstmNetwork
 from asr_lm.lm.families.ngram import NgramModel
 from asr_lm.lm.mixtures.linear import LinearMixture
 from asr_lm.lm.mixtures.members import Member

@@ -11,11 +11,12 @@ import torch
 
 from asr_lm.errors import InputError
 from asr_lm.evaluation.word_errors import count_errors
-from asr_lm.lm.families.gpt1 import Gpt1Model
-from asr_lm.lm.families.gpt1_choice import Gpt1ChoiceModel, Gpt1ChoiceNetwork
+from asr_lm.lm.families.gpt1 import Gpt1Config
+from asr_lm.lm.families.gpt1.network import Gpt1Model
+from asr_lm.lm.families.gpt1_choice import ChoiceTarget, Gpt1ChoiceConfig
+from asr_lm.lm.families.gpt1_choice.network import Gpt1ChoiceModel, Gpt1ChoiceNetwork
 from asr_lm.lm.folder import SENTENCES_FILE, check_unused, trained_sentences
 from asr_lm.lm.loading import load
-from asr_lm.lm.sizes import ChoiceTarget, Gpt1ChoiceConfig, Gpt1Config
 from asr_lm.lm.training.checkpoint import CHECKPOINT_FILE
 from asr_lm.lm.training.distributed import ALONE, Processes, shared
 from asr_lm.lm.training.list_batches import EncodedList, ListBatches
@@ -36,7 +37,7 @@ class ChoiceOptions:
         initial: a trained ``gpt1`` folder, a folder with OpenAI's, or ``hf:openai-community/openai-gpt``.
         nbest: lists with references.
         valid: lists with references that decide when to stop and which weights are kept.
-        target, auxiliary: see :class:`~asr_lm.lm.sizes.Gpt1ChoiceConfig`.
+        target, auxiliary: see :class:`~asr_lm.lm.families.gpt1_choice.Gpt1ChoiceConfig`.
         dropout: share dropped; None takes the initial model's.
         fold: leave out fold ``i`` of ``K``: the utterances whose reference falls into it.
     """

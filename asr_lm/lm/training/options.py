@@ -11,9 +11,17 @@ from pathlib import Path
 from typing import Literal, get_args, get_origin, get_type_hints
 
 from asr_lm.errors import InputError
+from asr_lm.text.normalizer import NormalizerName
 
 Fold = tuple[int, int]
 """(i, K): all sentences but those of fold ``i`` of ``K``."""
+
+
+VocabularyKind = Literal["words", "bpe", "unigram"]
+"""Words, or SentencePiece pieces of either kind."""
+
+Context = Literal["sentence", "stream"]
+"""What a text is read as: sentences, each from a fresh state, or one stream in order, with the state carried over."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +40,8 @@ class TextOptions:
 
     texts: tuple[Path, ...]
     valid: Path | None
-    normalizer: str = "librispeech"
-    vocabulary: Literal["words", "bpe", "unigram"] = "bpe"
+    normalizer: NormalizerName = "librispeech"
+    vocabulary: VocabularyKind = "bpe"
     vocabulary_size: int | None = None
     min_count: int = 1
     fold: Fold | None = None
@@ -88,7 +96,7 @@ class TrainingOptions:
     """
 
     epochs: float = 10.0
-    context: Literal["sentence", "stream"] = "sentence"
+    context: Context = "sentence"
     batch_tokens: int = 2048
     accumulate: int = 1
     bptt: int = 35

@@ -21,10 +21,10 @@ import torch
 from asr_lm.errors import InputError
 from asr_lm.files import make_folder, write_text
 from asr_lm.hypotheses.reading import read_nbest
-from asr_lm.lm.families.birnn_attention import BirnnAttentionModel, BirnnAttentionNetwork
+from asr_lm.lm.families.birnn_attention import BirnnAttentionConfig, Heard
+from asr_lm.lm.families.birnn_attention.network import BirnnAttentionModel, BirnnAttentionNetwork
 from asr_lm.lm.folder import SENTENCES_FILE, check_unused
 from asr_lm.lm.neural import read_weights, write_weights
-from asr_lm.lm.sizes import BirnnAttentionConfig, Heard
 from asr_lm.lm.training.checkpoint import CHECKPOINT_FILE
 from asr_lm.lm.training.confusions import Confusions
 from asr_lm.lm.training.corpus import read_sentences, text_identity

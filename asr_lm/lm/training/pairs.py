@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from asr_lm.lm.sizes import Heard
+from asr_lm.lm.families.birnn_attention import Heard
 from asr_lm.lm.training.batches import IGNORED, Batch, LengthBuckets
 from asr_lm.lm.training.confusions import Confusions
 from asr_lm.text.vocabulary import Tokens, Vocabulary

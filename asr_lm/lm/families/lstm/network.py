@@ -16,10 +16,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from asr_lm.lm.families.lstm import LstmConfig
 from asr_lm.lm.neural import RecurrentNetwork, State
 from asr_lm.lm.output.layer import make_output
 from asr_lm.lm.scoring.matrix_product import linear
-from asr_lm.lm.sizes import LstmConfig
 
 
 class LstmNetwork(RecurrentNetwork):

@@ -47,11 +47,11 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, linear
 
 from asr_lm.hypotheses.prefix_tree import PrefixTree
+from asr_lm.lm.families.birnn_attention import BirnnAttentionConfig
 from asr_lm.lm.neural import Network, NeuralModel, State
 from asr_lm.lm.protocol import LogProbs, Tokens
 from asr_lm.lm.scoring.beam_search import beam_search
 from asr_lm.lm.scoring.conditional import AttentiveModel, Written
-from asr_lm.lm.sizes import BirnnAttentionConfig
 from asr_lm.lm.training.batches import IGNORED, Batch
 from asr_lm.lm.training.pairs import PairBatch, encode_sources, padded, source_hypotheses
 

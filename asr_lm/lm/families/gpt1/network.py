@@ -31,12 +31,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from asr_lm.hypotheses.prefix_tree import PrefixTree
+from asr_lm.lm.families.gpt1 import Gpt1Config
 from asr_lm.lm.neural import CausalNetwork, NeuralLanguageModel, State
 from asr_lm.lm.output.layer import SoftmaxOutput
 from asr_lm.lm.scoring.matrix_product import linear
 from asr_lm.lm.scoring.tree_attention import Indices, Piece, Preorder, pieces
 from asr_lm.lm.scoring.windows import WindowStream, windows
-from asr_lm.lm.sizes import Gpt1Config
 
 _DEVIATION = 0.02
 """Of the weights in the beginning."""

@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from asr_lm.hypotheses.prefix_tree import PrefixTree
+from asr_lm.lm.families.nnlm import NnlmConfig
 from asr_lm.lm.neural import CausalNetwork, State
 from asr_lm.lm.output.layer import SoftmaxOutput, even_block, make_output
-from asr_lm.lm.sizes import NnlmConfig
 
 _BLOCK_CONTEXTS = 8192
 """Contexts whose hidden vectors are in memory at once while scoring."""

@@ -22,10 +22,10 @@ import torch
 from torch import Tensor, nn
 
 from asr_lm.hypotheses.prefix_tree import PrefixTree, split_by_nodes
-from asr_lm.lm.families.gpt1 import Gpt1Network
+from asr_lm.lm.families.gpt1.network import Gpt1Network
+from asr_lm.lm.families.gpt1_choice import Gpt1ChoiceConfig
 from asr_lm.lm.neural import Network, NeuralModel, State
 from asr_lm.lm.protocol import LogProbs, Tokens
-from asr_lm.lm.sizes import Gpt1ChoiceConfig
 from asr_lm.lm.training.batches import IGNORED, Batch
 from asr_lm.lm.training.list_batches import ListBatch
 

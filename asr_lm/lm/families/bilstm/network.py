@@ -40,11 +40,12 @@ from torch import Tensor, nn
 
 from asr_lm.errors import InputError
 from asr_lm.hypotheses.prefix_tree import PrefixTree
-from asr_lm.lm.families.lstm import LstmNetwork
+from asr_lm.lm.families.bilstm import BilstmConfig
+from asr_lm.lm.families.lstm import LstmConfig
+from asr_lm.lm.families.lstm.network import LstmNetwork
 from asr_lm.lm.neural import Network, NeuralLanguageModel, NeuralModel, State
 from asr_lm.lm.protocol import LanguageModel, LogProbs, Tokens
 from asr_lm.lm.scoring.matrix_product import linear
-from asr_lm.lm.sizes import BilstmConfig, LstmConfig
 from asr_lm.lm.training.batches import IGNORED, Batch
 from asr_lm.text.vocabulary import token_ids
 

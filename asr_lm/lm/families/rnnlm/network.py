@@ -21,10 +21,10 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from asr_lm.lm.families.rnnlm import RnnlmConfig
 from asr_lm.lm.neural import RecurrentNetwork, State
 from asr_lm.lm.output.layer import make_output
 from asr_lm.lm.scoring.matrix_product import linear
-from asr_lm.lm.sizes import RnnlmConfig
 
 _FIRST_STATE = 0.1
 """Units before anything was read: small, as in the 2010 paper, section 2."""

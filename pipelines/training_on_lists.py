@@ -1,0 +1,103 @@
+"""Training on n-best lists with references: of models that learn what was said, and of those that learn to choose."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from pathlib import Path
+
+from asr_lm.errors import InputError
+from asr_lm.lm.loading import resolve_device
+from asr_lm.lm.training import distributed
+from asr_lm.lm.training.options import Fold
+from pipelines.display import training_progress
+from pipelines.folds import check_jackknife, check_lists, check_training, say, train_folds
+from pipelines.train_options import Choices, Pairs
+
+
+def train_on_lists(family: str, options: Pairs | Choices) -> None:
+    """Train the full model, then those of the folds; what is trained already is left as it is.
+
+    Raises:
+        InputError: options that cannot work, or a folder in use.
+    """
+    check_lists(nbest=options.nbest, valid_nbest=options.valid_nbest)
+    check_jackknife(options.jackknife)
+    check_training(options.training)
+    if isinstance(options, Choices):
+        train_folds(options.out, family, options.jackknife, partial(_learn_to_choose, options))
+    else:
+        _check_pairs(options)
+        train_folds(options.out, family, options.jackknife, partial(_learn_pairs, options))
+
+
+def _check_pairs(options: Pairs) -> None:
+    from asr_lm.lm.training.pair_recipe import read_lists
+    from pipelines.training import check_sizes
+
+    if not options.pretrain_epochs > 0:
+        raise InputError(f"expected a number above 0, not {options.pretrain_epochs}", parameter="pretrain_epochs")
+    check_sizes(options.vocabulary_size, options.min_count)
+    read_lists(options.valid_nbest, options.normalizer)
+
+
+def _learn_pairs(options: Pairs, folder: Path, fold: Fold | None) -> None:
+    from asr_lm.lm.training.pair_recipe import ListOptions, train_on_lists
+
+    lists = ListOptions(
+        nbest=options.nbest,
+        valid=options.valid_nbest,
+        texts=options.pretrain_text,
+        normalizer=options.normalizer,
+        vocabulary=options.vocabulary,
+        vocabulary_size=options.vocabulary_size,
+        min_count=options.min_count,
+        fold=fold,
+    )
+    with training_progress(str(folder)) as report:
+        _, result = train_on_lists(
+            options.network,
+            lists,
+            options.training,
+            folder,
+            pretraining_epochs=options.pretrain_epochs,
+            device=distributed.local_device(resolve_device(options.device)),
+            half=options.half,
+            report=report,
+            processes=distributed.join(),
+        )
+    why = "stopped early" if result.stopped_early else "done"
+    say(
+        f"{folder}: {why} after {result.steps:,} steps, {result.tokens:,} tokens, {result.seconds:.0f} s; "
+        f"validation perplexity a token {math.exp(min(result.best_loss, 50)):,.2f} (step {result.best_step:,})"
+    )
+
+
+def _learn_to_choose(options: Choices, folder: Path, fold: Fold | None) -> None:
+    from asr_lm.lm.training.list_fine_tuning import ChoiceOptions, fine_tune_on_lists
+
+    choice = ChoiceOptions(
+        initial=options.init_from,
+        nbest=options.nbest,
+        valid=options.valid_nbest,
+        target=options.target,
+        auxiliary=options.auxiliary,
+        dropout=options.dropout,
+        fold=fold,
+    )
+    with training_progress(str(folder)) as report:
+        _, result = fine_tune_on_lists(
+            choice,
+            options.training,
+            folder,
+            device=distributed.local_device(resolve_device(options.device)),
+            half=options.half,
+            report=report,
+            processes=distributed.join(),
+        )
+    why = "stopped early" if result.stopped_early else "done"
+    what = "expected word errors" if options.target == "errors" else "cross-entropy with the oracle"
+    say(
+        f"{folder}: {why} after {result.steps:,} steps, {result.tokens:,} lists, {result.seconds:.0f} s; "
+        f"validation {what} a list {result.best_loss:.3f} (step {result.best_step:,})"
+    )
