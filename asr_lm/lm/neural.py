@@ -34,6 +34,9 @@ from asr_lm.text.vocabulary import Vocabulary
 
 WEIGHTS_FILE = "model.safetensors"
 
+_TOGETHER = 256
+"""States whose output is computed together, of as many levels of a tree as it takes."""
+
 _BLOCK_STATES = 1024
 """States that are advanced at once on a CPU."""
 
@@ -150,10 +153,20 @@ class RecurrentNetwork(CausalNetwork):
         device = self.device
         tokens = torch.from_numpy(tree.token).long().to(device)
         results = torch.zeros(len(tree.token), device=device)
+        done = int(tree.levels[1])
+        hidden: list[Tensor] = []
+        rows: list[Tensor] = []
         for level, state in enumerate(self.inner_states(tree), 1):
             begin, end = int(tree.levels[level]), int(tree.levels[level + 1])
-            rows = torch.from_numpy(np.searchsorted(tree.inner_nodes(level - 1), tree.parent[begin:end])).to(device)
-            results[begin:end] = self.output.log_probs(self.hidden(state), rows, tokens[begin:end])
+            above = sum(map(len, hidden))
+            parents = np.searchsorted(tree.inner_nodes(level - 1), tree.parent[begin:end])
+            rows.append(torch.from_numpy(parents + above).to(device))
+            hidden.append(self.hidden(state))
+            # A list of one utterance has few nodes a level: reading the weights for each would take most of the time.
+            if above + len(hidden[-1]) >= _TOGETHER or level == tree.depth:
+                found = self.output.log_probs(torch.cat(hidden), torch.cat(rows), tokens[done:end])
+                results[done:end] = found
+                done, hidden, rows = end, [], []
         return results
 
     def inner_states(self, tree: PrefixTree) -> Iterator[State]:
