@@ -51,6 +51,7 @@ _OPTIONS = {
     "combinations": "--combine",
     "development": "--dev",
     "engine": "--search",
+    "mapping": "--map",
     "models": "--lm",
 }
 """Options that are not called like the parameter of the library that they set."""

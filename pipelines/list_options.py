@@ -19,9 +19,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from pipelines.command import OptionalInt, OptionalPath, OptionalText
+import tyro
+
+from pipelines.command import OptionalFloat, OptionalInt, OptionalPath, OptionalText
 
 if TYPE_CHECKING:
     from asr_lm.hypotheses.utterance import Utterance
@@ -36,16 +38,29 @@ class ListOptions:
         manifest: Manifest of the list reported on, where that is NeMo's beams.
         dev_manifest: Manifest of the development list, where that is NeMo's beams.
         beam_size: Lines an utterance in NeMo's beams.
+        map: Where the fields of a list of no known format lie, as NAME=PATH: text=nbest[].text id=utt_id reference=ref
+            acoustic=-0.1*nbest[].acwt; any other name is a score, log10(PATH) and probability(PATH) are turned into
+            natural logarithms. Or a TOML file with the same names. May be given several times;
+            asr_lm/hypotheses/README.md says more.
+        costs: Name of a score of which smaller is better: its sign is turned. May be given several times.
+        as_given: Take scores and the order of the hypotheses as they are, whatever they look like.
+        acoustic_scale: What the recogniser multiplied acoustic scores by; by default what the file says, else 0.1 for
+            Kaldi's lists and lattices and 1 for others.
     """
 
     format: OptionalText = None
     manifest: OptionalPath = None
     dev_manifest: OptionalPath = None
     beam_size: OptionalInt = None
+    map: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    costs: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    as_given: bool = False
+    acoustic_scale: OptionalFloat = None
 
     def files(self) -> list[Path]:
         """The files that these options name."""
-        return [file for file in (self.manifest, self.dev_manifest) if file is not None]
+        mappings = [Path(line.strip()) for line in self.map if line.strip().endswith(".toml")]
+        return [file for file in (self.manifest, self.dev_manifest, *mappings) if file is not None]
 
 
 def read(
@@ -66,7 +81,16 @@ def read(
 
     manifest = options.dev_manifest if development else options.manifest
     beam_size = options.beam_size if manifest or not development else None
-    reader = read_nbest(path, options.format, manifest=manifest, beam_size=beam_size)
+    reader = read_nbest(
+        path,
+        options.format,
+        manifest=manifest,
+        beam_size=beam_size,
+        acoustic_scale=options.acoustic_scale,
+        mapping=options.map,
+        costs=options.costs,
+        as_given=options.as_given,
+    )
     yield from reader
     if say is not None:
         for notice in reader.notices:

@@ -9,7 +9,7 @@ import tyro
 
 from asr_lm.evaluation.metrics.registry import METRICS
 from asr_lm.text.normalizer import NormalizerName
-from pipelines.command import OptionalFloat, OptionalInt, OptionalPath, unless_given
+from pipelines.command import OptionalInt, OptionalPath, unless_given
 from pipelines.list_options import ListOptions
 
 if TYPE_CHECKING:
@@ -115,8 +115,6 @@ class LatticeOptions:
         words: Table of words (words.txt), where the labels of lattices are numbers.
         references: What was said in lattices: an utterance's id and its words on every line.
         frame_shift: Seconds from one frame to the next, where lattices count frames.
-        acoustic_scale: What the recogniser multiplied acoustic scores by; by default what the file says, else 1, or 0.1
-            for Kaldi's.
         lattice_nbest: Hypotheses taken from a lattice.
         lattice_beam: Width of the search: a path is given up once it promises so much less than the best, in units of
             the natural logarithm. Wider is slower and loses fewer good paths.
@@ -136,7 +134,6 @@ class LatticeOptions:
     words: OptionalPath = None
     references: OptionalPath = None
     frame_shift: float = 0.01
-    acoustic_scale: OptionalFloat = None
     lattice_nbest: int = 100
     lattice_beam: float = 12.0
     lattice_history: int = 3

@@ -215,7 +215,7 @@ def _listing(options: LatticeOptions) -> Listing:
     return Listing(options.lattice_nbest, search)
 
 
-def _read(options: LatticeOptions, path: Path, terminal: Terminal) -> tuple[list[Lattice], int]:
+def _read(options: Arguments, path: Path, terminal: Terminal) -> tuple[list[Lattice], int]:
     """The lattices of a place with their references; those that cannot be read are named."""
     words = read_words(options.words) if options.words else None
     lattices: dict[str, Lattice] = {}

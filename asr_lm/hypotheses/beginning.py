@@ -11,6 +11,7 @@ import functools
 import itertools
 import json
 import operator
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ _BINARY = {
     b"SQLite": "an SQLite database",
     b"%PDF": "a PDF file",
 }
+_JSON_FILE = re.compile(r"\.(json|jsonl|ndjson)(\.gz|\.zst)?$", re.IGNORECASE)
 _ENDS = "]", "}"
 
 
@@ -57,6 +59,16 @@ class Beginning:
         if not self.is_folder:
             return []
         return sorted(file for file in self.path.iterdir() if file.is_file() and not file.name.startswith("."))
+
+    @functools.cached_property
+    def json_files(self) -> list[Path]:
+        """The files of a folder that holds nothing but JSON files, one response of a service each; else none."""
+        return self.files if all(_JSON_FILE.search(file.name) for file in self.files) else []
+
+    @functools.cached_property
+    def _document(self) -> Beginning:
+        """What JSON values are looked for in: the file, or the first JSON file of the folder."""
+        return Beginning(self.json_files[0]) if self.json_files else self
 
     @functools.cached_property
     def head(self) -> bytes:
@@ -91,12 +103,12 @@ class Beginning:
     @property
     def is_json(self) -> bool:
         """Whether the text begins as JSON objects and arrays do."""
-        return self.text.lstrip()[:1] in ("{", "[")
+        return self._document.text.lstrip()[:1] in ("{", "[")
 
     @property
     def is_array(self) -> bool:
         """Whether the text begins with an array."""
-        return self.text.lstrip()[:1] == "["
+        return self._document.text.lstrip()[:1] == "["
 
     @functools.cached_property
     def first(self) -> Any:
@@ -124,6 +136,8 @@ class Beginning:
     @functools.cached_property
     def _first_value(self) -> tuple[Any, str, int]:
         """The first value, the text it was found in, and where it ends there."""
+        if self._document is not self:
+            return self._document._first_value
         for size in itertools.accumulate(itertools.repeat(4), operator.mul, initial=_START):
             data = read_bytes(self.path, size)
             complete = len(data) < size

@@ -30,6 +30,7 @@ TOO_DEEP = "JSON nested too deeply"
 
 _DECODING_FAILED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _START = 65536
+_BLANK = re.compile(r"\s*")
 _BETWEEN = re.compile(rb"[\s,]*")
 _MISSING = re.compile(r"Object missing required field `(.*)`")
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
@@ -39,13 +40,14 @@ _STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]")
 def json_records(path: Path) -> Iterator[tuple[Place, bytes]]:
     """Each record of the file with its place: the elements of an array, else the lines that are not blank.
 
-    Lines are streamed; an array is read whole.
+    Where the first line is the beginning of a longer value, the file holds values of several lines (indented JSON), one
+    after another. Lines are streamed; an array and longer values are read whole.
 
     Raises:
         InputError: the file is damaged, an array is malformed or empty.
     """
-    records = _array_records(path) if _is_array(path) else _line_records(path)
-    yield from records
+    kind = _array_records if _is_array(path) else _document_records if _is_document(path) else _line_records
+    yield from kind(path)
 
 
 def decode_record(decoder: msgspec.json.Decoder[T], raw: bytes, place: Place) -> T:
@@ -83,6 +85,52 @@ def parse_document(data: bytes, place: Place, **options: Any) -> Any:
 def _is_array(path: Path) -> bool:
     start = read_bytes(path, _START)
     return start.removeprefix(BYTE_ORDER_MARK).lstrip().startswith(b"[")
+
+
+def _is_document(path: Path) -> bool:
+    """Whether the first line is malformed JSON only because it ends too early."""
+    lines = read_bytes(path, _START).removeprefix(BYTE_ORDER_MARK).lstrip().split(b"\n", 1)
+    if len(lines) == 1:
+        return False
+    line = lines[0].decode("utf-8", "replace").rstrip()
+    try:
+        json.loads(line)
+    except json.JSONDecodeError as error:
+        return error.pos >= len(line)
+    except (RecursionError, ValueError):
+        return False
+    return False
+
+
+def _document_records(path: Path) -> Iterator[tuple[Place, bytes]]:
+    file, data = display_name(path), read_bytes(path).removeprefix(BYTE_ORDER_MARK)
+    text = _text(data, file)
+    position, line = 0, 1
+    while (start := cast(re.Match[str], _BLANK.match(text, position)).end()) < len(text):
+        line += text.count("\n", position, start)
+        position = _value_end(text, start, Place(file, line))
+        yield Place(file, line), text[start:position].encode()
+        line += text.count("\n", start, position)
+
+
+def _text(data: bytes, file: str) -> str:
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise InputError(f"not UTF-8 ({error.reason})", file=file, line=line) from None
+
+
+def _value_end(text: str, start: int, place: Place) -> int:
+    try:
+        return json.JSONDecoder().raw_decode(text, start)[1]
+    except json.JSONDecodeError as error:
+        message = f"malformed JSON ({error.msg} at column {error.colno})"
+        raise place._replace(line=error.lineno).error(message) from None
+    except RecursionError:
+        raise place.error(TOO_DEEP) from None
+    except ValueError as error:
+        raise place.error(f"malformed JSON ({error})") from None
 
 
 def _line_records(path: Path) -> Iterator[tuple[Place, bytes]]:

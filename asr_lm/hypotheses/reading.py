@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from asr_lm.errors import InputError
 from asr_lm.files import display_name
 from asr_lm.hypotheses.format import Format, Notices, SideInputs
 from asr_lm.hypotheses.formats import FORMATS, recognise
+from asr_lm.hypotheses.formats.mapped_by_user import mapped_format
+from asr_lm.hypotheses.interpretation import interpreted
 from asr_lm.hypotheses.spool import rereadable
 from asr_lm.hypotheses.utterance import Utterance
-from asr_lm.hypotheses.validation import Consistency
+from asr_lm.hypotheses.validation import Consistency, Located, Place
 
 
 class ListReader(Iterator[Utterance]):
@@ -36,6 +39,9 @@ def read_nbest(
     manifest: str | Path | None = None,
     beam_size: int | None = None,
     acoustic_scale: float | None = None,
+    mapping: str | Sequence[str] = (),
+    costs: Sequence[str] = (),
+    as_given: bool = False,
 ) -> ListReader:
     """The utterances of an n-best list in the order of the file; nothing is read before the first is asked for.
 
@@ -45,6 +51,10 @@ def read_nbest(
         manifest: the manifest of NeMo's beams; goes with that format only.
         beam_size: lines of an utterance in NeMo's beams; None takes what both files' lengths say.
         acoustic_scale: what the recogniser multiplies acoustic scores by, for formats that keep them unscaled.
+        mapping: where the fields lie (:mod:`~asr_lm.hypotheses.mapping`), for lists of no known format; lines of
+            assignments, or names of TOML files.
+        costs: names of scores of which smaller is better.
+        as_given: take scores and order as they are (else see :mod:`~asr_lm.hypotheses.interpretation`).
 
     Canonical JSON Lines are streamed: of what was read only the ids are kept. Scores come as natural logarithms,
     larger is better.
@@ -54,23 +64,57 @@ def read_nbest(
             after utterances were yielded: a list is refused as a whole, so act on none before the last.
     """
     sides = SideInputs(None if manifest is None else Path(manifest), beam_size, acoustic_scale)
+    lines = (mapping,) if isinstance(mapping, str) else tuple(mapping)
+    if lines and format is not None:
+        raise InputError("a mapping reads what has no format: give one of the two", parameter="mapping")
     notices = Notices()
-    return ListReader(_utterances(path, format, sides, notices), notices)
+    meaning = Meaning(tuple(costs), as_given)
+    chosen = mapped_format(lines) if lines else format
+    return ListReader(_utterances(path, chosen, sides, meaning, notices), notices)
 
 
-def _utterances(path: str | Path, format: str | None, sides: SideInputs, notices: Notices) -> Iterator[Utterance]:
+class Meaning(NamedTuple):
+    """What the user says of the scores: which are costs, and whether they are to be taken as they are."""
+
+    costs: tuple[str, ...] = ()
+    as_given: bool = False
+
+
+def _utterances(
+    path: str | Path, format: str | Format | None, sides: SideInputs, meaning: Meaning, notices: Notices
+) -> Iterator[Utterance]:
     with rereadable(path) as file:
-        consistency = Consistency()
         empty = True
         try:
-            for place, utterance in _format(file, format).utterances(file, sides, notices):
-                consistency.check(utterance, place)
+            chosen = format if isinstance(format, Format) else _format(file, format)
+            checked = _checked(chosen.utterances(file, sides, notices), chosen)
+            known = chosen.scores_known
+            for _, utterance in interpreted(
+                checked, notices, costs=meaning.costs, as_given=meaning.as_given, known=known
+            ):
                 empty = False
                 yield utterance
+        except InputError as error:
+            raise error if error.is_about_option else error.located(file=display_name(file)) from error
         except OSError as error:
             raise InputError(f"cannot be read ({error.strerror or error})", file=file) from error
         if empty:
             raise InputError("empty list, expected at least one utterance", file=display_name(file))
+
+
+def _checked(located: Located, format: Format) -> Located:
+    """The utterances, each checked against those before; a list that has only single hypotheses is refused."""
+    consistency = Consistency()
+    first: Place | None = None
+    several = format.advice is None
+    for place, utterance in located:
+        consistency.check(utterance, place)
+        first = first or place
+        several = several or len(utterance.hypotheses) > 1
+        yield place, utterance
+    if not several and first is not None:
+        message = f"one hypothesis for each utterance, so there is nothing to rescore; {format.advice}"
+        raise InputError(message, file=first.file)
 
 
 def _format(path: Path, name: str | None) -> Format:

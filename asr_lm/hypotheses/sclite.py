@@ -9,11 +9,17 @@ from asr_lm.errors import InputError
 from asr_lm.hypotheses.utterance import Utterance, timed_words
 
 _PLAIN_ID = re.compile(r"[^\s()]+")
-_COMMENT = ";;"
+COMMENT = ";;"
+TRN_LINE = re.compile(r"(.*?)\s*\(([^()\s]+)\)")
+"""Text and id of a line."""
+
+_OPTIONAL = re.compile(r"\(.*\)")
+_ESCAPED = re.compile(r"%(?=25|28|29|40|7B|7D)|[{}]")
+_ESCAPE = re.compile(r"%(25|28|29|40|7B|7D)")
 
 
 def hypothesis_trn(utterances: Iterable[Utterance]) -> Iterator[str]:
-    """``text (id)`` of each utterance's first hypothesis.
+    """``text (id)`` of each utterance's first hypothesis; braces and the like are written as ``%7B``.
 
     Raises:
         InputError: an id or text that TRN cannot hold.
@@ -49,15 +55,31 @@ def hypothesis_ctm(utterances: Iterable[Utterance]) -> Iterator[str]:
 
 
 def _trn_line(text: str, identity: str) -> str:
-    words = " ".join(text.split())
-    if words.startswith(_COMMENT):
+    words = " ".join(map(_escaped, text.split()))
+    if words.startswith(COMMENT):
         raise InputError("sclite would take this line for a comment", utterance=identity, field="text")
     return f"{words} ({_plain(identity)})".lstrip()
 
 
+def _escaped(word: str) -> str:
+    """The word as sclite takes it for itself: it knows no escapes, so that what it would read otherwise is encoded.
+
+    Braces are alternations, ``@`` is nothing, and a word in parentheses may be left out.
+    """
+    if word == "@":
+        return "%40"
+    word = _ESCAPED.sub(lambda match: f"%{ord(match[0]):02X}", word)
+    return f"%28{word[1:-1]}%29" if _OPTIONAL.fullmatch(word) else word
+
+
+def unescaped(text: str) -> str:
+    """The text that was written so."""
+    return _ESCAPE.sub(lambda match: chr(int(match[1], 16)), text)
+
+
 def _ctm_lines(utterance: Utterance) -> Iterator[str]:
     identity = _plain(utterance.id)
-    if identity.startswith(_COMMENT):
+    if identity.startswith(COMMENT):
         raise InputError("sclite would take the lines for comments", utterance=identity, field="id")
     best = utterance.hypotheses[0]
     words = timed_words(best)

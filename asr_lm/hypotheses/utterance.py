@@ -11,7 +11,7 @@ from __future__ import annotations
 import msgspec
 
 
-class Hypothesis(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+class Hypothesis(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, forbid_unknown_fields=True):
     """One transcript the recogniser considered.
 
     Attributes:
@@ -34,7 +34,7 @@ class Hypothesis(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     corrected: bool = False
 
 
-class Utterance(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+class Utterance(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, forbid_unknown_fields=True):
     """One stretch of speech, its hypotheses best first, and what was really said where that is known.
 
     Attributes:

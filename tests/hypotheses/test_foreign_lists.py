@@ -199,13 +199,13 @@ class TestKaldi:
         assert first == Utterance(
             "u-1",
             (
-                Hypothesis("one two", {"acoustic": -120.5, "nolm": -1.0}),
-                Hypothesis("one", {"acoustic": -121.0, "nolm": -2.0}),
+                Hypothesis("one two", {"acoustic": 0.1 * -120.5, "nolm": -1.0}),
+                Hypothesis("one", {"acoustic": 0.1 * -121.0, "nolm": -2.0}),
             ),
             "one two",
         )
         assert [hypothesis.text for hypothesis in second.hypotheses] == ["", "nan"]
-        assert second.hypotheses[0].scores == {"acoustic": 3.5, "nolm": -3.0}
+        assert second.hypotheses[0].scores == {"acoustic": 0.1 * 3.5, "nolm": -3.0}
         assert second.reference is None
 
     def test_names_without_the_scripts(self, tmp_path: Path) -> None:
@@ -229,14 +229,14 @@ class TestKaldi:
         folder = self.folder(tmp_path / "n", text="u-1 a\nu-10 j\nu-2 b\n", ac_cost="u-1 1\nu-10 10\nu-2 2\n")
         (utterance,) = read_nbest(folder)
         assert [hypothesis.text for hypothesis in utterance.hypotheses] == ["a", "b", "j"]
-        assert [hypothesis.scores["acoustic"] for hypothesis in utterance.hypotheses] == [-1.0, -2.0, -10.0]
+        assert [hypothesis.scores["acoustic"] for hypothesis in utterance.hypotheses] == [-0.1, -0.2, -1.0]
 
     def test_jobs_make_one_list(self, tmp_path: Path) -> None:
         for job in (10, 2):
             self.folder(tmp_path / f"archives.{job}", words_text=f"u{job}-1 a\n", acwt=f"u{job}-1 {job}\n")
         written(tmp_path / "text", "u2 x\nu10 y\n")
         (tmp_path / "ali.1.gz").write_bytes(gzip.compress(b"u \0B\xff"))
-        assert [(u.id, u.reference, u.hypotheses[0].scores) for u in read_nbest(tmp_path)] == [
+        assert [(u.id, u.reference, u.hypotheses[0].scores) for u in read_nbest(tmp_path, acoustic_scale=1.0)] == [
             ("u2", "x", {"acoustic": -2.0}),
             ("u10", "y", {"acoustic": -10.0}),
         ]
@@ -244,7 +244,7 @@ class TestKaldi:
     def test_packed_archives(self, tmp_path: Path) -> None:
         folder = self.folder(tmp_path / "n", words_text=self.WORDS)
         (folder / "acwt.gz").write_bytes(gzip.compress(self.ACOUSTIC.encode()))
-        assert next(read_nbest(folder)).hypotheses[1].scores == {"acoustic": -121.0}
+        assert next(read_nbest(folder, acoustic_scale=0.5)).hypotheses[1].scores == {"acoustic": -60.5}
         written(folder / "acwt", self.ACOUSTIC)
         assert "expected one of them" in refusal(folder).message
 

@@ -84,7 +84,7 @@ def test_malformed_json_is_placed(tmp_path: Path) -> None:
 def test_a_folder_that_fits_twice_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("2\tone two\n0.5\t-10\t1\tone\n")
     assert recognise(tmp_path) == "switchboard-ws97"
-    (tmp_path / "text").write_text("u-1 one\n")
+    (tmp_path / "text").write_text("u-1 one\nu-2 one\n")
     with pytest.raises(InputError, match="kaldi or switchboard-ws97"):
         recognise(tmp_path)
     (tmp_path / "a").unlink()

@@ -75,7 +75,7 @@ def as_kaldi(path: Path, utterances: Sequence[Utterance]) -> list[object]:
     (folder / "words_text").write_text("".join(f"{key} {hypothesis.text}\n" for key, hypothesis in keyed))
     (folder / "ac_cost").write_text("".join(f"{key} {-hypothesis.scores['acoustic']}\n" for key, hypothesis in keyed))
     (folder / "ref").write_text("".join(f"{utterance.id} {utterance.reference}\n" for utterance in utterances))
-    return ["--nbest", folder]
+    return ["--nbest", folder, "--acoustic-scale", "1"]
 
 
 def as_switchboard(path: Path, utterances: Sequence[Utterance]) -> list[object]:

@@ -12,17 +12,57 @@ from asr_lm.errors import InputError
 from asr_lm.files import display_name
 from asr_lm.hypotheses.beginning import Beginning
 from asr_lm.hypotheses.format import Format
-from asr_lm.hypotheses.formats import canonical, hyporadise, kaldi, mlm_scoring, nemo, switchboard
+from asr_lm.hypotheses.formats import (
+    aws,
+    canonical,
+    columnar,
+    espnet,
+    flashlight,
+    google,
+    htk_mlf,
+    hyporadise,
+    json_any,
+    julius,
+    kaldi,
+    kaldi_text,
+    mlm_scoring,
+    nemo,
+    pyctcdecode,
+    speechbrain,
+    srilm,
+    switchboard,
+    table,
+    trn,
+    wenet,
+)
+from asr_lm.hypotheses.one_best import one_best
+from asr_lm.hypotheses.refusal import refused, refused_one_best
 
 FORMATS: dict[str, Format] = {
-    module.FORMAT.name: module.FORMAT
-    for module in (
-        canonical,
-        mlm_scoring,
-        hyporadise,
-        nemo,
-        kaldi,
-        switchboard,
+    format.name: format
+    for format in (
+        canonical.FORMAT,
+        mlm_scoring.FORMAT,
+        hyporadise.FORMAT,
+        nemo.FORMAT,
+        kaldi.FORMAT,
+        switchboard.FORMAT,
+        kaldi_text.TEXT,
+        kaldi_text.CTM,
+        espnet.FORMAT,
+        srilm.FORMAT,
+        htk_mlf.FORMAT,
+        julius.FORMAT,
+        trn.FORMAT,
+        wenet.FORMAT,
+        flashlight.FORMAT,
+        google.FORMAT,
+        aws.FORMAT,
+        pyctcdecode.FORMAT,
+        speechbrain.FORMAT,
+        columnar.FORMAT,
+        table.FORMAT,
+        json_any.FORMAT,
     )
 }
 """Every format by its name, which is what ``--format`` takes."""
@@ -36,6 +76,8 @@ def recognise(path: Path) -> str:
     """
     beginning = Beginning(path)
     _check_not_empty(beginning)
+    if kind := one_best(beginning, sure=True):
+        raise refused_one_best(beginning, kind)
     fitting = _fitting(beginning, general=False) or _fitting(beginning, general=True)
     if len(fitting) == 1:
         return fitting[0]
@@ -43,10 +85,9 @@ def recognise(path: Path) -> str:
         raise InputError(f"could be {' or '.join(fitting)}: say which with --format", file=display_name(path))
     if beginning.malformed:
         raise beginning.malformed
-    raise InputError(
-        f"no n-best list of a known format, expected one of {', '.join(FORMATS)} (see --format)",
-        file=display_name(path),
-    )
+    if kind := one_best(beginning, sure=False):
+        raise refused_one_best(beginning, kind)
+    raise refused(beginning, list(FORMATS))
 
 
 def _fitting(beginning: Beginning, general: bool) -> list[str]:

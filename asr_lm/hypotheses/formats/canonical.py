@@ -6,47 +6,138 @@
      "hypotheses": [{"text": "he hoped there would be stew", "scores": {"acoustic": -41.7, "lm": -20.3}}]}
 
 ``id`` and ``hypotheses`` (each with a ``text``) are needed, the rest is optional
-(:class:`~asr_lm.hypotheses.utterance.Utterance` says what it means). Other fields are allowed and left out of what is
-read, and of a key given twice in one object the last counts. Scores are natural logarithms, larger is better.
+(:class:`~asr_lm.hypotheses.utterance.Utterance` says what it means). Other fields are allowed and named once, unless
+they look like a score or a reference that would be lost; of a key given twice in one object the last counts. Scores are
+natural logarithms, larger is better.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
+from asr_lm.errors import InputError
 from asr_lm.hypotheses.beginning import Beginning
-from asr_lm.hypotheses.format import Format, plain
+from asr_lm.hypotheses.format import Format, Notices, SideInputs
+from asr_lm.hypotheses.inference import infer
 from asr_lm.hypotheses.json_records import decode_record, json_records
-from asr_lm.hypotheses.utterance import Utterance
-from asr_lm.hypotheses.validation import Located
+from asr_lm.hypotheses.taking import looks_like_reference, looks_like_score
+from asr_lm.hypotheses.utterance import Hypothesis, Utterance
+from asr_lm.hypotheses.validation import Located, Place
+
+_UTTERANCE = frozenset(Utterance.__struct_fields__)
+_HYPOTHESIS = frozenset(Hypothesis.__struct_fields__)
 
 
-def read_canonical(path: Path) -> Located:
+def read_canonical(path: Path, sides: SideInputs, notices: Notices) -> Located:
     """Utterances of a canonical list; lines are streamed.
 
     Raises:
-        InputError: a record is malformed, lacks a field, or has one of the wrong type.
+        InputError: a record is malformed, lacks a field, has one of the wrong type, or one that looks like a score or a
+            reference and would be lost.
     """
     decoder = msgspec.json.Decoder(Utterance)
+    left: dict[str, None] = {}
     for place, raw in json_records(path):
-        yield place, decode_record(decoder, raw, place)
+        try:
+            utterance = decoder.decode(raw)
+        except msgspec.ValidationError as error:
+            utterance = decode_record(decoder, _known_fields(raw, error, place, left), place)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            utterance = decode_record(decoder, raw, place)
+        yield place, utterance
+    if left:
+        notices.say(f"canonical: left unread: {', '.join(left)}")
+
+
+def _known_fields(raw: bytes, error: msgspec.ValidationError, place: Place, left: dict[str, None]) -> bytes:
+    """The record without the fields that are not read, which join those ``left``."""
+    if "unknown field" not in str(error):
+        return raw
+    record = decode_record(msgspec.json.Decoder(dict[str, Any]), raw, place)
+    for path, name, found in _unread(record):
+        _check(record, path, name, found, place)
+        left[path] = None
+    kept = {name: value for name, value in record.items() if name in _UTTERANCE}
+    if isinstance(kept.get("hypotheses"), list):
+        kept["hypotheses"] = [
+            {name: value for name, value in entry.items() if name in _HYPOTHESIS} if isinstance(entry, dict) else entry
+            for entry in kept["hypotheses"]
+        ]
+    return msgspec.json.encode(kept)
+
+
+def _unread(record: Any) -> Iterator[tuple[str, str, Any]]:
+    """Path, name and value of each field that is not read."""
+    for name, found in record.items():
+        if name not in _UTTERANCE:
+            yield name, name, found
+    hypotheses = record.get("hypotheses")
+    for entry in hypotheses if isinstance(hypotheses, list) else []:
+        for name, found in entry.items() if isinstance(entry, dict) else []:
+            if name not in _HYPOTHESIS:
+                yield f"hypotheses[].{name}", name, found
+
+
+def _check(record: dict[str, Any], path: str, name: str, found: Any, place: Place) -> None:
+    identity = record.get("id") if isinstance(record.get("id"), str) else None
+    if looks_like_score(name, found):
+        message = f'looks like a score and is not read here, expected "scores": {{"{name}": …}} in each hypothesis'
+        raise place.error(message, identity, path)
+    if "reference" not in record and looks_like_reference(name, found):
+        raise place.error('looks like a reference and is not read here, expected it as "reference"', identity, path)
 
 
 def fits(beginning: Beginning) -> bool:
-    """Whether the first record is an object with hypotheses, none of them called hyp_1 or the like."""
+    """Whether the first record has hypotheses as this form has them, or nothing that another reader could find."""
     record = beginning.first
-    return isinstance(record, dict) and "hypotheses" in record and not _is_numbered(record["hypotheses"])
+    if beginning.is_folder or not isinstance(record, dict) or "hypotheses" not in record:
+        return False
+    if _is_numbered(record["hypotheses"]):
+        return False
+    return _is_strict(record) or not _is_near(beginning.sample)
 
 
 def _is_numbered(hypotheses: object) -> bool:
     return isinstance(hypotheses, dict) and any(str(key).startswith("hyp_") for key in hypotheses)
 
 
+def _is_strict(record: dict[str, Any]) -> bool:
+    hypotheses = record["hypotheses"]
+    if not isinstance(record.get("id"), str) or not isinstance(hypotheses, list):
+        return False
+    if not all(isinstance(entry, dict) and isinstance(entry.get("text"), str) for entry in hypotheses):
+        return False
+    if not all(
+        isinstance(scores, dict) and _are_numbers(scores) for scores in (e.get("scores", {}) for e in hypotheses)
+    ):
+        return False
+    try:
+        for path, name, found in _unread(record):
+            _check(record, path, name, found, Place(""))
+    except InputError:
+        return False
+    return True
+
+
+def _are_numbers(scores: dict[str, Any]) -> bool:
+    return not any(isinstance(value, str) and "tensor" in value for value in scores.values())
+
+
+def _is_near(sample: list[Any]) -> bool:
+    """Whether the records are close to this form, and what they mean can be told from the names in them."""
+    try:
+        return infer(sample) is not None
+    except InputError:
+        return True
+
+
 FORMAT = Format(
     name="canonical",
     about="JSON Lines or a JSON array of this package's own objects: id, hypotheses with text and scores",
     fits=fits,
-    read=plain(read_canonical),
+    read=read_canonical,
 )

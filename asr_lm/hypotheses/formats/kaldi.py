@@ -7,10 +7,16 @@ This is what ``nbest-to-linear`` and the n-best rescoring scripts leave in ``arc
   the order of the hypotheses;
 * ``ref`` (else ``text`` beside ``words_text``): ``utt the words``, references.
 
-Signs are turned, so that larger is better. The names become ``acoustic`` (``acwt``, ``ac_cost``), ``lm`` (``lm_cost``),
-else what is left of the name without ``lmwt.``, ``_cost`` and ``.sum``. The integer archives ``words`` and ``ali``,
-costs by word whose sums lie beside them (``lmwt.nn`` by ``lmwt.nn.sum``), hidden files and folders hold nothing more
-and are left alone; any other file is an error. Archives may end in ``.gz`` or ``.zst``.
+Signs are turned, so that larger is better, and acoustic costs are multiplied by the acoustic scale, as Kaldi does when
+it decodes (0.1 where nothing else is said). ``lmwt.withlm`` is the sum of ``lmwt.nolm`` and ``lmwt.lmonly``: where it
+and one of them are there, the language model's share and the rest are kept, never all three. The names become
+``acoustic`` (``acwt``, ``ac_cost``), ``lm`` (``lm_cost``), else what is left of the name without ``lmwt.``, ``_cost``
+and ``.sum``. The integer archives ``words`` and ``ali`` (also ``1.ali`` and the like), costs by word whose sums lie
+beside them (``lmwt.nn`` by ``lmwt.nn.sum``), hidden files and folders hold nothing more and are left alone; any other
+file is an error. Archives may end in ``.gz`` or ``.zst``.
+
+A folder with nothing but a ``text`` is an n-best list only where its keys are ranks
+(:mod:`~asr_lm.hypotheses.numbered_keys`).
 """
 
 from __future__ import annotations
@@ -25,15 +31,19 @@ from typing import NamedTuple
 from asr_lm.errors import InputError
 from asr_lm.files import display_name, iterate_text
 from asr_lm.hypotheses.beginning import Beginning
-from asr_lm.hypotheses.format import Format, plain
+from asr_lm.hypotheses.format import Format, Notices, SideInputs
+from asr_lm.hypotheses.numbered_keys import are_ranks
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
 from asr_lm.hypotheses.validation import Located, Place, decimal, not_decimal
 
 HYPOTHESES = ("words_text", "text")
 REFERENCES = ("ref", "text")
-INTEGER_ARCHIVES = ("words", "ali")
 SCORE_NAMES = {"acwt": "acoustic", "ac_cost": "acoustic", "lm_cost": "lm"}
 
+ACOUSTIC, NO_LM, WITH_LM, LM_ONLY = "acoustic", "nolm", "withlm", "lmonly"
+DEFAULT_ACOUSTIC_SCALE = 0.1
+
+_INTEGERS = re.compile(r"(words|ali|phones)(\.\d{1,9})?|\d{1,9}\.(ali|words|phones)", re.ASCII)
 _COST = re.compile(r"lmwt\.(.+?)(?:\.sum)?|(.+)_cost")
 _KEY = re.compile(r"(.+)-(\d{1,9})", re.ASCII)
 _JOB = re.compile(r"archives\.\d{1,9}", re.ASCII)
@@ -57,7 +67,7 @@ class _Entry(NamedTuple):
     line: int
 
 
-def read_kaldi(path: Path) -> Located:
+def read_kaldi(path: Path, sides: SideInputs, notices: Notices) -> Located:
     """Utterances of an archive folder, or of all ``archives.N`` in a folder, whose references may lie beside them.
 
     Raises:
@@ -71,12 +81,34 @@ def read_kaldi(path: Path) -> Located:
     sources = [each.references for each in archives] + ([_first_present(_by_name(path), REFERENCES)] if jobs else [])
     references = _references([source for source in sources if source is not None])
     decoded: set[str] = set()
+    scale = DEFAULT_ACOUSTIC_SCALE if sides.acoustic_scale is None else sides.acoustic_scale
+    if any(ACOUSTIC in each.costs for each in archives):
+        said = "" if sides.acoustic_scale is not None else " (Kaldi's default; --acoustic-scale sets it)"
+        notices.say(f"kaldi: acoustic costs are multiplied by {scale:g}{said}")
+    if any(WITH_LM in each.costs for each in archives):
+        notices.say("kaldi: lmwt.withlm holds lmwt.nolm and lmwt.lmonly; each share of it is read once")
     for each in archives:
         for place, utterance in _utterances(each, references):
             decoded.add(utterance.id)
-            yield place, utterance
+            yield place, _scaled(utterance, scale)
     if silent := references.keys() - decoded:
         raise InputError("has a reference but no hypotheses, expected both", file=path, utterance=min(silent))
+
+
+def _scaled(utterance: Utterance, scale: float) -> Utterance:
+    hypotheses = tuple(Hypothesis(each.text, _shares(each.scores, scale)) for each in utterance.hypotheses)
+    return Utterance(utterance.id, hypotheses, utterance.reference)
+
+
+def _shares(scores: dict[str, float], scale: float) -> dict[str, float]:
+    """The acoustic score scaled, and the graph's score without and with the language model taken apart."""
+    shares = {name: scale * value if name == ACOUSTIC else value for name, value in scores.items()}
+    if WITH_LM in shares and (LM_ONLY in shares or NO_LM in shares):
+        total = shares.pop(WITH_LM)
+        if LM_ONLY not in shares:
+            shares[LM_ONLY] = total - shares[NO_LM]
+        shares[NO_LM] = total - shares[LM_ONLY] if NO_LM not in shares else shares[NO_LM]
+    return shares
 
 
 def job_folders(path: Path) -> list[Path]:
@@ -117,7 +149,7 @@ def _archives(folder: Path) -> _Archives:
     rest = {
         name: file
         for name, file in files.items()
-        if file != hypotheses and name not in INTEGER_ARCHIVES and f"{name}.sum" not in files
+        if file != hypotheses and not _INTEGERS.fullmatch(name) and f"{name}.sum" not in files
     }
     references = _first_present(rest, REFERENCES)
     costs: dict[str, Path] = {}
@@ -204,14 +236,24 @@ def _lines(archive: Path) -> Iterator[tuple[int, str, str]]:
 
 
 def fits(beginning: Beginning) -> bool:
-    """Whether a folder has hypotheses."""
-    return beginning.is_folder and has_hypotheses(beginning.path)
+    """Whether a folder has hypotheses, with scores or with keys that are ranks."""
+    if not beginning.is_folder or not has_hypotheses(beginning.path):
+        return False
+    if job_folders(beginning.path):
+        return True
+    files = _by_name(beginning.path)
+    if "words_text" in files or any(name in SCORE_NAMES or _COST.fullmatch(name) for name in files):
+        return True
+    entries = [(key, text) for _, key, text in itertools.islice(_lines(files["text"]), 1000)]
+    references = {key for _, key, _ in itertools.islice(_lines(files["ref"]), 1000)} if "ref" in files else set()
+    return not references & {key for key, _ in entries} and are_ranks(entries)
 
 
 FORMAT = Format(
     name="kaldi",
     about="Kaldi's n-best archives: a folder with words_text, acwt, lmwt.*, or ac_cost, lm_cost, text",
     fits=fits,
-    read=plain(read_kaldi),
+    read=read_kaldi,
+    sides=frozenset({"acoustic_scale"}),
     scores_known=True,
 )

@@ -17,6 +17,7 @@ from asr_lm.errors import InputError
 from asr_lm.files import display_name, iterate_lines, iterate_text
 from asr_lm.hypotheses.beginning import Beginning
 from asr_lm.hypotheses.format import Format, Notices, SideInputs
+from asr_lm.hypotheses.formats.table import found
 from asr_lm.hypotheses.json_records import decode_record, json_records
 from asr_lm.hypotheses.spool import rereadable
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
@@ -50,13 +51,45 @@ def read_nemo(path: Path, manifest: Path, beam_size: int | None = None) -> Locat
     """
     with rereadable(manifest) as file:
         entries = _manifest_entries(file)
-    beam_size = _checked_beam_size(path, manifest, len(entries), beam_size)
+    size = _checked_beam_size(path, manifest, len(entries), beam_size)
     lines, name = iterate_text(path), display_name(path)
+    before: tuple[Place, Utterance] | None = None
     for entry in entries:
-        beam = list(itertools.islice(lines, beam_size))
+        beam = list(itertools.islice(lines, size))
         place = Place(name, beam[0][0])
         hypotheses = tuple(_hypotheses(beam, name, entry.identity))
-        yield place, Utterance(entry.identity, hypotheses, entry.text, entry.recording)
+        utterance = Utterance(entry.identity, hypotheses, entry.text, entry.recording)
+        if before is not None and beam_size is None:
+            _check_apart(before, (place, utterance))
+        before = place, utterance
+        yield before
+
+
+def _check_apart(before: tuple[Place, Utterance], after: tuple[Place, Utterance]) -> None:
+    """Refuse beams that were not of one length: the file has no boundaries, but hypotheses tell where they belong."""
+    (place, first), (_, second) = before, after
+    for rank, hypothesis in enumerate(first.hypotheses[1:], 1):
+        if _closer(hypothesis, second.hypotheses[0], first.hypotheses[0]):
+            raise _uneven(place, place.line, rank, second.id)
+    for rank, hypothesis in enumerate(second.hypotheses[:-1]):
+        if _closer(hypothesis, first.hypotheses[-1], second.hypotheses[-1]):
+            raise _uneven(after[0], after[0].line, rank, first.id)
+
+
+def _closer(hypothesis: Hypothesis, other: Hypothesis, own: Hypothesis) -> bool:
+    """Whether a hypothesis has nearly all words of the other utterance's and nearly none of its own."""
+    return _shared(hypothesis, other) > 0.6 and _shared(hypothesis, own) < 0.25
+
+
+def _shared(one: Hypothesis, other: Hypothesis) -> float:
+    first, second = set(one.text.split()), set(other.text.split())
+    return len(first & second) / max(len(first | second), 1)
+
+
+def _uneven(place: Place, line: int | None, rank: int, other: str) -> InputError:
+    message = f"looks like a hypothesis of {other!r}: the beams are not of one length, and the file has no boundaries"
+    advice = "let NeMo write them into the manifest (transcribe_speech.py with return_best_hypothesis=false)"
+    return place._replace(line=(line or 1) + rank).error(f"{message}; {advice}, or give --beam-size if it is right")
 
 
 def _manifest_entries(manifest: Path) -> list[_ManifestEntry]:
@@ -92,9 +125,9 @@ def _hypotheses(beam: list[tuple[int, str]], file: str, identity: str) -> Iterat
 
 
 def fits(beginning: Beginning) -> bool:
-    """Whether the first two lines end in a tab and a number."""
+    """Whether the first two lines end in a tab and a number, and are no table with an id."""
     first = beginning.lines[:2]
-    return bool(first) and all(map(_is_beam, first))
+    return bool(first) and all(map(_is_beam, first)) and not ("\t" in first[0].rpartition("\t")[0] and found(beginning))
 
 
 def _is_beam(line: str) -> bool:
