@@ -14,7 +14,6 @@ from asr_lm.acoustic.finding import find_speech
 from asr_lm.acoustic.first_pass_errors import FirstPassErrors
 from asr_lm.acoustic.journal import Journal, Recognised
 from asr_lm.acoustic.options import DecodingOptions, require_least, require_positive
-from asr_lm.acoustic.reference_table import read_references
 from asr_lm.acoustic.registry import DEFAULT, open_recogniser
 from asr_lm.acoustic.saved_emissions import Shards, frame_seconds, saved_sources
 from asr_lm.acoustic.segments import Failure, Segment, SegmentSource
@@ -22,6 +21,7 @@ from asr_lm.acoustic.tokens import TOKENS_FILE, Tokens
 from asr_lm.errors import InputError
 from asr_lm.evaluation.word_errors import Unit, tokens
 from asr_lm.files import write_text
+from asr_lm.hypotheses.references import read_references
 from asr_lm.hypotheses.utterance import timed_words
 from asr_lm.hypotheses.writing import format_of, write_nbest
 from asr_lm.lattice.oracle import oracle_path

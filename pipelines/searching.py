@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr_lm.errors import InputError
-from asr_lm.files import iterate_text
+from asr_lm.hypotheses.references import read_references
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
 from asr_lm.hypotheses.writing import write_nbest
 from asr_lm.lattice.expansion import ExpansionOptions
@@ -233,5 +233,4 @@ def _read(options: Arguments, path: Path, terminal: Terminal) -> tuple[list[Latt
         raise InputError("no lattice could be read", file=path)
     if options.references is None:
         return list(lattices.values()), bad
-    rows = [line.split(maxsplit=1) for _, line in iterate_text(options.references) if line.strip()]
-    return with_references(list(lattices.values()), {row[0]: row[1] if len(row) > 1 else "" for row in rows}), bad
+    return with_references(list(lattices.values()), read_references(options.references)), bad

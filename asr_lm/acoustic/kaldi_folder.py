@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from asr_lm.acoustic.reference_table import read_references, table_rows
 from asr_lm.acoustic.speech import Speech, check_times
 from asr_lm.errors import InputError
+from asr_lm.hypotheses.references import read_references, table_rows
 
 WAV_SCP = "wav.scp"
 OVERSHOOT = 0.5
