@@ -20,7 +20,8 @@ from asr_lm.errors import InputError
 
 STDIN = "-"
 
-_DAMAGE = (EOFError, OSError, zlib.error, zstandard.ZstdError)
+DAMAGE = (EOFError, OSError, zlib.error, zstandard.ZstdError)
+"""What reading a damaged or packed file raises."""
 _PACKED_CHUNK = 32 * 1024
 
 
@@ -128,7 +129,7 @@ def read_bytes(path: str | Path, limit: int = -1) -> bytes:
     with open_binary(path) as stream:
         try:
             return stream.read(limit)
-        except _DAMAGE as error:
+        except DAMAGE as error:
             raise InputError(f"damaged or truncated file ({error})", file=display_name(path)) from error
 
 
@@ -143,7 +144,7 @@ def iterate_lines(path: str | Path) -> Iterator[tuple[int, bytes]]:
         try:
             for number, line in enumerate(stream, 1):
                 yield number, line.rstrip(b"\r\n")
-        except _DAMAGE as error:
+        except DAMAGE as error:
             raise InputError(
                 f"damaged or truncated file ({error})", file=display_name(path), line=number + 1
             ) from error

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from asr_lm.evaluation.metrics.registry import METRICS
+from asr_lm.lattice.limits import MAX_ARCS
 from asr_lm.text.normalizer import NormalizerName
 from pipelines.command import OptionalInt, OptionalPath, unless_given
 from pipelines.list_options import ListOptions
@@ -125,6 +126,7 @@ class LatticeOptions:
             acoustic.
         mbr_out: Write the words with the fewest expected errors of every rescored lattice here (minimum Bayes
             risk; .json, .jsonl, .trn).
+        max_arcs: A lattice of more arcs is refused; 2,000,000 take up to 2 GB while they are read.
         trust: Read a k2 file even where torch cannot read it without running what is in it.
         strict: Stop at a lattice that cannot be read, instead of naming it and going on.
     """
@@ -140,5 +142,6 @@ class LatticeOptions:
     lattice_states: int = 20_000
     lattice_out: OptionalPath = None
     mbr_out: OptionalPath = None
+    max_arcs: int = MAX_ARCS
     trust: bool = False
     strict: bool = False

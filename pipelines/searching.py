@@ -220,7 +220,10 @@ def _read(options: Arguments, path: Path, terminal: Terminal) -> tuple[list[Latt
     words = read_words(options.words) if options.words else None
     lattices: dict[str, Lattice] = {}
     bad = 0
-    for found in read_lattices(path, words=words, frame_shift=options.frame_shift, trust=options.trust):
+    found_all = read_lattices(
+        path, words=words, frame_shift=options.frame_shift, trust=options.trust, max_arcs=options.max_arcs
+    )
+    for found in found_all:
         if error := found if isinstance(found, InputError) else _unlike(found, lattices):
             if options.strict:
                 raise error

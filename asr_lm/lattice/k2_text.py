@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from asr_lm.errors import InputError
 from asr_lm.lattice.lattice import Lattice
+from asr_lm.lattice.limits import MAX_ARCS, check_arcs
 from asr_lm.lattice.symbols import Symbols, word_of
 
 FINAL = -1
@@ -25,16 +26,19 @@ SCORE = "score"
 _WHOLE = re.compile("-?[0-9]{1,10}")
 
 
-def read_k2(lines: Iterable[tuple[int, str]], name: str, words: Mapping[int, str] | None = None) -> Lattice:
+def read_k2(
+    lines: Iterable[tuple[int, str]], name: str, words: Mapping[int, str] | None = None, max_arcs: int = MAX_ARCS
+) -> Lattice:
     """The lattice of lines.
 
     Args:
         lines: number and text of every line.
         name: id of the utterance.
         words: table of words by number.
+        max_arcs: arcs, at most.
 
     Raises:
-        InputError: a line is something else, or there is no last state.
+        InputError: a line is something else, there is no last state, too many arcs.
     """
     symbols = Symbols()
     arcs: list[tuple[int, int, int, float]] = []
@@ -49,6 +53,7 @@ def read_k2(lines: Iterable[tuple[int, str]], name: str, words: Mapping[int, str
             elif fields:
                 source, target, word, score = _arc(fields)
                 arcs.append((source, target, symbols.number(word_of(max(word, 0), words)), score))
+                check_arcs(len(arcs), max_arcs)
         except InputError as error:
             raise error.located(line=number, utterance=name) from None
     if last is None:

@@ -17,10 +17,12 @@ from pathlib import Path
 import numpy as np
 
 from asr_lm.errors import InputError
-from asr_lm.files import display_name, read_bytes
-from asr_lm.lattice import openfst
+from asr_lm.files import display_name, open_binary
+from asr_lm.lattice import openfst, openfst_text
 from asr_lm.lattice.lattice import Lattice
-from asr_lm.lattice.openfst import OPENFST_MAGIC, Machine
+from asr_lm.lattice.limits import MAX_ARCS
+from asr_lm.lattice.names import utterance_of_file
+from asr_lm.lattice.openfst import OPENFST_MAGIC, ByteReader, Machine
 from asr_lm.lattice.symbols import Symbols, word_of
 
 FRAME_SHIFT = 0.01
@@ -32,55 +34,112 @@ KALDI_SCALES = {"acoustic": 0.1, "lm": 1.0}
 LatticeOrError = Lattice | InputError
 """A lattice, or why there is none."""
 
-_KEY = re.compile(rb"\s*(\S+)[ \t]*(\r?\n)?")
+_KEY = re.compile(rb"(\S+)[ \t]*(\r?\n)?")
 _BINARY = b"\x00B"
 _LONGEST_KEY = 4096
 
 
 def read_archive(
-    path: str | Path, words: Mapping[int, str] | None = None, frame_shift: float = FRAME_SHIFT
+    path: str | Path,
+    words: Mapping[int, str] | None = None,
+    frame_shift: float = FRAME_SHIFT,
+    max_arcs: int = MAX_ARCS,
 ) -> Iterator[LatticeOrError]:
     """The lattices of an archive, in order; a bad one is an error in its place.
 
     Args:
-        path: the archive; may be compressed.
+        path: the archive; may be compressed. It is read lattice by lattice.
         words: table of words, where the labels are numbers.
         frame_shift: seconds from one frame to the next.
+        max_arcs: arcs of one lattice, at most.
     """
-    data = memoryview(read_bytes(path))
-    position = counted = 0
-    line = 1
-    while match := _KEY.match(data, position, position + _LONGEST_KEY):
-        name = match[1].decode("utf-8", "replace")
-        position = match.end()
-        is_text = False
+    with open_binary(path) as stream:
+        archive = _Archive(ByteReader(stream), words, max_arcs)
+        while not archive.is_over:
+            try:
+                if (machine := archive.machine()) is None:
+                    return
+                found = to_lattice(machine, archive.id, words, frame_shift)
+                yield replace(found, scales=KALDI_SCALES)
+            except InputError as error:
+                yield error.located(file=display_name(path), utterance=archive.id or None)
+
+
+class _Archive:
+    """Machines of an archive, one after the other.
+
+    Attributes:
+        id: of the utterance whose machine was last read.
+        is_over: whether nobody knows where the next one begins.
+    """
+
+    def __init__(self, data: ByteReader, words: Mapping[int, str] | None, max_arcs: int) -> None:
+        self._data, self._words, self._max_arcs = data, words, max_arcs
+        self._line = 1
+        self.id, self.is_over = "", False
+
+    def machine(self) -> Machine | None:
+        """The next machine; None at the end.
+
+        Raises:
+            InputError: it cannot be read.
+        """
+        self.is_over, self.id = True, ""
+        if (match := self._key()) is None:
+            return None
+        self.id = match[1].decode("utf-8", "backslashreplace")
+        self._data.skip(match.end())
+        if self._data.peek(2) == _BINARY:
+            self._data.skip(2)
+        if self._data.peek(4) != OPENFST_MAGIC and match[2]:
+            return self._text_machine()
+        return self._binary_machine()
+
+    def _key(self) -> re.Match[bytes] | None:
+        while (ahead := self._data.peek(_LONGEST_KEY)) and ahead[:1].isspace():
+            blank = len(ahead) - len(ahead.lstrip())
+            self._line += ahead.count(b"\n", 0, blank)
+            self._data.skip(blank)
+        match = _KEY.match(ahead)
+        if match is not None and len(match[1]) == _LONGEST_KEY:
+            raise InputError("expected an utterance's id and a lattice", line=self._line)
+        return match
+
+    def _binary_machine(self) -> Machine:
+        if self._data.peek(4) != OPENFST_MAGIC:
+            raise InputError("expected an utterance's id and a lattice; nothing behind it is read", line=self._line)
         try:
-            if bytes(data[position : position + 2]) == _BINARY:
-                position += 2
-            if bytes(data[position : position + 4]) == OPENFST_MAGIC:
-                machine, position = openfst.read_binary(data, position)
-            elif match[2]:
-                line += bytes(data[counted:position]).count(b"\n")
-                counted, is_text = position, True
-                lines, position = _block(data, position, line)
-                machine = openfst.read_text(lines)
-            else:
-                raise InputError("expected an utterance's id and a lattice", file=display_name(path))
+            machine = openfst.read_binary(self._data, self._max_arcs)
         except InputError as error:
-            yield error.located(file=display_name(path), utterance=name)
-            if not is_text:
-                return  # nobody knows where the next one begins
-            continue
-        found = _located(machine, name, path, words, frame_shift)
-        yield found if isinstance(found, InputError) else replace(found, scales=KALDI_SCALES)
+            self.is_over = error.parameter != "max_arcs"
+            raise
+        self.is_over = False
+        return machine
+
+    def _text_machine(self) -> Machine:
+        self._line += 1
+        block = self._block()
+        try:
+            lines = ((number, _decoded(line, number)) for number, line in block)
+            return openfst_text.read_text(lines, self._words, self._max_arcs)
+        finally:
+            for _ in block:
+                pass
+
+    def _block(self) -> Iterator[tuple[int, bytes]]:
+        """Numbered lines up to a blank one."""
+        while (line := self._data.line()).strip():
+            self._line += 1
+            yield self._line - 1, line
+        self._line += 1
+        self.is_over = False
 
 
-def _block(data: memoryview, position: int, line: int) -> tuple[list[tuple[int, str]], int]:
-    """Numbered lines up to a blank one, and the position behind it."""
-    end = re.compile(rb"\r?\n[ \t]*\r?\n|\Z").search(data, max(position - 1, 0))
-    assert end is not None
-    text = bytes(data[position : max(end.start(), position)]).decode("utf-8", "replace")
-    return list(enumerate(text.splitlines(), line)), end.end()
+def _decoded(line: bytes, number: int) -> str:
+    try:
+        return line.decode()
+    except UnicodeDecodeError as error:
+        raise InputError(f"not UTF-8 ({error.reason})", line=number) from None
 
 
 def read_text_machine(
@@ -88,21 +147,12 @@ def read_text_machine(
     lines: Iterable[tuple[int, str]],
     words: Mapping[int, str] | None = None,
     frame_shift: float = FRAME_SHIFT,
+    max_arcs: int = MAX_ARCS,
 ) -> LatticeOrError:
     """The lattice of a text file that holds one machine; it is called after the file."""
-    name = Path(path).name.split(".")[0]
+    name = utterance_of_file(path)
     try:
-        machine = openfst.read_text(lines)
-    except InputError as error:
-        return error.located(file=display_name(path), utterance=name)
-    return _located(machine, name, path, words, frame_shift)
-
-
-def _located(
-    machine: Machine, name: str, path: str | Path, words: Mapping[int, str] | None, frame_shift: float
-) -> LatticeOrError:
-    try:
-        return to_lattice(machine, name, words, frame_shift)
+        return to_lattice(openfst_text.read_text(lines, words, max_arcs), name, words, frame_shift)
     except InputError as error:
         return error.located(file=display_name(path), utterance=name)
 
@@ -119,7 +169,7 @@ def to_lattice(
     labels = set(machine.output)
     texts = {label: label if isinstance(label, str) else word_of(label, words) for label in labels}
     word = [symbols.number(texts[label]) for label in machine.output]
-    frames = machine.frames if machine.compact else [int(label not in (0, "<eps>")) for label in machine.input]
+    frames = machine.frames if machine.compact else [int(label not in (0, "0", "<eps>")) for label in machine.input]
     if not machine.final:
         raise InputError("no final state")
     names = ("lm", "acoustic")[: len(next(iter(machine.final.values()))[0])]
@@ -206,4 +256,4 @@ def archive_entry(
     key = lattice.id.encode() + b" "
     if binary:
         return key + openfst.write_binary(machine)
-    return key + b"\n" + "".join(openfst.text_lines(machine)).encode() + b"\n"
+    return key + b"\n" + "".join(openfst_text.text_lines(machine)).encode() + b"\n"

@@ -7,6 +7,9 @@ from asr_lm.errors import InputError
 MAX_ARCS = 2_000_000
 """Arcs of one lattice unless a reader is told otherwise; they take up to 2 GB while they are read."""
 
+MAX_LINE = 1 << 24
+"""Bytes of a line in a text archive."""
+
 
 def check_arcs(count: int, most: int) -> None:
     """Refuse a lattice of more than ``most`` arcs.

@@ -1,6 +1,6 @@
-"""Acceptors and transducers of OpenFst as Kaldi writes them: binary ``VectorFst`` and the text of ``fstprint``.
+"""Acceptors and transducers of OpenFst as Kaldi writes them, binary (``VectorFst``).
 
-Binary (OpenFst's ``fst.h``, little endian): magic number, type of the machine and of its arcs, version, flags,
+The format (OpenFst's ``fst.h``, little endian): magic number, type of the machine and of its arcs, version, flags,
 properties, start, numbers of states and arcs; then for every state its final weight, its number of arcs, and the arcs:
 input label, output label, weight, next state. Kaldi's arcs carry a pair of costs, and those of compact lattices the
 transition ids of their frames, too.
@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import BinaryIO
 
 from asr_lm.errors import InputError
+from asr_lm.files import DAMAGE
+from asr_lm.lattice.limits import MAX_ARCS, MAX_LINE, check_arcs
 
 OPENFST_MAGIC = struct.pack("<i", 2125659606)
 """First bytes of a binary machine."""
@@ -29,6 +31,7 @@ _KINDS = {
 
 _HAS_SYMBOLS = 3
 _LONGEST_NAME = 256
+_CHUNK = 1 << 16
 
 
 @dataclass
@@ -55,90 +58,139 @@ class Machine:
     final: dict[int, tuple[tuple[float, ...], int]] = field(default_factory=dict)
 
 
-class _Cursor:
-    """Reads values from bytes and refuses to read beyond their end."""
+class ByteReader:
+    """Bytes of a file, decompressed, read piece by piece, so that a long archive takes no memory."""
 
-    def __init__(self, data: memoryview, position: int) -> None:
-        self.data, self.position = data, position
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream, self._data, self._position = stream, b"", 0
+
+    def peek(self, size: int) -> bytes:
+        """The next bytes, fewer at the end."""
+        if len(self._data) - self._position < size:
+            rest = self._data[self._position :]
+            try:
+                self._data = rest + self._stream.read(max(size - len(rest), _CHUNK))
+            except DAMAGE as error:
+                raise InputError(f"damaged or truncated file ({error})") from error
+            self._position = 0
+        return self._data[self._position : self._position + size]
+
+    def skip(self, size: int) -> None:
+        """Go on behind bytes.
+
+        Raises:
+            InputError: the file ends before.
+        """
+        while size:
+            passed = len(self.peek(min(size, _CHUNK)))
+            if not passed:
+                raise InputError("cut off or damaged: it ends in the middle of a lattice")
+            self._position += passed
+            size -= passed
+
+    def read(self, size: int) -> bytes:
+        """The next bytes.
+
+        Raises:
+            InputError: the file ends before.
+        """
+        found = self.peek(size)
+        self.skip(size)
+        return found
+
+    def line(self) -> bytes:
+        """The next line with its end; nothing at the end of the file.
+
+        Raises:
+            InputError: it is longer than :data:`MAX_LINE`.
+        """
+        size = 256
+        while b"\n" not in (found := self.peek(size)) and len(found) == size:
+            if size >= MAX_LINE:
+                raise InputError(f"a line of more than {MAX_LINE:,} bytes")
+            size *= 4
+        end = found.find(b"\n") + 1 or len(found)
+        self._position += end
+        return found[:end]
 
     def take(self, layout: struct.Struct) -> tuple[int | float, ...]:
-        if self.position + layout.size > len(self.data):
+        """Values of a layout."""
+        if len(self._data) - self._position < layout.size and len(self.peek(layout.size)) < layout.size:
             raise InputError("cut off or damaged: it ends in the middle of a lattice")
-        values = layout.unpack_from(self.data, self.position)
-        self.position += layout.size
+        values = layout.unpack_from(self._data, self._position)
+        self._position += layout.size
         return values
 
     def whole(self, layout: struct.Struct, most: int, what: str) -> int:
+        """A whole number from 0 to ``most``."""
         (value,) = self.take(layout)
-        if value > most:
+        if not 0 <= value <= most:
             raise InputError(f"cut off or damaged: {what} is {value}")
-        if value < 0:
-            raise InputError(f"damaged: {what} is {value}")
         return int(value)
 
     def name(self) -> str:
-        length = self.whole(_INT32, _LONGEST_NAME, "the length of a name")
-        if self.position + length > len(self.data):
-            raise InputError("cut off or damaged: it ends in the middle of a lattice")
-        text = bytes(self.data[self.position : self.position + length])
-        self.position += length
-        return text.decode("utf-8", "replace")
-
-    @property
-    def left(self) -> int:
-        return len(self.data) - self.position
+        """A text behind its length."""
+        return self.read(self.whole(_INT32, _LONGEST_NAME, "the length of a name")).decode("utf-8", "replace")
 
 
 _INT32, _INT64 = struct.Struct("<i"), struct.Struct("<q")
-_HEADER = struct.Struct("<iiQqqq")
+_LABELS, _HEADER = struct.Struct("<ii"), struct.Struct("<iiQqqq")
+_MOST = 2**31 - 1
 
 
-def read_binary(data: memoryview, position: int) -> tuple[Machine, int]:
-    """The machine that begins at a position, and the position behind it.
+def read_binary(data: ByteReader, max_arcs: int = MAX_ARCS) -> Machine:
+    """The machine that begins here.
 
     Raises:
-        InputError: it is none, of another kind, cut off, or damaged.
+        InputError: it is none, of another kind, cut off, or damaged; or has too many arcs, and then the reader stands
+            behind it.
     """
-    cursor = _Cursor(data, position + len(OPENFST_MAGIC))
-    if bytes(data[position : position + len(OPENFST_MAGIC)]) != OPENFST_MAGIC:
+    if data.read(len(OPENFST_MAGIC)) != OPENFST_MAGIC:
         raise InputError("not a binary lattice: the first bytes are not OpenFst's")
-    machine_kind, arc_kind = cursor.name(), cursor.name()
+    machine_kind, arc_kind = data.name(), data.name()
     if machine_kind != "vector" or arc_kind not in _KINDS:
         known = ", ".join(_KINDS)
         raise InputError(f"a {machine_kind!r} machine of {arc_kind!r} arcs, expected 'vector' and one of {known}")
-    version, flags, _, start, states, _ = (int(value) for value in cursor.take(_HEADER))
+    version, flags, _, start, states, _ = (int(value) for value in data.take(_HEADER))
     if version != 2 or flags & _HAS_SYMBOLS:
         raise InputError(f"version {version} with flags {flags}, expected version 2 without symbol tables")
+    if not 0 <= states <= _MOST or not (0 <= start < states or not states):
+        raise InputError(f"damaged: {states} states, the first being {start}")
     layout, compact = _KINDS[arc_kind]
-    weight = struct.Struct(layout)
-    smallest = weight.size + (4 if compact else 0) + 8
-    if not 0 <= states <= cursor.left // smallest or not (0 <= start < states or not states):
-        raise InputError(f"damaged: {states} states, the first being {start}, in {cursor.left} bytes")
-    machine = Machine(compact, start)
-    labels = struct.Struct("<ii")
+    machine, count = Machine(compact, start), 0
     for state in range(states):
-        costs, frames = _weight(cursor, weight, compact)
-        if all(cost != math.inf for cost in costs):
-            machine.final[state] = (costs, frames)
-        arcs = cursor.whole(_INT64, cursor.left // (smallest + 4), "the number of arcs")
+        ended = _weight(data, struct.Struct(layout), compact)
+        count += (arcs := data.whole(_INT64, _MOST, "the number of arcs"))
+        is_kept = state <= max_arcs and count <= max_arcs
+        if is_kept and math.inf not in ended[0]:
+            machine.final[state] = ended
         for _ in range(arcs):
-            inputs, outputs = cursor.take(labels)
-            costs, frames = _weight(cursor, weight, compact)
-            machine.source.append(state)
-            machine.input.append(int(inputs))
-            machine.output.append(int(outputs))
-            machine.costs.append(costs)
-            machine.frames.append(frames)
-            machine.target.append(cursor.whole(_INT32, states - 1, "the state an arc leads to"))
-    return machine, cursor.position
+            _take_arc(data, machine, state, states, struct.Struct(layout), is_kept)
+    check_arcs(max(count, states - 1), max_arcs)
+    return machine
 
 
-def _weight(cursor: _Cursor, layout: struct.Struct, compact: bool) -> tuple[tuple[float, ...], int]:
-    costs = cursor.take(layout)
+def _take_arc(
+    data: ByteReader, machine: Machine, state: int, states: int, weight: struct.Struct, is_kept: bool
+) -> None:
+    inputs, outputs = data.take(_LABELS)
+    costs, frames = _weight(data, weight, machine.compact)
+    target = data.whole(_INT32, states - 1, "the state an arc leads to")
+    if is_kept:
+        machine.source.append(state)
+        machine.input.append(int(inputs))
+        machine.output.append(int(outputs))
+        machine.costs.append(costs)
+        machine.frames.append(frames)
+        machine.target.append(target)
+
+
+def _weight(data: ByteReader, layout: struct.Struct, compact: bool) -> tuple[tuple[float, ...], int]:
+    costs = data.take(layout)
     if not compact:
         return costs, 0
-    frames = cursor.whole(_INT32, cursor.left // 4, "the number of frames")
-    cursor.position += 4 * frames
+    frames = data.whole(_INT32, _MOST, "the number of frames")
+    data.skip(4 * frames)
     return costs, frames
 
 
@@ -161,108 +213,3 @@ def write_binary(machine: Machine) -> bytes:
 
 def _packed(costs: tuple[float, ...], frames: int) -> bytes:
     return struct.pack("<ffi", *costs, frames) + struct.pack("<i", 1) * frames
-
-
-def read_text(lines: Iterable[tuple[int, str]]) -> Machine:
-    """The machine of lines: ``source target input [output] [weight]``, and ``state [weight]`` for final states.
-
-    A weight is one cost, ``graph,acoustic``, or ``graph,acoustic,transition_ids`` of a compact lattice, whose arcs have
-    one label.
-
-    Args:
-        lines: number and text of every line.
-
-    Raises:
-        InputError: with the line that is something else.
-    """
-    machine = Machine(compact=True)
-    first = True
-    for number, line in lines:
-        fields = line.split()
-        if not fields:
-            continue
-        try:
-            state = _state(fields[0])
-            if first:
-                machine.start, first = state, False
-            if len(fields) <= 2:
-                machine.final[state] = _text_weight(fields[1] if len(fields) == 2 else "")
-            else:
-                _take_arc(machine, state, fields)
-        except InputError as error:
-            raise error.located(line=number) from None
-    if first:
-        raise InputError("no states")
-    width = max([len(costs) for costs in machine.costs] + [len(costs) for costs, _ in machine.final.values()])
-    machine.costs = [_widened(costs, width) for costs in machine.costs]
-    machine.final = {state: (_widened(costs, width), frames) for state, (costs, frames) in machine.final.items()}
-    return machine
-
-
-def _take_arc(machine: Machine, source: int, fields: list[str]) -> None:
-    target, labels = _state(fields[1]), fields[2:]
-    weight = labels.pop() if len(labels) > 1 and (len(labels) == 3 or _is_weight(labels[-1])) else ""
-    if len(labels) > 2:
-        raise InputError(f"expected at most two labels and a weight, found {' '.join(fields)!r}")
-    costs, frames = _text_weight(weight)
-    machine.compact &= len(labels) == 1
-    machine.source.append(source)
-    machine.target.append(target)
-    machine.input.append(_label(labels[0]))
-    machine.output.append(_label(labels[-1]))
-    machine.costs.append(costs)
-    machine.frames.append(frames)
-
-
-def _is_weight(text: str) -> bool:
-    if text.isascii() and text.isdigit():
-        return False
-    try:
-        _text_weight(text)
-    except InputError:
-        return False
-    return True
-
-
-def _text_weight(text: str) -> tuple[tuple[float, ...], int]:
-    costs, *transitions = text.split(",", 2)[:2], *text.split(",", 2)[2:]
-    try:
-        values = tuple(float(cost) for cost in costs if cost)
-    except ValueError:
-        raise InputError(f"expected a weight, found {text!r}") from None
-    if any(math.isnan(value) or value == -math.inf for value in values):
-        raise InputError(f"expected a finite weight, found {text!r}")
-    frames = len(transitions[0].split("_")) if transitions and transitions[0] else 0
-    return values or (0.0,), frames
-
-
-def _widened(costs: tuple[float, ...], width: int) -> tuple[float, ...]:
-    return costs + (0.0,) * (width - len(costs))
-
-
-def _state(text: str) -> int:
-    if not (text.isascii() and text.isdigit()) or len(text) > 9:
-        raise InputError(f"expected the number of a state, found {text!r}")
-    return int(text)
-
-
-def _label(text: str) -> int | str:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else text
-
-
-def text_lines(machine: Machine) -> Iterator[str]:
-    """A machine as lines, those of the first state first; arcs of one label."""
-    by_state: dict[int, list[int]] = {machine.start: []}
-    for arc, source in enumerate(machine.source):
-        by_state.setdefault(source, []).append(arc)
-    for state in (*by_state, *(state for state in machine.final if state not in by_state)):
-        for arc in by_state.get(state, ()):
-            weight = _printed(machine.costs[arc], machine.frames[arc])
-            yield f"{state} {machine.target[arc]} {machine.output[arc]} {weight}\n"
-        if state in machine.final:
-            yield f"{state} {_printed(*machine.final[state])}\n"
-
-
-def _printed(costs: tuple[float, ...], frames: int) -> str:
-    printed = ",".join(f"{cost:.9g}" for cost in costs)
-    return f"{printed},{'_'.join(['1'] * frames)}" if len(costs) == 2 else printed

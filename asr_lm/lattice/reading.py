@@ -16,6 +16,8 @@ from asr_lm.files import display_name, iterate_text, read_bytes
 from asr_lm.lattice.htk_slf import read_slf
 from asr_lm.lattice.k2_text import read_k2
 from asr_lm.lattice.kaldi_lattice import FRAME_SHIFT, LatticeOrError, read_archive, read_text_machine
+from asr_lm.lattice.limits import MAX_ARCS
+from asr_lm.lattice.names import utterance_of_file
 from asr_lm.lattice.openfst import OPENFST_MAGIC
 
 _BEGINNING = 4096
@@ -32,6 +34,7 @@ def read_lattices(
     words: Mapping[int, str] | None = None,
     frame_shift: float = FRAME_SHIFT,
     trust: bool = False,
+    max_arcs: int = MAX_ARCS,
 ) -> Iterator[LatticeOrError]:
     """The lattices of a file or of all files of a folder, by name.
 
@@ -40,6 +43,7 @@ def read_lattices(
         words: table of words, where labels are numbers.
         frame_shift: seconds from one frame to the next, where times are counted in frames.
         trust: read a k2 file even where torch cannot read it without running what is in it.
+        max_arcs: arcs of one lattice, at most.
 
     Yields:
         A lattice, or the error that stands in its place.
@@ -51,34 +55,36 @@ def read_lattices(
     if not path.is_dir():
         if not path.exists():
             raise InputError("no such file", file=path)
-        yield from _of_file(path, words, frame_shift, trust)
+        yield from _of_file(path, words, frame_shift, trust, max_arcs)
         return
     files = sorted(file for file in path.iterdir() if file.is_file() and not _is_no_lattice(file))
     if not files:
         raise InputError("a folder without lattices", file=path)
     for file in files:
-        yield from _of_file(file, words, frame_shift, trust)
+        yield from _of_file(file, words, frame_shift, trust, max_arcs)
 
 
 def _is_no_lattice(file: Path) -> bool:
     return file.name in _TABLES or file.name.startswith(".")
 
 
-def _of_file(file: Path, words: Mapping[int, str] | None, frame_shift: float, trust: bool) -> Iterator[LatticeOrError]:
+def _of_file(
+    file: Path, words: Mapping[int, str] | None, frame_shift: float, trust: bool, max_arcs: int
+) -> Iterator[LatticeOrError]:
     try:
         kind = lattice_format(file)
         if kind == "kaldi":
-            yield from read_archive(file, words, frame_shift)
+            yield from read_archive(file, words, frame_shift, max_arcs)
         elif kind == "slf":
-            yield read_slf(file)
+            yield read_slf(file, max_arcs=max_arcs)
         elif kind == "openfst":
-            yield read_text_machine(file, iterate_text(file), words, frame_shift)
+            yield read_text_machine(file, iterate_text(file), words, frame_shift, max_arcs)
         elif kind == "k2":
-            yield read_k2(iterate_text(file), file.name.split(".")[0], words)
+            yield read_k2(iterate_text(file), utterance_of_file(file), words, max_arcs)
         else:
             from asr_lm.lattice.k2 import read_pt
 
-            yield from read_pt(file, words, trust=trust)
+            yield from read_pt(file, words, trust=trust, max_arcs=max_arcs)
     except InputError as error:
         yield error.located(file=display_name(file))
 
@@ -94,7 +100,7 @@ def lattice_format(file: Path) -> str:
         raise InputError("an empty file", file=display_name(file))
     if beginning[:4] == b"PK\x03\x04":
         return "pt"
-    if re.match(rb"\S+ (\x00B)?" + re.escape(OPENFST_MAGIC), beginning):
+    if re.match(rb"\s*\S+ (\x00B)?" + re.escape(OPENFST_MAGIC), beginning):
         return "kaldi"
     try:
         text = beginning.decode("utf-8", "strict" if len(beginning) < _BEGINNING else "replace")

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 from asr_lm.errors import InputError
 from asr_lm.files import atomic_write, make_folder, write_text
-from asr_lm.lattice import htk_slf_writing, k2_text, kaldi_lattice, openfst
+from asr_lm.lattice import htk_slf_writing, k2_text, kaldi_lattice, openfst_text
 from asr_lm.lattice.lattice import Lattice
 
 LatticeFormat = Literal["slf", "kaldi", "kaldi-text", "openfst", "k2"]
@@ -68,7 +68,7 @@ def _content(lattice: Lattice, numbers: dict[str, int], form: LatticeFormat, fra
     if form == "k2":
         return "".join(k2_text.k2_lines(lattice, numbers)).encode()
     if form == "openfst":
-        return "".join(openfst.text_lines(kaldi_lattice.to_machine(lattice, numbers, frame_shift))).encode()
+        return "".join(openfst_text.text_lines(kaldi_lattice.to_machine(lattice, numbers, frame_shift))).encode()
     return kaldi_lattice.archive_entry(lattice, numbers, binary=form == "kaldi", frame_shift=frame_shift)
 
 

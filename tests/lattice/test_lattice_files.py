@@ -254,6 +254,61 @@ class TestSizes:
         (error,) = self.read(tmp_path / "u.txt", b"0 1 1 0.5\n1 2 -1 0\n" + b"2" * 5000 + b"\n")
         assert isinstance(error, InputError)
 
+    @pytest.mark.parametrize("form", FORMATS)
+    def test_no_more_arcs_than_allowed(self, tmp_path: Path, form: str) -> None:
+        _, table = written(tmp_path, form, range(3))
+        found = list(read_lattices(tmp_path, words=table, max_arcs=5))
+        assert len(found) == 3
+        for error in found:
+            assert isinstance(error, InputError)
+            assert error.parameter == "max_arcs"
+        assert whole(list(read_lattices(tmp_path, words=table, max_arcs=20)))
+
+    def test_an_archive_is_read_lattice_by_lattice(self, tmp_path: Path) -> None:
+        _, table = written(tmp_path, "kaldi", range(1))
+        content = (tmp_path / "lat.ark").read_bytes()
+        (tmp_path / "lat.ark").write_bytes(content * (4_000_000 // len(content)))
+        tracemalloc.start()
+        assert sum(isinstance(found, Lattice) for found in read_lattices(tmp_path / "lat.ark", words=table)) > 500
+        assert tracemalloc.get_traced_memory()[1] < 2_000_000
+        tracemalloc.stop()
+
+    def test_a_line_without_end(self, tmp_path: Path) -> None:
+        first, error = self.read(tmp_path / "lat.txt", b"u1\n0 1 a a 0,0\n1\n\nu2\n0 1 " + b"a" * (1 << 25))
+        assert isinstance(first, Lattice)
+        assert isinstance(error, InputError)
+        assert error.message.startswith("a line of more than")
+        assert error.utterance == "u2"
+
+
+class TestPlaceInArchives:
+    def test_many_blank_lines(self, tmp_path: Path) -> None:
+        arc = b"0 1 a a 0,0\n1\n\n"
+        (tmp_path / "lat.txt").write_bytes(b"u1\n" + arc + b"\r\n" * 10_000 + b"u2\n" + arc + b"u3\n0 x\n")
+        first, second, error = read_lattices(tmp_path / "lat.txt")
+        assert [found.id for found in whole([first, second])] == ["u1", "u2"]
+        assert isinstance(error, InputError)
+        assert error.line == 10_010
+
+    def test_bytes_that_are_no_text(self, tmp_path: Path) -> None:
+        arc = b"0 1 a a 0,0\n1\n\n"
+        (tmp_path / "lat.txt").write_bytes((b"u0\n" + arc) * 300 + b"u1\n0 1 \xff a 0,0\n1\n\nu2\n" + arc)
+        *_, error, second = read_lattices(tmp_path / "lat.txt")
+        assert isinstance(error, InputError)
+        assert (error.utterance, error.line) == ("u1", 1202)
+        assert isinstance(second, Lattice)
+
+    @pytest.mark.parametrize("form", ["slf", "openfst", "k2"])
+    def test_ids_with_dots(self, tmp_path: Path, form: str) -> None:
+        (lattice,), table = written(tmp_path, form, range(1))
+        (file,) = (file for file in tmp_path.iterdir() if file.name != "words.txt")
+        for name in ("u.1.a", "u.1.b"):
+            (tmp_path / f"{name}{file.suffix}").write_bytes(
+                file.read_bytes().replace(lattice.id.encode(), name.encode())
+            )
+        file.unlink()
+        assert [found.id for found in whole(list(read_lattices(tmp_path, words=table)))] == ["u.1.a", "u.1.b"]
+
 
 class TestEmptyLattices:
     ARC = "0 1 a a 0,0\n1\n\n"
