@@ -14,6 +14,7 @@ from asr_lm.lm.families.family import Family, Preset
 MODULES = {
     "nnlm": "nnlm",
     "rnnlm": "rnnlm",
+    "gru": "gru",
     "lstm": "lstm",
     "bilstm": "bilstm",
     "birnn-attention": "birnn_attention",
