@@ -5,11 +5,12 @@ Token sequences that join to the same text are one hypothesis, and their probabi
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 from torch import Tensor
@@ -24,6 +25,7 @@ from asr_lm.hypotheses.utterance import Hypothesis
 
 DECIMALS = 3
 ACOUSTIC, LM = "acoustic", "lm"
+_MOST_SPELLINGS = 64
 
 
 class Found(NamedTuple):
@@ -33,7 +35,8 @@ class Found(NamedTuple):
         text: its words joined.
         words: its words; where a text without spaces was cut in several ways, the likeliest one's.
         spelt: the likeliest spelling of these words.
-        acoustic: natural-log CTC probability, all alignments of all spellings found summed.
+        acoustic: natural-log CTC probability of the words, all alignments of all their spellings summed, with as many
+            word ends as may be; where the lexicon spells a text in more than 64 ways, of the spellings found.
         lm: natural-log probability under the language model; None without one.
         total: what the list is ordered by.
     """
@@ -72,6 +75,7 @@ class FirstPass:
 
         if self.gpu is not None and (self.lexicon is not None or self.lm is not None):
             raise InputError("the search on a GPU takes neither a lexicon nor a language model")
+        self._spellings = {} if self.lexicon is None else self.lexicon.numbered(self.tokens)
         self.ngram = read_with_kenlm(self.lm) if self.lm else None
         if self.gpu is not None:
             self._run = cuda_search(self.tokens, self.search, self.gpu)
@@ -91,15 +95,23 @@ class FirstPass:
 
     def scored(self, emissions: Tensor, readings: Iterable[Reading]) -> list[Found]:
         """Readings as texts with their scores, in their order; those that need more frames than there are left out."""
-        readings = list(readings)
-        sequences = dict.fromkeys(tuple(self.tokens.sequence(spelt)) for _, spelt in readings)
-        scores = dict(zip(sequences, forward_scores(emissions, list(sequences), self.tokens.blank_number), strict=True))
+        readings = list(dict.fromkeys(way for reading in readings for way in self._respelt(reading)))
+        sequences = {tuple(self.tokens.sequence(spelt)): spelt for _, spelt in readings}
+        scores = dict(zip(sequences, forward_scores(emissions, [*sequences.values()], self.tokens), strict=True))
         of_text: dict[str, list[tuple[float, Reading]]] = {}
         for reading in readings:
             score = scores[tuple(self.tokens.sequence(reading[1]))]
             if math.isfinite(score):
                 of_text.setdefault(self.tokens.text(reading[0]), []).append((score, reading))
         return [self._found(text, each) for text, each in of_text.items()]
+
+    def _respelt(self, reading: Reading) -> Iterable[Reading]:
+        """Every way in which the lexicon spells the words of a reading, if there are not too many."""
+        words, spelt = reading
+        ways = [self._spellings.get(word, [found]) for word, found in zip(words, spelt, strict=True)]
+        if math.prod(map(len, ways)) > _MOST_SPELLINGS:
+            return [reading]
+        return [(words, way) for way in itertools.product(*ways)]
 
     def _found(self, text: str, readings: list[tuple[float, Reading]]) -> Found:
         # Words of a text without spaces may be cut in several ways and be one token sequence all the same.
@@ -131,16 +143,17 @@ def as_hypotheses(
     Raises:
         InputError: a score is not finite.
     """
-    listed = []
-    for one in found:
+    found, listed = list(found), []
+    times: list[Any] = [None] * len(found)
+    if frame_seconds is not None:
+        times = word_times(emissions, [tokens.units(one.spelt) for one in found], tokens, frame_seconds)
+    for one, timed in zip(found, times, strict=True):
         scores = {ACOUSTIC: round(one.acoustic, DECIMALS)}
         if one.lm is not None:
             scores[LM] = round(one.lm, DECIMALS)
         if not all(map(math.isfinite, scores.values())):
             raise InputError(f"{one.text!r} has scores {scores}")
-        timed = tokens.units(one.spelt)
-        times = None if frame_seconds is None else word_times(emissions, timed, tokens, frame_seconds)
-        listed.append(Hypothesis(one.text, scores, times=times))
+        listed.append(Hypothesis(one.text, scores, times=timed))
     return tuple(listed)
 
 

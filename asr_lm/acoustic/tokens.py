@@ -126,6 +126,11 @@ class Tokens:
         return self.numbers[self.word_end] if self.has_word_ends else None
 
     @cached_property
+    def separator_number(self) -> int | None:
+        """Number of the token that only tells words apart: the word end, or ``▁`` alone; None without one."""
+        return self.numbers.get(WORD_BEGIN) if self.words == "pieces" else self.word_end_number
+
+    @cached_property
     def silent(self) -> frozenset[str]:
         """Tokens that are no part of a word."""
         return frozenset((self.blank, *self.unwritten, *((self.word_end,) if self.has_word_ends else ())))
@@ -163,13 +168,14 @@ class Tokens:
         for number in numbers:
             if number == self.blank_number or self.texts[number] in self.unwritten:
                 continue
-            if self._begins_word(number):
+            if self.begins_word(number):
                 words.append([])
             if number != self.word_end_number:
                 words[-1].append(number)
         return tuple(tuple(word) for word in words if self.word(word))
 
-    def _begins_word(self, number: int) -> bool:
+    def begins_word(self, number: int) -> bool:
+        """Whether a word begins with this token, or after it where it is a word end."""
         if self.has_word_ends:
             return number == self.word_end_number
         return self.words == "characters" or self.texts[number].startswith(WORD_BEGIN)
@@ -179,7 +185,7 @@ class Tokens:
         return word if self.word_end_number is None else (*word, self.word_end_number)
 
     def sequence(self, spelt: Spelt) -> list[int]:
-        """The tokens that a text's CTC score is of: those of its words, a word end after each and none before."""
+        """The tokens of a text's words, and a word end after each where there is one."""
         return [number for word in spelt for number in self.marked(word)]
 
     def units(self, spelt: Spelt) -> Spelt:

@@ -1,27 +1,28 @@
 """A word lattice from CTC emissions and the texts that a beam search found in them, without k2.
 
-Every text is aligned to the frames; a word's share of its path begins where the last token of the word before it (its
-word end, where there is one) stops and stops with its own. Which tokens may come next depends on nothing but that
-token: words of different texts join where their frames and last tokens agree (and, with a language model, its states),
-and any path through the result is an alignment of its words. A path's ``acoustic`` score is therefore that of one
-alignment: for a text that was given it is the best one's (Viterbi), for others at most that; never the sum over
-alignments, which is the score in a list. ``lm`` is exact.
+Every text is aligned to the frames; a word's share of its path begins where the last token of the word before it (the
+first word end after that, where there is one) stops and stops with its own. Which tokens may come next depends on
+nothing but that token: words of different texts join where their frames and last tokens agree (and, with a language
+model, its states), and any path through the result is an alignment of its words. A path's ``acoustic`` score is
+therefore that of one alignment: for a text that was given it is the best one's (Viterbi), for others at most that;
+never the sum over alignments, which is the score in a list. ``lm`` is exact.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from asr_lm.acoustic.beam_search import Reading
-from asr_lm.acoustic.ctc import best_alignment
+from asr_lm.acoustic.ctc import Chain, best_alignments, chain, with_silence
 from asr_lm.acoustic.first_pass import ACOUSTIC, LM
-from asr_lm.acoustic.tokens import Spelt, Tokens
+from asr_lm.acoustic.tokens import Tokens
 from asr_lm.lattice.lattice import Lattice
 from asr_lm.lattice.symbols import Symbols
 
@@ -70,8 +71,8 @@ def word_graph(
     start: _Node = (0, tokens.blank_number, _first_state(ngram))
     graph.node(start)
     finals: dict[int, dict[str, float]] = {}
-    for words, spelt in texts:
-        last, ending = _add_path(graph, start, words, spelt, emissions, tokens, ngram)
+    for text in _aligned(list(texts), emissions, tokens):
+        last, ending = _add_path(graph, start, text, ngram)
         finals[graph.node(last)] = {LM: ending} if ngram is not None else {}
     frames = {number: frame for (frame, _, _), number in graph.number.items()}
     keys = list(graph.scores)
@@ -92,26 +93,38 @@ def word_graph(
     )
 
 
-def _add_path(
-    graph: _Arcs, start: _Node, words: Sequence[str], spelt: Spelt, emissions: Tensor, tokens: Tokens, ngram: Any
-) -> tuple[_Node, float]:
+class _Aligned(NamedTuple):
+    """A text with the states of its chain, frame by frame, and the sums of their scores before each frame."""
+
+    words: Sequence[str]
+    chain: Chain
+    states: NDArray[np.int64]
+    sums: NDArray[np.float64]
+
+
+def _aligned(readings: Sequence[Reading], emissions: Tensor, tokens: Tokens) -> Iterator[_Aligned]:
+    said = with_silence(emissions, tokens).numpy()
+    alignments = best_alignments(emissions, [spelt for _, spelt in readings], tokens)
+    for (words, spelt), states in zip(readings, alignments, strict=True):
+        ordered = chain(spelt, tokens)
+        scores = said[np.arange(len(said)), np.array(ordered.labels)[states]]
+        yield _Aligned(words, ordered, states, np.append(0.0, np.cumsum(scores)))
+
+
+def _add_path(graph: _Arcs, start: _Node, text: _Aligned, ngram: Any) -> tuple[_Node, float]:
     """Add the alignment of a text; its last node, and the language model's score of the end."""
-    sequence = tokens.sequence(spelt)
-    places = best_alignment(emissions, sequence, tokens.blank_number)
-    labels = np.where(places < 0, tokens.blank_number, np.array([*sequence, tokens.blank_number])[places])
-    sums = np.append(0.0, np.cumsum(emissions.double().numpy()[np.arange(len(labels)), labels]))
-    node, place = start, 0
-    for number, (word, letters) in enumerate(zip(words, spelt, strict=True), 1):
-        place += len(tokens.marked(letters))
+    words, states, alignment, sums = text
+    node = start
+    for number, (word, place) in enumerate(zip(words, states.words, strict=True), 1):
+        is_last = number == len(words)
         # The silence after the last word belongs to it.
-        end = len(places) if number == len(words) else int(np.flatnonzero(places == place - 1)[-1]) + 1
+        end = len(alignment) if is_last else int(np.searchsorted(alignment, place.end, side="right"))
         state, lm = _next_state(ngram, node[2], word)
-        last = tokens.blank_number if number == len(words) else sequence[place - 1]
-        target: _Node = (end, last, state)
+        target: _Node = (end, start[1] if is_last else states.labels[place.end], state)
         graph.add(node, target, graph.symbols.number(word), float(sums[end] - sums[node[0]]), lm)
         node = target
     if not words:
-        silent: _Node = (len(places), start[1], start[2])
+        silent: _Node = (len(alignment), start[1], start[2])
         graph.add(start, silent, 0, float(sums[-1]), 0.0)
         node = silent
     return node, _next_state(ngram, node[2], "</s>")[1]

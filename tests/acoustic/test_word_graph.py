@@ -8,7 +8,7 @@ import pytest
 import torch
 from test_first_pass import ARPA, TOKENS, emissions, lexicon
 
-from asr_lm.acoustic.ctc import best_alignment, forward_scores
+from asr_lm.acoustic.ctc import best_alignments, chain, forward_scores, with_silence
 from asr_lm.acoustic.first_pass import FirstPass
 from asr_lm.acoustic.options import BeamOptions
 from asr_lm.acoustic.word_graph import word_graph
@@ -16,9 +16,14 @@ from asr_lm.lattice.nbest import nbest
 
 
 def viterbi(found, text):
-    sequence = [TOKENS.numbers[letter] for word in text.split() for letter in word + "|"]
-    places = best_alignment(found, sequence, 0)
-    return sum(found[frame, 0 if place < 0 else sequence[place]].item() for frame, place in enumerate(places))
+    return best_score(found, tuple(tuple(TOKENS.numbers[letter] for letter in word) for word in text.split()), TOKENS)
+
+
+def best_score(found, spelt, tokens):
+    (states,) = best_alignments(found, [spelt], tokens)
+    labels = chain(spelt, tokens).labels
+    said = with_silence(found, tokens)
+    return sum(said[frame, labels[state]].item() for frame, state in enumerate(states))
 
 
 def paths(lattice):
@@ -84,7 +89,8 @@ def test_silence_is_a_lattice_too():
     lattice = word_graph("u", said, [((), ())], TOKENS, 0.02)
     ((text, scores),) = paths(lattice).items()
     assert text == ""
-    assert scores["acoustic"] == pytest.approx(forward_scores(said, [()], 0)[0], abs=1e-4)
+    assert scores["acoustic"] == pytest.approx(viterbi(said, ""), abs=1e-4)
+    assert scores["acoustic"] < forward_scores(said, [()], TOKENS)[0]
     both = word_graph("u", said, [((), ()), (("a",), ((2,),))], TOKENS, 0.02)
     assert set(paths(both)) == {"", "a"}
     assert list(itertools.chain(both.source, both.target)) == [0] * len(both) + [int(both.target.max())] * len(both)

@@ -25,5 +25,5 @@ CONFIG: dict[str, Any] = {
 
 
 def letters(text: str) -> list[int]:
-    """The tokens that the CTC score of a text is of: the letters of each word, and a word end after it."""
+    """The tokens of a text: the letters of each word, and a word end after it."""
     return TOKENS.sequence(tuple(tuple(TOKENS.numbers[letter] for letter in word) for word in text.split()))
