@@ -116,7 +116,7 @@ def first_pass_total(table: FeatureTable, kind: ScoreKind) -> Values:
         raise InputError(f"the list has no scores, so its kind is rank, not the {kind} of --score-kind")
     total: Values = table.features(names).sum(axis=1)
     lists = table.lists
-    return total * lists.spread(lists.total(table.column(CHARACTERS)) / lists.lengths) if kind == "mean" else total
+    return total * lists.per_row(lists.total(table.column(CHARACTERS)) / lists.lengths) if kind == "mean" else total
 
 
 def default_weights(kind: ScoreKind, models: Iterable[str], unknown: Iterable[str]) -> Weights:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,7 +23,7 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         values: weight by feature name.
-        scale: the posterior of a hypothesis is ``softmax(scale * total)`` over its list.
+        scale: inverse temperature: the posterior of a hypothesis is ``softmax(scale * total)`` over its list.
         decision: name of the rule that chooses (:mod:`asr_lm.rescoring.rules.registry`).
         mass: with ``mbr``, only the most probable hypotheses with this much posterior together are considered.
         fingerprints: of the models behind the features and of the development list, by name.
@@ -74,12 +73,6 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True):
                 f"the weights need {', '.join(map(repr, missing))}, which the list lacks: they are for"
                 f" {', '.join(self.values)}; the list has {', '.join(table.names)}"
             )
-
-    def renamed(self, names: Mapping[str, str]) -> Weights:
-        """The same weights under other feature names (old to new), for a list that calls its scores differently."""
-        return msgspec.structs.replace(
-            self, values={names.get(name, name): value for name, value in self.values.items()}
-        )
 
     def replaced(self, **fields: Any) -> Weights:
         """The same weights with some attributes changed."""

@@ -14,7 +14,7 @@ from toy_language import Command, Finished, Toy
 from asr_lm.hypotheses.reading import read_nbest
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
 from asr_lm.hypotheses.writing import write_nbest
-from asr_lm.rescoring.features.shards import read_shards
+from asr_lm.rescoring.features.shards import read_shard
 from asr_lm.rescoring.weights import Weights
 
 
@@ -271,7 +271,7 @@ class TestWeights:
     def test_the_feature_table_is_there_for_other_tools(self, command: Command, toy: Toy, ngram: Path) -> None:
         how = ("--dev", toy.dev, "--features", "table", "--out", "o.json")
         succeeded(command("rescore", "--nbest", toy.test, "--lm", ngram, *how))
-        table = read_shards(Path("table"))
+        table = read_shard(Path("table"), 0)
         given = toy.utterances("test")
         assert table.utterances == tuple(utterance.id for utterance in given)
         assert table.texts == tuple(h.text for utterance in given for h in utterance.hypotheses)

@@ -392,7 +392,7 @@ class TestEvaluation:
         _, result = rescored(utterances, [], weights, measuring=Measuring("character", "librispeech"))
         comparison = result.comparison()
         assert (comparison.unit, comparison.normalizer) == ("character", "librispeech")
-        assert comparison[RESCORED].counts.errors == 2
+        assert comparison[RESCORED].counts.errors == 1
 
     def test_resampling_by_recording_needs_recordings(self, model: RescoringModel, tuned: Tuned) -> None:
         _, result = rescored(spoken(20, 1), [model], tuned, measuring=Measuring(resample="recording"))

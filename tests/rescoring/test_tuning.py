@@ -8,7 +8,7 @@ import pytest
 from asr_lm.errors import InputError
 from asr_lm.rescoring.features.table import Column, FeatureTable
 from asr_lm.rescoring.tuning.envelope import ErrorCurve
-from asr_lm.rescoring.tuning.search import CERTAINTY, Bounds, best_step
+from asr_lm.rescoring.tuning.search import PENALTIES, Bounds, best_step
 from asr_lm.rescoring.tuning.tune import UNKNOWN_PENALTY, assign_folds, cross_validate, fitted_scale, tune_weights
 from asr_lm.rescoring.weights import Weights
 
@@ -184,7 +184,7 @@ def test_scale_gives_the_lowest_expected_errors(draw) -> None:
 
     def price(scale: float) -> float:
         expected = (table.lists.softmax(scale * totals) * wrong).sum()
-        return float(100 * expected / 800 + CERTAINTY[-1] * (scale * spread) ** 2)
+        return float(100 * expected / 800 + PENALTIES[-1] * (scale * spread) ** 2)
 
     assert weights.scale == fitted_scale(table, weights)
     assert price(weights.scale) <= min(map(price, np.geomspace(0.01, 100, 400) * weights.scale)) * (1 + 1e-6)

@@ -49,11 +49,6 @@ def test_features_that_do_not_fit_are_both_listed(build) -> None:
         WEIGHTS.totals(table)
 
 
-def test_renamed_for_a_list_that_calls_its_scores_differently(build) -> None:
-    table = build([1], [[2.0]], 0, {"am_score": "first-pass"})
-    assert Weights(values={"mean": 3.0}).renamed({"mean": "am_score"}).totals(table).tolist() == [6.0]
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -52,7 +52,7 @@ class Lists:
         """Place of each row in its list, from 0 ``[rows]``."""
         return np.arange(self.offsets[-1]) - np.repeat(self.starts, self.lengths)
 
-    def spread(self, per_list: NDArray[T]) -> NDArray[T]:
+    def per_row(self, per_list: NDArray[T]) -> NDArray[T]:
         """Give every row the value of its list: ``[lists]`` to ``[rows]``."""
         return np.repeat(per_list, self.lengths)
 

@@ -2,13 +2,11 @@
 
 A shard is one Parquet file, one row a hypothesis: ``utterance``, ``recording``, ``reference_words`` (null without a
 reference), ``text``, ``substitutions``, ``deletions``, ``insertions`` (null without a reference) and ``feature.NAME``
-for each feature. The kinds of the features stand in the file's metadata. Shards are written whole or not at all, so a
-killed run goes on at the first number that is missing.
+for each feature. The kinds of the features stand in the file's metadata. Shards are written whole or not at all.
 """
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,8 +26,6 @@ METADATA = b"asr_lm.feature_table"
 FEATURE = "feature."
 ERRORS = ("substitutions", "deletions", "insertions")
 
-_SHARD = re.compile(r"shard-(\d{5,})\.parquet")
-
 
 class _Header(msgspec.Struct, frozen=True):
     version: int
@@ -39,13 +35,6 @@ class _Header(msgspec.Struct, frozen=True):
 def shard_path(folder: Path, number: int) -> Path:
     """File of one shard."""
     return folder / f"shard-{number:05d}.parquet"
-
-
-def finished_shards(folder: Path) -> list[int]:
-    """Numbers of the shards in ``folder``, ascending; none where the folder does not exist."""
-    if not folder.is_dir():
-        return []
-    return sorted(int(match[1]) for path in folder.iterdir() if (match := _SHARD.fullmatch(path.name)))
 
 
 def write_shard(table: FeatureTable, folder: Path, number: int) -> None:
@@ -82,20 +71,6 @@ def read_shard(folder: Path, number: int) -> FeatureTable:
         raise InputError("no such shard of a feature table", file=path) from None
     except (OSError, pyarrow.ArrowException, msgspec.MsgspecError, KeyError, ValueError) as error:
         raise InputError(f"damaged feature table, or none ({error})", file=path) from error
-
-
-def read_shards(folder: Path) -> FeatureTable:
-    """Read all shards of ``folder`` as one table.
-
-    Raises:
-        InputError: no shards, a number is missing between them, or one cannot be read or does not fit the others.
-    """
-    numbers = finished_shards(folder)
-    if not numbers:
-        raise InputError("no shards of a feature table", file=folder)
-    if missing := sorted(set(range(numbers[-1] + 1)) - set(numbers)):
-        raise InputError(f"shard {missing[0]} of a feature table is missing", file=folder)
-    return FeatureTable.concatenate([read_shard(folder, number) for number in numbers])
 
 
 def _to_arrow(table: FeatureTable) -> pyarrow.Table:

@@ -113,5 +113,5 @@ def most_probable(lists: Lists, posteriors: Values, mass: float) -> NDArray[np.b
     running = np.cumsum(posteriors[order])
     before = running - posteriors[order]
     kept = np.empty(len(posteriors), dtype=bool)
-    kept[order] = before - lists.spread(before[lists.starts]) < mass
+    kept[order] = before - lists.per_row(before[lists.starts]) < mass
     return kept

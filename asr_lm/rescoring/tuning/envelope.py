@@ -82,7 +82,7 @@ def upper_envelopes(lists: Lists, a: Values, b: Values) -> Envelopes:
     """
     first, last = lists.steepest(a, -b), lists.steepest(a, b)
     steps, level = _crossings(a, b, first, last)
-    height = b * lists.spread(steps) + a
+    height = b * lists.per_row(steps) + a
     highest = lists.best(height)
     middle = np.where(height[highest] > level, highest, first)
     left, right = np.stack([first, middle], 1).ravel(), np.stack([middle, last], 1).ravel()
@@ -95,8 +95,8 @@ def _candidates(lists: Lists, a: Values, b: Values, left: Rows, right: Rows) -> 
     No row is above both: the middle line is the highest where the outer two cross.
     """
     steps, level = _crossings(a, b, left, right)
-    over_first = b * lists.spread(steps[::2]) + a > lists.spread(level[::2])
-    over_second = b * lists.spread(steps[1::2]) + a > lists.spread(level[1::2])
+    over_first = b * lists.per_row(steps[::2]) + a > lists.per_row(level[::2])
+    over_second = b * lists.per_row(steps[1::2]) + a > lists.per_row(level[1::2])
     rows = np.flatnonzero(over_first | over_second)
     segment = 2 * lists.list_of_row[rows] + (b[rows] > b[right[2 * lists.list_of_row[rows]]])
     order = np.argsort(segment, kind="stable")
@@ -117,7 +117,7 @@ def _refine(a: Values, b: Values, first: Rows, left: Rows, right: Rows, rows: Ro
         open_lists, parents = Lists(np.append(open_starts, len(rows))), segment[open_starts]
         middle = rows[open_lists.best(a[rows] + b[rows] * steps[segment])]
         left, right = np.stack([left[parents], middle], 1).ravel(), np.stack([middle, right[parents]], 1).ravel()
-        side = np.sign(b[rows] - open_lists.spread(b[middle]))
+        side = np.sign(b[rows] - open_lists.per_row(b[middle]))
         segment = 2 * open_lists.list_of_row + (side > 0)
         rows, segment = _still_above(a, b, left, right, rows[side != 0], segment[side != 0])
     found = [np.concatenate(parts) for parts in zip(*corners, strict=True)]

@@ -14,16 +14,16 @@ from asr_lm.rescoring.features.table import FeatureTable
 from asr_lm.rescoring.tuning.envelope import ErrorCurve, error_curve
 
 Point = NDArray[np.float64]
-"""One weight for each feature ``[features]``, in the unit of that feature's spread."""
+"""One weight for each feature ``[features]``, in the unit of that feature's standard deviation."""
 
 
 @dataclass(frozen=True, eq=False)
 class Objective:
     """Errors on a development list.
 
-    Features are differences to the first hypothesis of each list, divided by their spread within lists, so weights of
-    different features compare and constants added to a list are without effect. Lists whose hypotheses all have the
-    same errors cannot tell weights apart; only their errors are kept.
+    Features are differences to the first hypothesis of each list, divided by their standard deviation within lists, so
+    weights of different features compare and constants added to a list are without effect. Lists whose hypotheses all
+    have the same errors cannot tell weights apart; only their errors are kept.
 
     Attributes:
         lists: the lists that can tell weights apart.
@@ -31,7 +31,7 @@ class Objective:
         errors: errors of each hypothesis ``[rows]``.
         fixed_errors: errors of the lists left out.
         reference_words: words of all references, those of the lists left out included.
-        spread: what one unit of each feature was divided by ``[features]``; 0 where a feature is constant within
+        std: what one unit of each feature was divided by ``[features]``; 0 where a feature is constant within
             every list, and then its values are 0.
     """
 
@@ -40,7 +40,7 @@ class Objective:
     errors: Values
     fixed_errors: float
     reference_words: int
-    spread: NDArray[np.float64]
+    std: NDArray[np.float64]
 
     @classmethod
     def of(cls, table: FeatureTable, features: Sequence[str]) -> Objective:
@@ -59,8 +59,8 @@ class Objective:
         fixed = lowest[np.setdiff1d(known, telling)].sum()
         lists = Lists(np.concatenate([[0], np.cumsum(table.lists.lengths[telling])]).astype(np.int64))
         rows = table.lists.rows_of(telling)
-        values, spread = _standardised(lists, [table.column(name)[rows] for name in features])
-        return cls(lists, values, errors[rows], float(fixed), words, spread)
+        values, std = _standardised(lists, [table.column(name)[rows] for name in features])
+        return cls(lists, values, errors[rows], float(fixed), words, std)
 
     def error_count(self, point: Point) -> float:
         """Errors of the hypotheses with the largest total."""
@@ -78,24 +78,25 @@ class Objective:
         """Expected word error rate in percent, and its gradient ``[features]``.
 
         The hypotheses of a list are drawn with probability ``softmax(totals)``, so the length of ``point`` matters: it
-        is the certainty of the draw (Och 2003, section 4; Smith and Eisner, Minimum Risk Annealing, ACL 2006).
+        is the inverse temperature of the draw (Och 2003, section 4; Smith and Eisner, Minimum Risk Annealing, ACL
+        2006).
         """
         posterior = self.lists.softmax(self.values @ point)
         risk = posterior * self.errors
         expected = self.lists.total(risk)
-        gradient = self.values.T @ (risk - posterior * self.lists.spread(expected))
+        gradient = self.values.T @ (risk - posterior * self.lists.per_row(expected))
         percent = 100.0 / self.reference_words
         return percent * (self.fixed_errors + float(expected.sum())), percent * gradient
 
 
 def _standardised(lists: Lists, columns: Sequence[Values]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Columns less their first row in each list, divided by their spread within lists; and the spreads."""
+    """Columns less their first row in each list, divided by their standard deviation within lists; and these."""
     values = np.zeros((int(lists.offsets[-1]), len(columns)), order="F")
-    spread = np.zeros(len(columns))
+    std = np.zeros(len(columns))
     for number, column in enumerate(columns):
         centred = lists.centred(column)
-        deviation = centred - lists.spread(lists.total(centred) / lists.lengths)
-        spread[number] = np.sqrt(np.mean(deviation**2)) if len(centred) else 0.0
-        if spread[number] > 0:
-            values[:, number] = centred / spread[number]
-    return values, spread
+        deviation = centred - lists.per_row(lists.total(centred) / lists.lengths)
+        std[number] = np.sqrt(np.mean(deviation**2)) if len(centred) else 0.0
+        if std[number] > 0:
+            values[:, number] = centred / std[number]
+    return values, std

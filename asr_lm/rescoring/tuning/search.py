@@ -1,6 +1,6 @@
 """Searching the weights with the fewest errors.
 
-Three steps. A smooth start: the expected word error rate under the lists' posteriors, minimised while its certainty
+Three steps. A smooth start: the expected word error rate under the lists' posteriors, minimised while its sharpness
 grows (Smith and Eisner, Minimum Risk Annealing for Training Log-Linear Models, ACL 2006). An exact search from that
 start and from others: along single features and random directions, to the step with the fewest errors (Och, Minimum
 Error Rate Training, ACL 2003). A choice among the results that chance alone could tell apart: the one whose
@@ -24,7 +24,7 @@ from asr_lm.rescoring.tuning.bounded_bfgs import minimize
 from asr_lm.rescoring.tuning.envelope import ErrorCurve
 from asr_lm.rescoring.tuning.objective import Objective, Point
 
-CERTAINTY = (0.1, 0.01)
+PENALTIES = (0.1, 0.01)
 """Penalties on the squared length of the weights, in points of word error rate, in the order used: the shorter the
 weights, the flatter the posteriors."""
 
@@ -96,7 +96,7 @@ def search(
     points = [*starts, smooth_minimum(objective, bounds), *bounds.draw(restarts, generator)]
     points = [point / length for point in map(bounds.clip, points) if (length := np.linalg.norm(point)) > 0]
     if not points:
-        return np.zeros(len(objective.spread))
+        return np.zeros(len(objective.std))
     limit = min(objective.error_count(point) for point in points)
     points += [descend(objective, bounds, point, generator) for point in points]
     candidates = _indistinct([point for point in points if objective.error_count(point) <= limit], objective)
@@ -116,12 +116,12 @@ def _indistinct(points: Sequence[Point], objective: Objective) -> list[Point]:
 
 
 def smooth_minimum(objective: Objective, bounds: Bounds) -> Point:
-    """Minimum of the expected word error rate, with less and less penalty on certainty ``[features]``.
+    """Minimum of the expected word error rate, with less and less penalty on the inverse temperature ``[features]``.
 
-    The length of the point is the certainty of the posteriors there.
+    The length of the point is the inverse temperature of the posteriors there.
     """
     point = bounds.signs
-    for penalty in CERTAINTY:
+    for penalty in PENALTIES:
         point = minimize(_penalised(objective, penalty), point, bounds.low, bounds.high)
     return point
 
@@ -191,6 +191,6 @@ def _merged(edges: NDArray[np.float64], errors: NDArray[np.float64]) -> tuple[ND
     return np.concatenate([edges[:1], edges[last + 1]]), errors[last]
 
 
-def certainty(objective: Objective) -> float:
+def inverse_temperature(objective: Objective) -> float:
     """Factor of the only feature of ``objective`` that gives the lowest expected word error rate."""
-    return float(minimize(_penalised(objective, CERTAINTY[-1]), np.ones(1), np.full(1, 1e-3), np.full(1, np.inf))[0])
+    return float(minimize(_penalised(objective, PENALTIES[-1]), np.ones(1), np.full(1, 1e-3), np.full(1, np.inf))[0])

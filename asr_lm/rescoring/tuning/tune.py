@@ -17,7 +17,7 @@ from asr_lm.evaluation.word_errors import ErrorCounts
 from asr_lm.rescoring.features.lists import Rows
 from asr_lm.rescoring.features.table import UNKNOWN, Column, FeatureTable
 from asr_lm.rescoring.tuning.objective import Objective, Point
-from asr_lm.rescoring.tuning.search import Bounds, certainty, search
+from asr_lm.rescoring.tuning.search import Bounds, inverse_temperature, search
 from asr_lm.rescoring.weights import Weights
 
 SIGNS = {"first-pass": 1, "rank": 1, "model": 1, "length": 0, "unknown": -1, "corrected": 0}
@@ -73,11 +73,11 @@ def tune_weights(
     names = tuple(table.default_features() if features is None else features)
     columns = _checked(table, names, [("sign", signs or {}), *(("start", start) for start in starts)])
     objective = Objective.of(table, names)
-    if not objective.spread.all():
-        columns = [column for column, spread in zip(columns, objective.spread, strict=True) if spread]
+    if not objective.std.all():
+        columns = [column for column, varies in zip(columns, objective.std, strict=True) if varies]
         objective = Objective.of(table, [column.name for column in columns])
     bounds = Bounds.of([(signs or {}).get(column.name, SIGNS[column.kind]) for column in columns])
-    begins = [_in_spreads(weights, columns, objective) for weights in (_first_pass(columns), *starts) if weights]
+    begins = [_in_units(weights, columns, objective) for weights in (_first_pass(columns), *starts) if weights]
     found = search(objective, bounds, begins, restarts, np.random.default_rng(seed)) if columns else np.zeros(0)
     return _completed(table, names, _normalised(columns, objective, found))
 
@@ -102,12 +102,12 @@ def _first_pass(columns: Sequence[Column]) -> dict[str, float]:
     return {column.name: 1.0 for column in columns if column.kind == own}
 
 
-def _in_spreads(weights: Mapping[str, float], columns: Sequence[Column], objective: Objective) -> Point:
-    return np.array([weights.get(column.name, 0.0) for column in columns]) * objective.spread
+def _in_units(weights: Mapping[str, float], columns: Sequence[Column], objective: Objective) -> Point:
+    return np.array([weights.get(column.name, 0.0) for column in columns]) * objective.std
 
 
 def _normalised(columns: Sequence[Column], objective: Objective, point: Point) -> dict[str, float]:
-    values = point / objective.spread
+    values = point / objective.std
     unit = float(np.linalg.norm(values)) or 1.0
     own = [number for number, column in enumerate(columns) if column.kind in ("first-pass", "rank")]
     if own and point[own[0]] > SMALLEST_UNIT * np.linalg.norm(point):
@@ -130,15 +130,16 @@ def _completed(table: FeatureTable, names: Sequence[str], found: Mapping[str, fl
 def fitted_scale(table: FeatureTable, weights: Weights) -> float:
     """Scale of the totals that gives the lowest expected word error rate under ``softmax(scale * total)``.
 
-    Certainty has the price it has in the search, so the scale is finite even where the totals never err.
+    The inverse temperature has the penalty it has in the search, so the scale is finite even where the totals never
+    err.
 
     Raises:
         InputError: the utterances have no references, or the table lacks a feature.
     """
     total = Column("total", "first-pass")
     objective = Objective.of(table.select_columns([]).with_columns([(total, weights.totals(table))]), [total.name])
-    spread = float(objective.spread[0])
-    return certainty(objective) / spread if spread else 1.0
+    std = float(objective.std[0])
+    return inverse_temperature(objective) / std if std else 1.0
 
 
 def _figures(table: FeatureTable, weights: Weights) -> dict[str, float]:
