@@ -1,4 +1,4 @@
-"""Language models: one paper, one file.
+"""Language models: one paper, one network, one folder (see the README.md there).
 
 :func:`load` opens a trained model whatever its family.
 """
