@@ -133,6 +133,20 @@ def read_bytes(path: str | Path, limit: int = -1) -> bytes:
             raise InputError(f"damaged or truncated file ({error})", file=display_name(path)) from error
 
 
+def iterate_blocks(path: str | Path, size: int) -> Iterator[bytes]:
+    """Yield the bytes of a file, decompressed, ``size`` of them at a time; the last block may be shorter.
+
+    Raises:
+        InputError: the file cannot be opened, or its compressed stream is damaged.
+    """
+    with open_binary(path) as stream:
+        try:
+            while block := stream.read(size):
+                yield block
+        except DAMAGE as error:
+            raise InputError(f"damaged or truncated file ({error})", file=display_name(path)) from error
+
+
 def iterate_lines(path: str | Path) -> Iterator[tuple[int, bytes]]:
     """Yield (line number from 1, line without its line end) of a file, decompressed, as bytes.
 

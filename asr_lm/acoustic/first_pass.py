@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from asr_lm.acoustic.beam_search import Reading, cpu_search, cuda_search
 from asr_lm.acoustic.ctc import forward_scores, word_times
+from asr_lm.acoustic.first_pass_lm import FirstPassLm
 from asr_lm.acoustic.lexicon import Lexicon
 from asr_lm.acoustic.options import BeamOptions
 from asr_lm.acoustic.tokens import Spelt, Tokens
@@ -56,7 +57,7 @@ class FirstPass:
     Attributes:
         tokens: of the recogniser.
         lexicon: None lets the search spell what it likes; the language model is then one of tokens.
-        lm: a file that KenLM reads.
+        lm: an n-gram model in a file that KenLM, which the search has within it, reads.
         search: how it goes.
         gpu: where to search with ``cuda_ctc_decoder``, which takes neither lexicon nor language model.
 
@@ -71,12 +72,10 @@ class FirstPass:
     gpu: str | None = None
 
     def __post_init__(self) -> None:
-        from asr_lm.lm.ngrams.kenlm_file import read_with_kenlm
-
         if self.gpu is not None and (self.lexicon is not None or self.lm is not None):
             raise InputError("the search on a GPU takes neither a lexicon nor a language model")
         self._spellings = {} if self.lexicon is None else self.lexicon.numbered(self.tokens)
-        self.ngram = read_with_kenlm(self.lm) if self.lm else None
+        self.ngram = FirstPassLm(self.lm) if self.lm else None
         if self.gpu is not None:
             self._run = cuda_search(self.tokens, self.search, self.gpu)
         else:
@@ -103,7 +102,8 @@ class FirstPass:
             score = scores[tuple(self.tokens.sequence(reading[1]))]
             if math.isfinite(score):
                 of_text.setdefault(self.tokens.text(reading[0]), []).append((score, reading))
-        return [self._found(text, each) for text, each in of_text.items()]
+        lm = self._lm_scores(readings)
+        return [self._found(text, each, lm) for text, each in of_text.items()]
 
     def _respelt(self, reading: Reading) -> Iterable[Reading]:
         """Every way in which the lexicon spells the words of a reading, if there are not too many."""
@@ -113,24 +113,29 @@ class FirstPass:
             return [reading]
         return [(words, way) for way in itertools.product(*ways)]
 
-    def _found(self, text: str, readings: list[tuple[float, Reading]]) -> Found:
+    def _found(self, text: str, readings: list[tuple[float, Reading]], lm: dict[Reading, float]) -> Found:
         # Words of a text without spaces may be cut in several ways and be one token sequence all the same.
         by_tokens = {tuple(self.tokens.sequence(spelt)): score for score, (_, spelt) in readings}
         top = max(by_tokens.values())
         acoustic = top + math.log(math.fsum(math.exp(score - top) for score in by_tokens.values()))
-        words, spelt = max(readings, key=lambda one: (one[0] + self._extra(*one[1]), one[1]))[1]
-        total = acoustic + self._extra(words, spelt)
-        return Found(text, words, spelt, acoustic, self._lm(words, spelt), total)
+        # What the language model and the number of words add to the acoustic score.
+        extra = {
+            reading: self.search.lm_weight * lm.get(reading, 0.0) + self.search.word_score * len(reading[0])
+            for _, reading in readings
+        }
+        reading = max(readings, key=lambda one: (one[0] + extra[one[1]], one[1]))[1]
+        return Found(text, *reading, acoustic, lm.get(reading), acoustic + extra[reading])
 
-    def _extra(self, words: tuple[str, ...], spelt: Spelt) -> float:
-        """What the language model and the number of words add to the acoustic score."""
-        return self.search.lm_weight * (self._lm(words, spelt) or 0.0) + self.search.word_score * len(words)
-
-    def _lm(self, words: tuple[str, ...], spelt: Spelt) -> float | None:
+    def _lm_scores(self, readings: Sequence[Reading]) -> dict[Reading, float]:
+        """What the language model says of each reading; nothing without one."""
         if self.ngram is None:
-            return None
-        read = words if self.lexicon is not None else [self.tokens.texts[one] for one in self.tokens.sequence(spelt)]
-        return float(self.ngram.score(" ".join(read)) * math.log(10))
+            return {}
+        texts = self.tokens.texts
+        read = [
+            words if self.lexicon is not None else [texts[number] for number in self.tokens.sequence(spelt)]
+            for words, spelt in readings
+        ]
+        return dict(zip(readings, self.ngram.scores([" ".join(each) for each in read]), strict=True))
 
 
 def as_hypotheses(

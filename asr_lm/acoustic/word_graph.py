@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from torch import Tensor
 from asr_lm.acoustic.beam_search import Reading
 from asr_lm.acoustic.ctc import Chain, best_alignments, chain, with_silence
 from asr_lm.acoustic.first_pass import ACOUSTIC, LM
+from asr_lm.acoustic.first_pass_lm import FirstPassLm
 from asr_lm.acoustic.tokens import Tokens
 from asr_lm.lattice.lattice import Lattice
 from asr_lm.lattice.symbols import Symbols
@@ -53,7 +54,7 @@ def word_graph(
     tokens: Tokens,
     frame_seconds: float,
     *,
-    ngram: Any = None,
+    ngram: FirstPassLm | None = None,
     lm_weight: float = 1.0,
 ) -> Lattice:
     """The lattice of texts.
@@ -64,11 +65,11 @@ def word_graph(
         texts: words with their spellings; at least one text, and each fits into the frames.
         tokens: of the recogniser.
         frame_seconds: seconds from one frame to the next.
-        ngram: a ``kenlm.Model`` of words, None for a lattice without ``lm``.
+        ngram: of words, None for a lattice without ``lm``.
         lm_weight: its weight, kept as the lattice's scale.
     """
     graph = _Arcs()
-    start: _Node = (0, tokens.blank_number, _first_state(ngram))
+    start: _Node = (0, tokens.blank_number, None if ngram is None else ngram.first_state())
     graph.node(start)
     finals: dict[int, dict[str, float]] = {}
     for text in _aligned(list(texts), emissions, tokens):
@@ -111,7 +112,7 @@ def _aligned(readings: Sequence[Reading], emissions: Tensor, tokens: Tokens) -> 
         yield _Aligned(words, ordered, states, np.append(0.0, np.cumsum(scores)))
 
 
-def _add_path(graph: _Arcs, start: _Node, text: _Aligned, ngram: Any) -> tuple[_Node, float]:
+def _add_path(graph: _Arcs, start: _Node, text: _Aligned, ngram: FirstPassLm | None) -> tuple[_Node, float]:
     """Add the alignment of a text; its last node, and the language model's score of the end."""
     words, states, alignment, sums = text
     node = start
@@ -119,7 +120,7 @@ def _add_path(graph: _Arcs, start: _Node, text: _Aligned, ngram: Any) -> tuple[_
         is_last = number == len(words)
         # The silence after the last word belongs to it.
         end = len(alignment) if is_last else int(np.searchsorted(alignment, place.end, side="right"))
-        state, lm = _next_state(ngram, node[2], word)
+        state, lm = (None, 0.0) if ngram is None else ngram.next(node[2], word)
         target: _Node = (end, start[1] if is_last else states.labels[place.end], state)
         graph.add(node, target, graph.symbols.number(word), float(sums[end] - sums[node[0]]), lm)
         node = target
@@ -127,23 +128,4 @@ def _add_path(graph: _Arcs, start: _Node, text: _Aligned, ngram: Any) -> tuple[_
         silent: _Node = (len(alignment), start[1], start[2])
         graph.add(start, silent, 0, float(sums[-1]), 0.0)
         node = silent
-    return node, _next_state(ngram, node[2], "</s>")[1]
-
-
-def _first_state(ngram: Any) -> Hashable:
-    if ngram is None:
-        return None
-    import kenlm
-
-    state = kenlm.State()
-    ngram.BeginSentenceWrite(state)
-    return state
-
-
-def _next_state(ngram: Any, state: Any, word: str) -> tuple[Hashable, float]:
-    if ngram is None:
-        return None, 0.0
-    import kenlm
-
-    following = kenlm.State()
-    return following, ngram.BaseScore(state, word, following) * math.log(10)
+    return node, 0.0 if ngram is None else ngram.end(node[2])

@@ -34,8 +34,9 @@ class Perplexity:
     """Sums over a text, from which the perplexities follow.
 
     Attributes:
-        tokens: tokens of the model, ``</s>`` included; log_prob: their summed log-probability (nats).
+        tokens: tokens that the model gives a probability, ``</s>`` included; log_prob: the sum of the logs (nats).
         words: words, ``</s>`` included; unknown: words the model does not know.
+        charged: words that the model gives a probability: all, or with a closed vocabulary those that it knows.
         compared: words known to every compared model, ``</s>`` included; compared_log_prob: summed over them.
         sentences: number of sentences.
         pseudo: whether the log-probabilities are pseudo-log-likelihoods, and the figures pseudo-perplexities; then
@@ -46,6 +47,7 @@ class Perplexity:
     log_prob: float
     words: int
     unknown: int
+    charged: int
     compared: int
     compared_log_prob: float
     sentences: int
@@ -58,8 +60,8 @@ class Perplexity:
 
     @property
     def per_word(self) -> float:
-        """Perplexity a word, unknown words charged as the model charges them."""
-        return _perplexity(self.log_prob, self.words)
+        """Perplexity a word, unknown words charged as the model charges them, or left out where it does not."""
+        return _perplexity(self.log_prob, self.charged)
 
     @property
     def per_compared_word(self) -> float:
@@ -156,17 +158,22 @@ def measure(
 
 @dataclass
 class _Word:
-    """Word log-probabilities of a sentence and which words are unknown, both ``[words + 1]``; tokens in all."""
+    """Word log-probabilities of a sentence and which words are unknown, both ``[words + 1]``.
+
+    Attributes:
+        tokens, charged: tokens and words that have a probability.
+    """
 
     log_prob: LogProbs
     unknown: NDArray[np.bool_]
     tokens: int
+    charged: int
 
 
 class _Sums:
     def __init__(self, pseudo: bool) -> None:
         self.pseudo = pseudo
-        self.tokens = self.words = self.unknown = self.compared = self.sentences = 0
+        self.tokens = self.words = self.unknown = self.charged = self.compared = self.sentences = 0
         self.log_prob = self.compared_log_prob = 0.0
 
     def result(self) -> Perplexity:
@@ -186,7 +193,10 @@ def _reader(
 
 def _words(model: LanguageModel, text: str, values: LogProbs) -> _Word:
     unknown = [model.vocabulary.unknown_words(word) > 0 for word in text.split()]
-    return _Word(word_log_probs(model.vocabulary, text, values), np.array([*unknown, False]), len(values))
+    uncharged = 0 if model.charges_unknown else sum(unknown)
+    log_prob = word_log_probs(model.vocabulary, text, values)
+    # A vocabulary of unknown words without probability is one of words: each is a token.
+    return _Word(log_prob, np.array([*unknown, False]), len(values) - uncharged, len(log_prob) - uncharged)
 
 
 def _add(sums: list[_Sums], sentence: Sequence[_Word], line: str) -> None:
@@ -199,6 +209,7 @@ def _add(sums: list[_Sums], sentence: Sequence[_Word], line: str) -> None:
         total.words += len(word.log_prob)
         total.log_prob += float(word.log_prob.sum())
         total.unknown += int(word.unknown.sum())
+        total.charged += word.charged
         total.sentences += 1
         if not total.pseudo:
             total.compared += int(known.sum())

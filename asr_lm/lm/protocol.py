@@ -232,6 +232,11 @@ class LanguageModel(Ranker):
         return False
 
     @property
+    def charges_unknown(self) -> bool:
+        """Whether an unknown word has a probability; where not, it counts 0, and only the number of them tells."""
+        return True
+
+    @property
     def causal(self) -> bool:
         """Whether every token is predicted from those before it alone: only then can models be mixed token by token."""
         return not self.pseudo

@@ -9,6 +9,7 @@ import torch
 
 from asr_lm.acoustic.ctc import forward_scores
 from asr_lm.acoustic.first_pass import FirstPass, as_hypotheses
+from asr_lm.acoustic.first_pass_lm import FirstPassLm
 from asr_lm.acoustic.lexicon import Lexicon
 from asr_lm.acoustic.options import BeamOptions
 from asr_lm.acoustic.tokens import Tokens
@@ -102,3 +103,17 @@ def test_words_that_cannot_be_spelt_are_told(tmp_path):
         lexicon(tmp_path, "zebra")
     with pytest.raises(InputError, match=r"spelt with \['z'\]"):
         lexicon(tmp_path, "a a\nz a z")
+
+
+def test_an_unknown_word_of_a_closed_vocabulary_costs_what_the_search_charges(tmp_path):
+    path = tmp_path / "closed.arpa"
+    path.write_text(ARPA.replace("1=7", "1=6").replace("-1.0\t<unk>\n", ""))
+    lm = FirstPassLm(path)
+    model = kenlm.Model(str(path))
+    texts = ["b zebra a", "a b", "", "zebra"]
+    assert lm.scores(texts) == pytest.approx([model.score(text) * math.log(10) for text in texts], abs=1e-4)
+    state, log_prob = lm.first_state(), 0.0
+    for word in texts[0].split():
+        state, value = lm.next(state, word)
+        log_prob += value
+    assert log_prob + lm.end(state) == pytest.approx(lm.scores(texts)[0])

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr_lm.errors import InputError
-from asr_lm.lm.ngrams import arpa
-from asr_lm.lm.ngrams.arpa import ArpaEntry, read_arpa, read_counts, write_arpa
+from asr_lm.lm.ngrams import arpa, arpa_reading
+from asr_lm.lm.ngrams.arpa import write_arpa
+from asr_lm.lm.ngrams.arpa_reading import ArpaEntry, read_arpa, read_counts
 from asr_lm.lm.ngrams.kneser_ney import NgramTable
 
 SMALL = """\\data\\
@@ -93,6 +94,63 @@ def test_windows_line_ends_comments_and_compression(tmp_path: Path) -> None:
     assert list(read_arpa(other)) == list(read_arpa(plain))
 
 
+@pytest.mark.parametrize(("before", "after"), [
+    pytest.param("\t", " ", id="spaces for tabs"),
+    pytest.param("\t", "  ", id="runs of spaces"),
+    pytest.param("<s> day", "<s>  day", id="two spaces between words"),
+    pytest.param("\n-", " \n-", id="blanks at the end of a line"),
+    pytest.param("\n\\2", "\n\n\n\\2", id="blank lines"),
+    pytest.param("\n-0.25", "\n\n-0.25", id="a blank line between n-grams"),
+    pytest.param("\\data", "written by a program\n\n# as text\n\\data", id="text before the header"),
+    pytest.param("\\data", "\ufeff\\data", id="byte-order mark"),
+    pytest.param("ngram 1=4", "ngram  1 = 4", id="blanks in the header"),
+    pytest.param("day </s>", "day </s>\t0", id="a back-off column in the highest order"),
+    pytest.param("-0.5", "-5.0E-1", id="exponents"),
+    pytest.param("\\end\\\n", "\\end\\", id="no line end at the end"),
+    pytest.param("\\end\\\n", "\\end\\\nand more\n", id="text behind the end"),
+])  # fmt: skip
+def test_what_other_programs_write_is_read(before: str, after: str, tmp_path: Path) -> None:
+    assert before in SMALL
+    (tmp_path / "plain.arpa").write_text(SMALL)
+    (tmp_path / "other.arpa").write_text(SMALL.replace(before, after))
+    assert list(read_arpa(tmp_path / "other.arpa")) == list(read_arpa(tmp_path / "plain.arpa"))
+
+
+def test_probabilities_beyond_the_range_of_numbers(tmp_path: Path) -> None:
+    """SRILM writes -99 for zero; a probability that was rounded above one is one."""
+    path = tmp_path / "small.arpa"
+    path.write_text(SMALL.replace("-0.5\t</s>", "-inf\t</s>").replace("-0.75\tday", "+1e-6\tday"))
+    entries = list(read_arpa(path))
+    assert [entry.log_prob for entry in entries[1:4]] == pytest.approx([0, -99 * math.log(10), 0])
+
+
+@pytest.mark.parametrize("kind", ["iARPA", "qARPA"])
+def test_intermediate_files_of_irstlm_are_refused_with_the_way_out(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "small.ilm"
+    path.write_text(f"{kind}\n{SMALL}")
+    with pytest.raises(InputError, match="compile-lm --text=yes"):
+        list(read_arpa(path))
+
+
+def test_a_line_without_end_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "long.arpa"
+    path.write_bytes(SMALL.encode().replace(b"day </s>", b"x" * 8_000_000))
+    with pytest.raises(InputError, match=r"long.arpa:13: .*a line of more than"):
+        list(read_arpa(path))
+
+
+@pytest.mark.parametrize("block", [1, 7, 64])
+def test_size_of_the_blocks_does_not_matter(block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "small.arpa"
+    path.write_text(SMALL)
+    whole = list(read_arpa(path))
+    monkeypatch.setattr(arpa_reading, "_BLOCK", block)
+    assert list(read_arpa(path)) == whole
+    path.write_text(SMALL.replace("-0.25\tday </s>", "x\tday </s>"))
+    with pytest.raises(InputError, match=r"small.arpa:13: "):
+        list(read_arpa(path))
+
+
 @pytest.mark.parametrize(("before", "after", "line", "message"), [
     ("\\data\\", "data", 1, "expected \\data\\"),
     ("ngram 2=2", "ngram 3=2", 3, "expected ngram 2=COUNT"),
@@ -103,8 +161,8 @@ def test_windows_line_ends_comments_and_compression(tmp_path: Path) -> None:
     ("ngram 1=4", "ngram 1=3", 9, "expected \\2-grams:"),
     ("ngram 1=4", "ngram 1=5", 11, "expected a probability, 1 words"),
     ("<s> day", "<s> fine day", 12, "expected a probability, 2 words"),
-    ("<s> day", "<s>  day", 12, "expected a probability, 2 words"),
-    ("-0.5\t<s> day", "-0.5 <s> day", 12, "expected a probability, 2 words"),
+    ("-0.5\t<s> day", "-0.5\t<s> fine 1984", 12, "expected a probability, 2 words"),
+    ("-0.75\tday\t-0.125", "-0.75", 9, "expected a probability, 1 words"),
     ("-0.5\t<s> day", "half\t<s> day", 12, "not a number"),
     ("-0.5\t<s> day", "0.5\t<s> day", 12, "above 0"),
     ("-0.5\t<s> day", "nan\t<s> day", 12, "above 0"),

@@ -341,3 +341,22 @@ def test_training_refuses_what_makes_no_mixture(members: list[Member], tmp_path:
     with pytest.raises(InputError, match="holds a trained model already"):
         _train(members, tmp_path / "lstm")
     assert validation_log_probs(members, ["a b"]).shape == (2, 3)
+
+
+def test_a_closed_vocabulary_says_nothing_of_words_that_no_member_knows(tmp_path: Path) -> None:
+    """Its 0 for an unknown word would be probability 1 in the mean."""
+    charging = ngram(tmp_path / "charging")
+    (tmp_path / "closed.arpa").write_text(
+        "\\data\\\nngram 1=3\n\n\\1-grams:\n-9\t<s>\n-0.5\t</s>\n-0.2\ta\n\n\\end\\\n"
+    )
+    closed = NgramModel.load(tmp_path / "closed.arpa")
+    mixture = LinearMixture(of(closed, charging), [0.75, 0.25])
+    (mixed,) = mixture.token_log_probs(encoded(mixture, ["zebra a"]))
+    (alone,) = charging.token_log_probs(encoded(charging, ["zebra a"]))
+    assert mixture.charges_unknown
+    assert mixed[0] == pytest.approx(alone[0] + np.log(0.25))
+    silent = LinearMixture(of(closed, NgramModel.load(tmp_path / "closed.arpa")), [0.5, 0.5])
+    assert not silent.charges_unknown
+    np.testing.assert_allclose(
+        silent.token_log_probs(encoded(silent, ["zebra a"]))[0], np.log(10) * np.array([0, -0.2, -0.5]), atol=1e-6
+    )

@@ -25,7 +25,7 @@ def test_the_headline_is_chosen_on_the_development_list(report: ReportContents):
 
 def test_a_row_has_what_its_models_have(report: ReportContents):
     measured = Perplexity(
-        tokens=10, log_prob=-20.0, words=10, unknown=0, compared=10, compared_log_prob=-23.0, sentences=2
+        tokens=10, log_prob=-20.0, words=10, unknown=0, charged=10, compared=10, compared_log_prob=-23.0, sentences=2
     )
     pseudo = dataclasses.replace(measured, pseudo=True)
     reported = dataclasses.replace(report.lists[0], perplexity={"harbour": measured, "sea <b>": pseudo})

@@ -1,23 +1,21 @@
-"""n-gram language models: Kneser-Ney estimation into a folder, scoring by KenLM (Heafield 2011).
+"""n-gram language models: Kneser-Ney estimation into a folder, scores of whole prefix trees.
 
 A trained folder holds ``config.json``, ``model.arpa``, KenLM's binary ``model.bin`` where a ``build_binary`` program
-was on the PATH, and the vocabulary's file. A bare ARPA or KenLM binary file is a model too: its vocabulary is open,
-that is KenLM is asked whether it knows a word.
+was on the PATH, and the vocabulary's file; beside a large ``model.arpa`` its arrays are kept once it was read
+(:mod:`asr_lm.lm.ngrams.array_file`). A bare ARPA or KenLM binary file is a model too: its words are all that it knows.
+KenLM's own module is needed for KenLM's binary files alone.
 """
 
 from __future__ import annotations
 
 import hashlib
-import math
 import platform
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import kenlm
 import numpy as np
 
 from asr_lm import __version__
@@ -26,8 +24,16 @@ from asr_lm.files import atomic_write
 from asr_lm.hypotheses.prefix_tree import PrefixTree
 from asr_lm.lm.folder import CONFIG_FILE, begin, read_config, write_config
 from asr_lm.lm.ngrams.arpa import write_arpa
+from asr_lm.lm.ngrams.array_file import arrays_path, load_arrays
 from asr_lm.lm.ngrams.growing_tree import NgramTree
-from asr_lm.lm.ngrams.kenlm_file import build_binary, can_build_binary, read_with_kenlm, stored_ngrams
+from asr_lm.lm.ngrams.kenlm_file import (
+    KenlmScorer,
+    build_binary,
+    can_build_binary,
+    is_binary,
+    read_with_kenlm,
+    stored_ngrams,
+)
 from asr_lm.lm.ngrams.kneser_ney import (
     DISCOUNT_FALLBACK,
     Discounts,
@@ -37,6 +43,7 @@ from asr_lm.lm.ngrams.kneser_ney import (
     estimate,
     pruning_thresholds,
 )
+from asr_lm.lm.ngrams.scorer import ArrayScorer, NgramScorer
 from asr_lm.lm.protocol import CausalModel, LogProbs, Tokens
 from asr_lm.lm.training.corpus import TokenCorpus
 from asr_lm.text.vocabulary import SPECIALS, UNK, Vocabulary, load_vocabulary
@@ -46,12 +53,11 @@ ARPA_FILE = "model.arpa"
 BINARY_FILE = "model.bin"
 OPEN_VOCABULARY = "open"
 
-_LN_10 = math.log(10)
-_UNK_IN_KENLM = "<UNK>"
+_OTHER_UNK = "<UNK>"
 
 
 class OpenWordVocabulary(Vocabulary):
-    """The words of a KenLM model; a word gets an id when it is first met.
+    """The words of a model's file; a word gets an id when it is first met.
 
     Literal ``<unk>``, ``<s>`` and ``</s>`` in a text are unknown words.
     """
@@ -99,34 +105,57 @@ class OpenWordVocabulary(Vocabulary):
 
 
 class NgramModel(CausalModel):
-    """An n-gram model that KenLM reads.
+    """A back-off n-gram model.
 
     Attributes:
         file: its ARPA or KenLM binary file.
+        ngrams: number of n-grams of order 1, 2, ….
         config: the ``config.json`` of its folder; empty for a bare file.
     """
 
     family = FAMILY
 
     def __init__(
-        self, file: Path, vocabulary: Vocabulary | None, normalizer: str, config: dict[str, Any] | None = None
+        self,
+        file: Path,
+        vocabulary: Vocabulary | None,
+        normalizer: str,
+        config: dict[str, Any] | None = None,
+        digest: str | None = None,
     ) -> None:
         """Load a file.
 
         Args:
             file: ARPA or KenLM binary, perhaps compressed.
-            vocabulary: that of the tokens to be scored; None asks the model which words it knows.
+            vocabulary: that of the tokens to be scored; None takes the words that the model knows.
             normalizer: name of the normaliser of the training text.
             config: that of the model's folder.
+            digest: of the file, where it is known.
 
         Raises:
-            InputError: the file is missing, damaged, of another version or of an order KenLM was not built for.
+            InputError: the file is missing or damaged; a KenLM binary file is of another version or of an order KenLM
+                was not built for, or KenLM's module is not there.
         """
         self.file = file
         self.normalizer = normalizer
         self.config = config or {}
-        self._model = read_with_kenlm(file)
-        self.vocabulary = vocabulary or OpenWordVocabulary(self._model.__contains__, lambda: self._digest)
+        self._knows: Callable[[str], bool]
+        self._scorer: NgramScorer
+        in_kenlm_form = is_binary(file)
+        self._file_digest = digest or _file_digest(file)
+        if in_kenlm_form:
+            model = read_with_kenlm(file)
+            self.ngrams, self._knows = stored_ngrams(file), model.__contains__
+            self.vocabulary = vocabulary or self._words()
+            self._scorer = KenlmScorer(model, self.vocabulary)
+        else:
+            arrays = load_arrays(file, self._file_digest)
+            self.ngrams, self._knows = arrays.counts, arrays.knows
+            self.vocabulary = vocabulary or self._words()
+            self._scorer = ArrayScorer(arrays, self.vocabulary)
+
+    def _words(self) -> Vocabulary:
+        return OpenWordVocabulary(self._knows, lambda: self._digest)
 
     @classmethod
     def load(cls, path: Path) -> NgramModel:
@@ -140,63 +169,45 @@ class NgramModel(CausalModel):
         config = read_config(path)
         if config["family"] != FAMILY:
             raise InputError(f"a model of family {config['family']!r}, expected {FAMILY!r}", file=path)
-        return cls(_intact_file(path, config), _folder_vocabulary(path, config), config["normalizer"], config)
+        file, digest = _intact_file(path, config)
+        return cls(file, _folder_vocabulary(path, config), config["normalizer"], config, digest)
 
     def node_log_probs(self, tree: PrefixTree) -> LogProbs:
-        score, new_state = self._model.BaseScore, kenlm.State
-        root = new_state()
-        self._model.BeginSentenceWrite(root)
-        states, log10 = [root], [0.0]
-        words = {token: self._predicted(token) for token in np.unique(tree.token[1:]).tolist()}
-        for parent, token in zip(tree.parent[1:].tolist(), tree.token[1:].tolist(), strict=True):
-            state = new_state()
-            log10.append(score(states[parent], words[token], state))
-            states.append(state)
-        return np.array(log10) * _LN_10
+        return self._scorer.node_log_probs(tree)
 
     @property
     def order(self) -> int:
         """Length of the longest n-grams."""
-        return int(self._model.order)
+        return self._scorer.order
 
-    def first_state(self) -> kenlm.State:
-        """KenLM's state after ``<s>``."""
-        state = kenlm.State()
-        self._model.BeginSentenceWrite(state)
-        return state
+    def first_state(self) -> Any:
+        """The state after ``<s>``."""
+        return self._scorer.first_state()
 
-    def next_state(self, state: kenlm.State, token: int) -> tuple[float, kenlm.State]:
-        """Log p(token | state), and the state after it."""
-        following = kenlm.State()
-        return self._model.BaseScore(state, self._predicted(token), following) * _LN_10, following
-
-    def _predicted(self, token: int) -> str:
-        """The word that KenLM is asked for where a token is predicted.
-
-        It gives ``<s>`` log-probability 0, the best there is; here ``<s>`` costs what an unknown word costs.
-        """
-        return UNK if token == self.vocabulary.bos_id else self.vocabulary.tokens[token]
+    def next_states(self, states: Sequence[Any], tokens: Sequence[int]) -> tuple[LogProbs, Sequence[Any]]:
+        """Log p(token | state) of pairs, and the states after the tokens, both ``[n]``."""
+        return self._scorer.next_states(states, tokens)
 
     def grow(self) -> NgramTree:
         return NgramTree(self)
 
     def knows(self, word: str) -> bool:
         """Whether the model has a probability of its own for ``word``."""
-        return word in self._model
+        return self._knows(word)
 
-    @cached_property
-    def ngrams(self) -> tuple[int, ...]:
-        """Number of n-grams of order 1, 2, …."""
-        return stored_ngrams(self.file)
+    @property
+    def charges_unknown(self) -> bool:
+        """Whether unknown words have a probability; where not, they count 0 and their number alone tells them."""
+        return self._scorer.charges_unknown
 
     @property
     def parameters(self) -> int:
         return sum(self.ngrams)
 
-    @cached_property
+    @property
     def _digest(self) -> str:
         """Digest of the estimated model: of its ARPA file where there was one."""
-        return str(self.config.get("digest") or _file_digest(self.file))
+        return str(self.config.get("digest") or self._file_digest)
 
     def fingerprint(self) -> str:
         parts = f"{FAMILY} {self._digest} {self.vocabulary.fingerprint()} {self.normalizer}"
@@ -205,7 +216,7 @@ class NgramModel(CausalModel):
     def save(self, folder: Path) -> None:
         begin(folder)
         self.vocabulary.save(folder)
-        name = BINARY_FILE if self.file.name == BINARY_FILE else ARPA_FILE
+        name = BINARY_FILE if isinstance(self._scorer, KenlmScorer) else ARPA_FILE
         with self.file.open("rb") as source, atomic_write(folder / name) as target:
             shutil.copyfileobj(source, target)
         files = {name: _file_digest(folder / name)}
@@ -262,8 +273,8 @@ def train_ngram(
             cannot be written.
     """
     thresholds = pruning_thresholds(prune, check_order(order))
-    if _UNK_IN_KENLM in vocabulary.tokens:
-        raise InputError(f"the word {_UNK_IN_KENLM} is {UNK} to KenLM: write {UNK} in the text, or rename it")
+    if _OTHER_UNK in vocabulary.tokens:
+        raise InputError(f"the word {_OTHER_UNK} is {UNK} to KenLM and others: write {UNK} in the text, or rename it")
     model = estimate(
         corpus.tokens,
         corpus.offsets,
@@ -304,7 +315,8 @@ def _write_model(
     with atomic_write(arpa) as stream:
         write_arpa(stream, _readable_by_kenlm(model.tables), vocabulary.tokens)
     files = {ARPA_FILE: _file_digest(arpa)}
-    (folder / BINARY_FILE).unlink(missing_ok=True)
+    for derived in (folder / BINARY_FILE, arrays_path(arpa)):
+        derived.unlink(missing_ok=True)
     if not (binary and can_build_binary()):
         return files, None
     try:
@@ -347,16 +359,17 @@ def _folder_vocabulary(folder: Path, config: dict[str, Any]) -> Vocabulary | Non
     return vocabulary
 
 
-def _intact_file(folder: Path, config: dict[str, Any]) -> Path:
-    """The model's file, KenLM's binary if there is one, which must be as it was written."""
+def _intact_file(folder: Path, config: dict[str, Any]) -> tuple[Path, str]:
+    """The model's file, the ARPA file if there is one, and its digest, which must be as it was written."""
     files = config.get("files")
     if not isinstance(files, dict) or not files or not set(files) <= {ARPA_FILE, BINARY_FILE}:
         expected = f"{ARPA_FILE} or {BINARY_FILE} with their digests expected"
         raise InputError(f"damaged model folder: {expected}", file=folder / CONFIG_FILE, field="files")
-    name = BINARY_FILE if BINARY_FILE in files else ARPA_FILE
-    if _file_digest(folder / name) != files[name]:
+    name = ARPA_FILE if ARPA_FILE in files else BINARY_FILE
+    digest = _file_digest(folder / name)
+    if digest != files[name]:
         raise InputError("damaged model folder: the file is not as it was written", file=folder / name)
-    return folder / name
+    return folder / name, digest
 
 
 def _file_digest(path: Path) -> str:

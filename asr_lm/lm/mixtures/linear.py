@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from asr_lm.errors import InputError
 from asr_lm.lm.mixtures.members import Member, Mixture, same_normalizer
-from asr_lm.lm.protocol import LogProbs, Reader, Tokens
+from asr_lm.lm.protocol import LanguageModel, LogProbs, Reader, Tokens
 from asr_lm.lm.scoring.words import word_log_probs
 from asr_lm.text.vocabulary import SPECIALS, Vocabulary, token_ids
 
@@ -126,6 +126,10 @@ class LinearMixture(Mixture):
         )
 
     @property
+    def charges_unknown(self) -> bool:
+        return any(self.members[number].model.charges_unknown for number in self._used)
+
+    @property
     def context_rule(self) -> str:
         rules = [self.members[number].model.context_rule for number in self._used]
         return "none" if set(rules) == {"none"} else " + ".join(rules)
@@ -170,7 +174,7 @@ class LinearMixture(Mixture):
         texts = [self.vocabulary.decode(token_ids(sentence).tolist()) for sentence in sentences]
         vocabularies = [self.members[number].model.vocabulary for number in self._used]
         rows = [_of_words(*pair, texts) for pair in zip(vocabularies, reads, strict=True)]
-        lacking = _Lacking(vocabularies)
+        lacking = _Lacking([self.members[number].model for number in self._used])
         return [
             np.where(lacking.of(text), -np.inf, np.stack(values)) for text, *values in zip(texts, *rows, strict=True)
         ]
@@ -237,10 +241,13 @@ def _of_words(vocabulary: Vocabulary, read: Read, texts: Sequence[str]) -> list[
 
 
 class _Lacking:
-    """Which words a member lacks although another one knows them."""
+    """Which words a member lacks although another one knows them, or has a probability for unknown words."""
 
-    def __init__(self, vocabularies: Sequence[Vocabulary]) -> None:
-        self._vocabularies = vocabularies
+    def __init__(self, models: Sequence[LanguageModel]) -> None:
+        self._vocabularies = [model.vocabulary for model in models]
+        charging = np.array([model.charges_unknown for model in models])
+        # A closed vocabulary's 0 for an unknown word is no probability of 1.
+        self._silent = ~charging & charging.any()
         self._found: dict[str, NDArray[np.bool_]] = {}
 
     def of(self, text: str) -> NDArray[np.bool_]:
@@ -251,7 +258,7 @@ class _Lacking:
     def _word(self, word: str) -> NDArray[np.bool_]:
         if word not in self._found:
             unknown = np.array([vocabulary.unknown_words(word) > 0 for vocabulary in self._vocabularies])
-            self._found[word] = unknown & ~unknown.all()
+            self._found[word] = self._silent if unknown.all() else unknown
         return self._found[word]
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class NgramTree(GrowingTree):
-    """KenLM's states."""
+    """The states of an n-gram model."""
 
     def __init__(self, model: NgramModel) -> None:
         super().__init__()
@@ -23,9 +23,7 @@ class NgramTree(GrowingTree):
         self._states = {ROOT: model.first_state()}
 
     def _log_probs(self, nodes: list[int], tokens: list[int]) -> NDArray[np.float64]:
-        values = np.empty(len(nodes))
-        for number, (node, token) in enumerate(zip(nodes, tokens, strict=True)):
-            values[number], state = self._model.next_state(self._states[node], token)
-            self._states[len(self._token) + number] = state
+        values, states = self._model.next_states([self._states[node] for node in nodes], tokens)
+        self._states.update(enumerate(states, len(self._token)))
         self.evaluations += len(nodes)
         return values

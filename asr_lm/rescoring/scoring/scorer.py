@@ -31,7 +31,7 @@ from asr_lm.text.normalizer import Normalizer, get_normalizer
 SHARD_HYPOTHESES = 20_000
 """Hypotheses of a shard: a few seconds of work lost when a run is killed, and trees large enough to share much."""
 
-_VERSION = 1
+_VERSION = 2
 """Raised whenever scores of the same model and texts may differ from what an older release cached."""
 
 
