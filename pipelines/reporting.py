@@ -53,6 +53,7 @@ def contents(options: Common, results: Sequence[Result], tuned_on: Sequence[str]
         tuned_on=", ".join(Path(path).name for path in tuned_on),
         development=None if development is None else development.choices,
         notes=[*_notes(results, tuned_on, options.unit), *terminal.warnings],
+        held_out=[] if development is None else tuning.held_out(first.tuned, options.unit),
         language_models=[model.model for model in first.models],
     )
 
@@ -101,8 +102,9 @@ def model_table(found: ReportContents, place: int) -> Table:
     for model in found.models:
         measured = reported.perplexity.get(model.name)
         perplexity = None if measured is None or measured.pseudo else measured.per_compared_word
-        speed = "cached" if model.speed is None else f"{model.speed:,.0f}"
-        table.add_row(escape(model.name), model.family, f"{model.parameters:,}", number(perplexity, 1), speed)
+        table.add_row(
+            escape(model.name), model.family, f"{model.parameters:,}", number(perplexity, 1), number(model.speed, 0)
+        )
     return table
 
 

@@ -37,7 +37,9 @@ class Result:
 
     @classmethod
     def of(cls, path: str, rescored: Rescored, terminal: Terminal) -> Result:
-        """The figures of a list that has references; warns of overlaps."""
+        """The figures of a list that has references; warns of overlaps, and keeps how quick the models were."""
+        for model in rescored.models:
+            model.scorer.keep_speed()
         overlaps = rescored.overlaps()
         count = max(rescored.outcome.with_reference, 1)
         shares = {name: sum(flags) / count for name, flags in overlaps.items()}

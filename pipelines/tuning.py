@@ -89,21 +89,29 @@ def describe(found: Tuned, names: Sequence[str], unit: str) -> list[str]:
     assert found.development is not None
     rate = metric(unit).short
     dev = found.weights.dev
-    lines = [
+    return [
         f"tuned on {', '.join(names)}: {dev['utterances']:,.0f} utterances, {rate} there "
-        f"{dev['first_pass_wer']:.2f} first pass, {dev['wer']:.2f} tuned, {dev['oracle_wer']:.2f} oracle"
+        f"{dev['first_pass_wer']:.2f} first pass, {dev['wer']:.2f} tuned, {dev['oracle_wer']:.2f} oracle",
+        *held_out(found, unit),
+        *(
+            f"{100 * share:.1f} % of the development references are in the training text of {name}"
+            for name, share in found.development.overlaps.items()
+            if share
+        ),
     ]
+
+
+def held_out(found: Tuned, unit: str) -> list[str]:
+    """What a cross-validation on the development list says of the tuning."""
+    assert found.development is not None
+    lines = []
     if (cross := found.development.cross_validation) is not None and cross.held_out.rate is not None:
         lines.append(
             f"{int(cross.folds.max()) + 1}-fold check of the tuning: {cross.tuning.rate:.2f} on what it was tuned on, "
             f"{cross.held_out.rate:.2f} held out (over-fit {cross.overfit:+.2f})"
         )
     lines.append(verdict(found, unit).text)
-    return lines + [
-        f"{100 * share:.1f} % of the development references are in the training text of {name}"
-        for name, share in found.development.overlaps.items()
-        if share
-    ]
+    return lines
 
 
 def verdict(found: Tuned, unit: str) -> Verdict:

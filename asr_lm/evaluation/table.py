@@ -9,11 +9,14 @@ from asr_lm.evaluation.comparison import Comparison, Difference, SystemResult
 from asr_lm.evaluation.formatting import DASH, number, p_text, percent, span
 from asr_lm.evaluation.metrics.registry import metric
 from asr_lm.evaluation.roles import BOUNDS, title
-from asr_lm.evaluation.word_changes import WordChange, most_broken, most_fixed
+from asr_lm.evaluation.word_changes import WordChange, most_broken, most_fixed, repeated
 
 if TYPE_CHECKING:
     from rich.console import Group
     from rich.table import Table
+
+
+_VERBS = ("fixed", "broken")
 
 
 def plain_table(*headings: str) -> Table:
@@ -54,10 +57,17 @@ def differences_table(comparison: Comparison) -> Table:
 
 
 def changes_table(changes: Sequence[WordChange], most: int = 10) -> Table:
-    """The words most often fixed beside the words most often broken, each with both counts."""
-    table = plain_table("most often fixed", "fixed", "broken", "most often broken", "fixed", "broken")
-    table.columns[3].justify = "left"
+    """The words most often fixed beside the words most often broken, each with both counts.
+
+    What happened once is left out, and said to have happened once where nothing happened twice.
+    """
     fixed, broken = most_fixed(changes, most), most_broken(changes, most)
+    least = [repeated([change.fixed for change in fixed]), repeated([change.broken for change in broken])]
+    fixed = [change for change in fixed if change.fixed >= least[0]]
+    broken = [change for change in broken if change.broken >= least[1]]
+    names = [f"most often {verb}" if times > 1 else f"{verb} once" for verb, times in zip(_VERBS, least, strict=True)]
+    table = plain_table(names[0], *_VERBS, names[1], *_VERBS)
+    table.columns[3].justify = "left"
     for row in range(max(len(fixed), len(broken))):
         cells = [_change_cells(words[row : row + 1]) for words in (fixed, broken)]
         table.add_row(*cells[0], *cells[1])

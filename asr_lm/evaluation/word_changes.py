@@ -77,6 +77,11 @@ def changes_at(
     return sorted(changed, key=lambda change: (-change.fixed - change.broken, change.word))
 
 
+def repeated(counts: Sequence[int]) -> int:
+    """The least count that a list of what occurs most often shows: 2, or 1 where nothing occurs twice."""
+    return 2 if max(counts, default=0) > 1 else 1
+
+
 def most_fixed(changes: Sequence[WordChange], most: int) -> list[WordChange]:
     """The ``most`` words that were fixed most often; none that never was."""
     fixed = [change for change in changes if change.fixed]

@@ -29,7 +29,7 @@ class ModelFacts:
         name: of its column.
         family: of the model.
         parameters: free parameters, or stored n-grams.
-        speed: hypotheses scored a second, as they were computed in this run; None where all came from the cache.
+        speed: hypotheses scored a second, as last computed; None where that was never measured.
     """
 
     name: str
@@ -40,9 +40,7 @@ class ModelFacts:
     @classmethod
     def of(cls, model: RescoringModel) -> ModelFacts:
         """Facts of a model after scoring."""
-        scorer = model.scorer
-        speed = scorer.computed / scorer.seconds if scorer.computed and scorer.seconds else None
-        return cls(model.name, model.model.family, model.model.parameters, speed)
+        return cls(model.name, model.model.family, model.model.parameters, model.scorer.speed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +68,7 @@ class Row:
         result: errors, intervals, differences.
         members: names of its models.
         parameters: of its models together; None for a system without a model.
-        speed: hypotheses a second with all its models one after another; None where any of them was cached.
+        speed: hypotheses a second with all its models one after another; None where one was not measured.
         perplexity: of its model on the references, a word, over positions known to all models; None unless it has
             exactly one model; a pseudo-perplexity is none.
         weights: of its features; None for the first pass as it came and for bounds.
@@ -118,6 +116,7 @@ class ReportContents:
         development: the development list, where weights were tuned in this run.
         notes: what a reader must know, one sentence each.
         language_models: the models themselves, for the words' log-probabilities.
+        held_out: what a check on held-out utterances says of the tuning, one sentence each.
     """
 
     lists: Sequence[ReportedList]
@@ -129,6 +128,7 @@ class ReportContents:
     development: Choices | None = None
     notes: Sequence[str] = ()
     language_models: Sequence[Ranker] = ()
+    held_out: Sequence[str] = ()
 
     def members(self, system: str) -> tuple[str, ...]:
         """Names of the models of a system."""

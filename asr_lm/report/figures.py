@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import logging
 import re
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from asr_lm.errors import InputError
 from asr_lm.evaluation.bootstrap import Resamples
 from asr_lm.evaluation.metrics.registry import metric
 from asr_lm.evaluation.roles import FIRST_PASS, ORACLE, RETUNED, title
-from asr_lm.files import atomic_write, make_folder
+from asr_lm.files import make_folder
 from asr_lm.report.contents import ReportContents, ReportedList
 from asr_lm.rescoring.features.lists import Rows
 from asr_lm.rescoring.features.table import FeatureTable
@@ -98,40 +102,67 @@ def figures(contents: ReportContents, reported: ReportedList) -> list[Figure]:
     )
     if not reported.comparison[FIRST_PASS].counts.reference_length:
         return []
-    import matplotlib
+    with _quiet():
+        import matplotlib
 
-    with matplotlib.rc_context(_STYLE):
-        return [figure for maker in makers for figure in maker(contents, reported)]
+        with matplotlib.rc_context(_STYLE):
+            return [figure for maker in makers for figure in maker(contents, reported)]
 
 
 def save_figures(contents: ReportContents, folder: Path) -> list[Path]:
-    """Write every figure of every list as SVG and PNG; the paths written.
+    """Write every figure of every list as SVG and PNG, all of them or none; the paths written.
 
     Raises:
         InputError: the folder or a file cannot be written.
     """
-    make_folder(folder)
+    home = folder if folder.is_dir() else folder.parent
+    make_folder(home)
+    try:
+        with tempfile.TemporaryDirectory(prefix=".figures.", dir=home) as temporary:
+            written = _write_all(contents, Path(temporary))
+            make_folder(folder)
+            return [path.replace(folder / path.name) for path in written]
+    except OSError as error:
+        raise InputError(f"the figures cannot be written ({error.strerror or error})", file=folder) from error
+
+
+def _write_all(contents: ReportContents, folder: Path) -> list[Path]:
     written = []
     for number, reported in enumerate(contents.lists):
         prefix = f"{number + 1}-" if len(contents.lists) > 1 else ""
         for figure in figures(contents, reported):
             for suffix, data in ((".svg", figure.svg().encode()), (".png", figure.png())):
-                path = folder / f"{prefix}{figure.name}{suffix}"
-                with atomic_write(path) as stream:
-                    stream.write(data)
-                written.append(path)
+                written.append(folder / f"{prefix}{figure.name}{suffix}")
+                written[-1].write_bytes(data)
     return written
 
 
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps what matplotlib warns of (fonts, caches, layouts) off the terminal: a reader can do nothing about it."""
+    logger = logging.getLogger("matplotlib")
+    level = logger.level
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        logger.setLevel(logging.CRITICAL)
+        try:
+            yield
+        finally:
+            logger.setLevel(level)
+
+
 def _saved(drawing: Drawing, form: str, salt: str) -> bytes:
+    with _quiet():
+        return _drawn(drawing, form, salt)
+
+
+def _drawn(drawing: Drawing, form: str, salt: str) -> bytes:
     import matplotlib
 
     stream = io.BytesIO()
     metadata: dict[str, Any] = {"Date": None, "Creator": None} if form == "svg" else {}
     # Text stays text, and equal figures are equal files.
-    with matplotlib.rc_context({**_STYLE, "svg.fonttype": "none", "svg.hashsalt": salt}), warnings.catch_warnings():
-        # A page has fonts for every script.
-        warnings.filterwarnings("ignore", "Glyph .* missing from")
+    with matplotlib.rc_context({**_STYLE, "svg.fonttype": "none", "svg.hashsalt": salt}):
         # Arranging takes longest, and once is enough.
         drawing.draw_without_rendering()
         drawing.set_layout_engine("none")
@@ -176,7 +207,18 @@ def _shown(name: str, most: int = 26) -> str:
 
 def _legend(axes: Axes) -> None:
     if len(axes.get_legend_handles_labels()[0]) > 1:
-        axes.legend(fontsize=8.5, labelcolor=INK, handlelength=1.6, frameon=False)
+        # Above the drawing, where it covers nothing.
+        axes.legend(
+            fontsize=8,
+            labelcolor=INK,
+            handlelength=1.6,
+            frameon=False,
+            loc="lower left",
+            bbox_to_anchor=(-0.12, 1.0),
+            borderaxespad=0.2,
+            ncols=2,
+            columnspacing=1.2,
+        )
 
 
 def _rate_name(contents: ReportContents) -> str:
@@ -344,14 +386,15 @@ def _gains(
         return
     group = np.clip(np.searchsorted(edges, values[known], side="right") - 1, 0, len(edges) - 2)
     first, second = (table.counts(rows[system]) for system in (FIRST_PASS, contents.headline))
-    drawing, axes = _axes(label, "change to first pass, points")
+    drawing, axes = _axes(label, "gain over the first pass, points")
     ticks, told = [], []
     for place in range(len(edges) - 1):
         inside = group == place
-        difference = Resamples.draw([first[inside], second[inside]], resamples=2000).difference(0, 1)
+        # First pass less system: a gain is positive.
+        difference = Resamples.draw([second[inside], first[inside]], resamples=2000).difference(0, 1)
         if difference.value is None:
             continue
-        axes.bar(place, difference.value, 0.6, color=SERIES[0] if difference.value <= 0 else SERIES[1], alpha=0.85)
+        axes.bar(place, difference.value, 0.6, color=SERIES[0] if difference.value >= 0 else SERIES[1], alpha=0.85)
         if difference.interval:
             axes.plot([place] * 2, [difference.interval.low, difference.interval.high], color=INK, linewidth=1.2)
         ticks.append((place, f"{_range(form(edges[place]), form(edges[place + 1]))}\n{inside.sum()} utt."))
@@ -361,5 +404,5 @@ def _gains(
     axes.axhline(0, color=SOFT, linewidth=0.8)
     axes.set_xticks(*zip(*ticks, strict=True))
     axes.tick_params(axis="x", length=0, labelsize=8.5)
-    told.insert(0, f"{title(contents.headline)} against first pass")
+    told.insert(0, f"gain of {title(contents.headline)} over the first pass")
     yield Figure(name, heading, "; ".join(told), drawing)

@@ -63,10 +63,8 @@ def _cells(row: Row) -> list[str]:
 
 
 def speed_text(row: Row) -> str:
-    """Hypotheses a second, ``cached`` where none was computed, a dash for a system without models."""
-    if not row.members:
-        return DASH
-    return "cached" if row.speed is None else f"{row.speed:,.0f}"
+    """Hypotheses a second; a dash for a system without models, and where none was measured."""
+    return number(row.speed, 0)
 
 
 def difference_text(difference: Difference | None) -> str:

@@ -22,10 +22,19 @@ from numpy.typing import NDArray
 
 import asr_lm
 from asr_lm.errors import InputError
+from asr_lm.evaluation.bootstrap import Interval, PairedDifference
 from asr_lm.evaluation.formatting import number, p_text, span
 from asr_lm.evaluation.metrics.registry import metric
 from asr_lm.evaluation.roles import BOUNDS, FIRST_PASS, ORACLE, RESCORED, RETUNED, title
-from asr_lm.evaluation.word_changes import Confusion, WordChange, confusions, most_broken, most_fixed, word_changes
+from asr_lm.evaluation.word_changes import (
+    Confusion,
+    WordChange,
+    confusions,
+    most_broken,
+    most_fixed,
+    repeated,
+    word_changes,
+)
 from asr_lm.evaluation.word_errors import Unit
 from asr_lm.files import write_text
 from asr_lm.report.contents import ReportContents, ReportedList
@@ -64,6 +73,8 @@ def page(contents: ReportContents) -> str:
         "number": number,
         "span": span,
         "p": p_text,
+        "gain": gain,
+        "repeated": lambda changes, field: repeated([getattr(change, field) for change in changes]),
         "speed": speed_text,
         "flat": flat_text,
         "brief": brief,
@@ -87,6 +98,12 @@ def page(contents: ReportContents) -> str:
         settings=_settings(contents),
         packed=[Markup(text) for text in _packed(contents)],
     )
+
+
+def gain(rate: PairedDifference) -> dict[str, str]:
+    """A difference of error rates as a gain, which is positive where there are fewer errors, and its interval."""
+    turned = None if rate.interval is None else Interval(-rate.interval.high, -rate.interval.low)
+    return {"value": number(None if rate.value is None else -rate.value, sign="+"), "span": span(turned, "+")}
 
 
 def brief(count: int) -> str:

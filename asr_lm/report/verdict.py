@@ -46,13 +46,21 @@ def _share(comparison: Comparison, system: str) -> str:
     share = comparison[system].gap_closed
     parts = []
     if share is not None:
-        parts.append(f"It goes {100 * share:.0f}\u00a0% of the way from the first pass to the oracle")
+        parts.append(f"It {_way(share)}")
         retuned = comparison[RETUNED].gap_closed if RETUNED in comparison and system != RETUNED else None
         if retuned is not None:
-            parts.append(
-                f"re-tuning the first pass's own scores goes {100 * retuned:.0f}\u00a0% without any language model"
-            )
+            parts.append(f"re-tuning the first pass's own scores, without any language model, {_way(retuned)}")
     return "; ".join(parts) + "." if parts else ""
+
+
+def _way(share: float) -> str:
+    """A share of the way from the first pass to the oracle, as a predicate."""
+    percent = f"{100 * abs(share):.0f}\u00a0%"
+    if percent.startswith("0"):
+        return "stays where the first pass is, between it and the oracle"
+    if share > 0:
+        return f"goes {percent} of the way from the first pass to the oracle"
+    return f"goes back: it is farther from the oracle than the first pass, by {percent} of the distance between the two"
 
 
 def _sentence(text: str) -> str:

@@ -273,6 +273,15 @@ def test_words_fixed_and_broken_side_by_side():
     rows = [line.split() for line in text.splitlines()[1:]]
     assert rows[0] == ["nightfall", "1", "0", "bruised", "0", "1"]
     assert rows[1] == ["turnips", "1", "0"]
+    assert text.splitlines()[0].split() == ["fixed", "once", "fixed", "broken", "broken", "once", "fixed", "broken"]
+
+
+def test_most_often_is_at_least_twice():
+    said = ["a b", "a c", "a d"]
+    changed = compare(said, {"first_pass": ["x b", "x c", "x x"], "lm": said}).changes
+    lines = shown(changes_table(changed)).splitlines()
+    assert lines[0].startswith("most often fixed")
+    assert [line.split()[:2] for line in lines[1:]] == [["a", "3"]]
 
 
 def test_p_values_as_printed():

@@ -1,14 +1,17 @@
 """Figures are files that open, and none is empty."""
 
 import dataclasses
+import warnings
 import xml.etree.ElementTree as ElementTree
+from pathlib import Path
 
 import pytest
 from toy_report import contents, utterances
 
+from asr_lm.errors import InputError
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
 from asr_lm.report.contents import ReportContents
-from asr_lm.report.figures import figures, save_figures
+from asr_lm.report.figures import _rates, figures, save_figures
 from asr_lm.rescoring.systems import System, Systems
 
 
@@ -27,6 +30,36 @@ def test_every_figure_of_every_list_is_written_twice(report: ReportContents, tmp
         else:
             assert len(list(ElementTree.parse(path).iter())) > 30
     assert len(written) == 2 * len(stems)
+
+
+def test_figures_are_written_all_or_none(report: ReportContents, tmp_path, monkeypatch):
+    def full_disk(self, data):
+        if self.name.endswith("depth.png"):
+            raise OSError(28, "No space left on device")
+        return write(self, data)
+
+    write = Path.write_bytes
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "1-rates.svg").write_text("kept")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full_disk)
+        for name in ("new", "old"):
+            with pytest.raises(InputError, match="No space left on device"):
+                save_figures(report, tmp_path / name)
+    assert [path.relative_to(tmp_path).as_posix() for path in sorted(tmp_path.rglob("*"))] == ["old", "old/1-rates.svg"]
+    assert (tmp_path / "old" / "1-rates.svg").read_text() == "kept"
+
+
+def test_matplotlib_warns_nobody(report: ReportContents, capfd):
+    weird = dataclasses.replace(report.lists[0].comparison.systems[1], name="\u4eca\u0e01")
+    systems = (report.lists[0].comparison.systems[0], weird)
+    comparison = dataclasses.replace(report.lists[0].comparison, systems=systems)
+    reported = dataclasses.replace(report.lists[0], comparison=comparison)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        drawn = next(iter(_rates(report, reported)))
+        drawn.png()
+    assert capfd.readouterr().err == ""
 
 
 def test_inline_figures_follow_the_page(report: ReportContents):

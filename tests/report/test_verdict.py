@@ -22,6 +22,13 @@ def test_a_clear_gain_is_a_gain():
     assert "92 % of the way from the first pass to the oracle" in text
 
 
+def test_a_loss_is_told_in_words_not_as_a_negative_share():
+    text = told(WRONG[:10] + SAID[10:], WRONG[:12] + SAID[12:])
+    assert "farther from the oracle than the first pass, by 20 % of the distance between the two" in text
+    assert "-" not in text
+    assert "stays where the first pass is" in told(WRONG, [*SAID[:1], *WRONG[1:39], WRONG[39].replace("one", "won")])
+
+
 def test_a_small_gain_may_be_chance():
     assert "may be chance (p =" in told(WRONG, SAID[:2] + WRONG[2:])
 

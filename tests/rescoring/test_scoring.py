@@ -288,3 +288,20 @@ class TestRun:
             Scorer(Recorded(), ScoreCache(tmp_path)).score(["a"])
         assert str(tmp_path) in str(error.value)
         assert list(tmp_path.iterdir()) == []
+
+
+def test_the_last_speed_is_kept_beside_the_scores(tmp_path):
+    model = Recorded()
+    first = Scorer(model, ScoreCache(tmp_path))
+    assert first.speed is None
+    first.score(["a b", "b"])
+    assert first.speed == first.computed / first.seconds
+    first.keep_speed()
+    again = Scorer(model, ScoreCache(tmp_path))
+    again.score(["a b", "b"])
+    assert (again.computed, again.speed) == (0, first.speed)
+    again.keep_speed()
+    assert again.speed == first.speed
+    next(tmp_path.glob("*.speed.json")).write_text("{")
+    assert again.speed is None
+    assert Scorer(model).speed is None

@@ -3,7 +3,7 @@
   const settings = JSON.parse(document.getElementById("settings").textContent);
   const byId = (id) => document.getElementById(id);
   const HAND = "\u0000by hand";
-  const PAGE = 25;
+  const PAGE = innerWidth < 700 ? 8 : 25;
   const CURVE_POINTS = 41;
   const NS = "http://www.w3.org/2000/svg";
 
@@ -56,6 +56,12 @@
     byId("set").value = String(shownList);
     openSet(shownList);
   });
+
+  // A table that is wider than its place says that it can be moved.
+  const watching = new ResizeObserver((entries) => {
+    for (const { target } of entries) target.classList.toggle("cut", target.scrollWidth > target.clientWidth + 1);
+  });
+  for (const node of document.querySelectorAll(".scroll")) watching.observe(node);
 
   // ---- lists: as asr_lm/report/packing.py wrote them ------------------------------------------------------------------
   const sets = [];
@@ -339,18 +345,20 @@
     const show = document.querySelector('input[name="show"]:checked').value;
     kept = kept.filter((i) => passes[show](changes[i]));
     const after = rowsOf(shownNow.after);
-    const keys = {
+    const sorting = {
       list: (i) => i,
       gain: (i) => changes[i] ?? Infinity,
       loss: (i) => -(changes[i] ?? -Infinity),
       errors: (i) => -(list.errorsOf(after, i) ?? -1),
       long: (i) => -list.words[i],
     };
-    const key = keys[byId("sort").value];
+    const key = sorting[byId("sort").value];
     kept.sort((one, other) => key(one) - key(other) || one - other);
     shownNow.order = kept;
     const counted = kept.length.toLocaleString("en");
-    byId("found").textContent = kept.length ? `${counted} utterance${kept.length === 1 ? "" : "s"}, ${titleOf(shownNow.before)} to ${titleOf(shownNow.after)}. Open one with Enter; j and k go to the next and the previous one.` : "No utterance fits. Clear the search, or show all.";
+    const told = `${counted} utterance${kept.length === 1 ? "" : "s"}, ${titleOf(shownNow.before)} to ${titleOf(shownNow.after)}.`;
+    const keys = element("span", { className: "keys" }, " Open one with Enter; j and k go to the next and the previous one.");
+    byId("found").replaceChildren(...(kept.length ? [told, keys] : ["No utterance fits. Clear the search, or show all."]));
     renderItems(changes);
   }
   function renderItems(changes) {
@@ -364,7 +372,8 @@
   function item(i, change, open) {
     const before = rowsOf(shownNow.before), after = rowsOf(shownNow.after);
     const kind = change === null || change === 0 ? "" : change < 0 ? "fixed" : "broken";
-    const badge = change === null ? "no ref." : change === 0 ? "±0" : `${change > 0 ? "+" : "−"}${Math.abs(change)}`;
+    // A gain is positive: errors that are gone.
+    const badge = change === null ? "no ref." : change === 0 ? "±0" : `${change > 0 ? "−" : "+"}${Math.abs(change)}`;
     const told = change === null ? "no reference" : kind ? `${kind}, ${Math.abs(change)} errors` : "unchanged";
     const counts = change === null ? "" : `${list.errorsOf(before, i)} → ${list.errorsOf(after, i)} of ${list.words[i]}`;
     const line = element("span", { className: "line" });

@@ -161,6 +161,25 @@ class ScoreCache:
             content = msgspec.json.encode(texts)
             self._write(f"{key}.texts", _digest(content) + content)
 
+    def get_speed(self, key: str) -> float | None:
+        """Hypotheses a second that the model under ``key`` last did; None when absent or damaged."""
+        if self.folder is None:
+            return None
+        try:
+            speed = msgspec.json.decode((self.folder / f"{key}.speed.json").read_bytes(), type=dict[str, float])
+            return speed.get("hypotheses_per_second")
+        except (OSError, msgspec.MsgspecError):
+            return None
+
+    def put_speed(self, key: str, speed: float) -> None:
+        """Keep how many hypotheses a second the model under ``key`` did.
+
+        Raises:
+            InputError: the folder cannot be made or written.
+        """
+        if self.folder is not None:
+            self._write(f"{key}.speed.json", msgspec.json.encode({"hypotheses_per_second": speed}))
+
     def _write(self, name: str, data: bytes) -> None:
         assert self.folder is not None
         try:
@@ -228,6 +247,13 @@ class Scorer:
         self.computed += count
         return scores
 
+    @property
+    def speed(self) -> float | None:
+        """Hypotheses scored a second: in this run, or, where all scores were kept, in the last that kept it."""
+        if self.computed and self.seconds:
+            return self.computed / self.seconds
+        return self.cache.get_speed(self._speed_key)
+
     def score_list(
         self,
         utterances: Iterable[Utterance],
@@ -249,6 +275,19 @@ class Scorer:
     @cached_property
     def _model_fingerprint(self) -> str:
         return self.model.fingerprint()
+
+    def keep_speed(self) -> None:
+        """Keep the speed of this run beside the scores, for runs that find all of them there.
+
+        Raises:
+            InputError: the folder cannot be made or written.
+        """
+        if self.computed and self.seconds:
+            self.cache.put_speed(self._speed_key, self.computed / self.seconds)
+
+    @property
+    def _speed_key(self) -> str:
+        return hashlib.blake2b(self._model_fingerprint.encode(), digest_size=20).hexdigest()
 
     def _key(self, texts: Sequence[str], contexts: Sequence[Context] | None) -> str:
         origin = [_VERSION, self._model_fingerprint, self.model.vocabulary.fingerprint(), self.model.normalizer]
