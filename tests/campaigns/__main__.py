@@ -1,0 +1,35 @@
+"""``python -m tests.campaigns NAME --inputs N --seed S``: run a campaign of this folder, longer than the tests do.
+
+A campaign is a module with ``run(inputs, seed) -> list[dict]``: a dictionary for each row of its table. ``faults`` says
+what was found, a line each. Exit code 1 where there are any.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+
+
+def main() -> None:
+    """Run one campaign and print its table."""
+    modules = sorted(path.stem for path in FOLDER.glob("*.py") if not path.stem.startswith("_"))
+    parser = argparse.ArgumentParser(prog="python -m tests.campaigns", description="Run a campaign.")
+    parser.add_argument("name", choices=modules, help="which")
+    parser.add_argument("--inputs", type=int, default=10_000, help="for every row of the table (default %(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="of what is drawn by chance (default %(default)s)")
+    chosen = parser.parse_args()
+    rows = importlib.import_module(f"tests.campaigns.{chosen.name}").run(chosen.inputs, chosen.seed)
+    for row in rows:
+        print(", ".join(f"{name} {value}" for name, value in row.items() if name != "faults"), end=", ")
+        print(f"{len(row['faults'])} faults")
+        for fault in row["faults"]:
+            print(f"    {fault}")
+    sys.exit(any(row["faults"] for row in rows))
+
+
+if __name__ == "__main__":
+    main()
