@@ -46,6 +46,8 @@ class ListOptions:
         as_given: Take scores and the order of the hypotheses as they are, whatever they look like.
         acoustic_scale: What the recogniser multiplied acoustic scores by; by default what the file says, else 0.1 for
             Kaldi's lists and lattices and 1 for others.
+        references: What was said, where lists or lattices do not say it: an utterance's id and its words on every line,
+            TRN, STM, CSV or TSV with a header, or a JSON Lines manifest.
     """
 
     format: OptionalText = None
@@ -56,11 +58,13 @@ class ListOptions:
     costs: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
     as_given: bool = False
     acoustic_scale: OptionalFloat = None
+    references: OptionalPath = None
 
     def files(self) -> list[Path]:
         """The files that these options name."""
         mappings = [Path(line.strip()) for line in self.map if line.strip().endswith(".toml")]
-        return [file for file in (self.manifest, self.dev_manifest, *mappings) if file is not None]
+        named = (self.manifest, self.dev_manifest, self.references, *mappings)
+        return [file for file in named if file is not None]
 
 
 def read(
@@ -90,6 +94,7 @@ def read(
         mapping=options.map,
         costs=options.costs,
         as_given=options.as_given,
+        references=options.references,
     )
     yield from reader
     if say is not None:

@@ -114,7 +114,6 @@ class LatticeOptions:
             k2).
         dev_lattice: Development lattices, on which weights are tuned.
         words: Table of words (words.txt), where the labels of lattices are numbers.
-        references: What was said in lattices: an utterance's id and its words on every line.
         frame_shift: Seconds from one frame to the next, where lattices count frames.
         lattice_nbest: Hypotheses taken from a lattice.
         lattice_beam: Width of the search: a path is given up once it promises so much less than the best, in units of
@@ -134,7 +133,6 @@ class LatticeOptions:
     lattice: OptionalPath = None
     dev_lattice: OptionalPath = None
     words: OptionalPath = None
-    references: OptionalPath = None
     frame_shift: float = 0.01
     lattice_nbest: int = 100
     lattice_beam: float = 12.0

@@ -43,7 +43,7 @@ def check(options: Arguments) -> None:
         InputError: options that do not go together.
     """
     if options.lattice is None:
-        for name in ("dev_lattice", "references", "lattice_out", "words", "mbr_out"):
+        for name in ("dev_lattice", "lattice_out", "words", "mbr_out"):
             if getattr(options, name) is not None:
                 raise InputError("is for lattices; give --lattice, too", parameter=name)
         return

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from asr_lm.acoustic.speech import Speech, check_times
 from asr_lm.errors import InputError
-from asr_lm.hypotheses.references import read_references, table_rows
+from asr_lm.hypotheses.references import read_keyed_texts, table_rows
 
 WAV_SCP = "wav.scp"
 OVERSHOOT = 0.5
@@ -30,7 +30,7 @@ def read_kaldi_folder(folder: Path, note: Callable[[str], None]) -> Iterator[Spe
     """
     recordings = {name: _path(folder, name, rest, number) for number, name, rest in table_rows(folder / WAV_SCP)}
     texts = folder / "text"
-    references = read_references(texts) if texts.exists() else {}
+    references = read_keyed_texts(texts) if texts.exists() else {}
     if (folder / "segments").exists():
         found = list(_segments(folder / "segments", recordings, references))
     else:

@@ -68,7 +68,8 @@ def _has_files(*names: str) -> Callable[[Beginning], bool]:
     return lambda beginning: set(names) <= {file.name for file in beginning.files}
 
 
-def _is_trn(beginning: Beginning) -> bool:
+def is_trn(beginning: Beginning) -> bool:
+    """Whether every line ends in an id in parentheses."""
     lines = [line for line in beginning.lines if not line.startswith(COMMENT)]
     return not beginning.is_json and bool(lines) and all(TRN_LINE.fullmatch(line.strip()) for line in lines)
 
@@ -137,7 +138,7 @@ ONE_BEST: tuple[OneBest, ...] = (
         _WHISPER,
         False,
     ),
-    OneBest("a TRN file", _is_trn, "give ids utterance-1, utterance-2, … to the hypotheses of an utterance", False),
+    OneBest("a TRN file", is_trn, "give ids utterance-1, utterance-2, … to the hypotheses of an utterance", False),
     OneBest(
         "a folder with one text an utterance",
         lambda beginning: any(file.name == "text" for file in beginning.files),

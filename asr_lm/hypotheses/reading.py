@@ -12,6 +12,7 @@ from asr_lm.hypotheses.format import Format, Notices, SideInputs
 from asr_lm.hypotheses.formats import FORMATS, recognise
 from asr_lm.hypotheses.formats.mapped_by_user import mapped_format
 from asr_lm.hypotheses.interpretation import interpreted
+from asr_lm.hypotheses.references import with_references
 from asr_lm.hypotheses.spool import rereadable
 from asr_lm.hypotheses.utterance import Utterance
 from asr_lm.hypotheses.validation import Consistency, Located, Place
@@ -42,6 +43,7 @@ def read_nbest(
     mapping: str | Sequence[str] = (),
     costs: Sequence[str] = (),
     as_given: bool = False,
+    references: str | Path | None = None,
 ) -> ListReader:
     """The utterances of an n-best list in the order of the file; nothing is read before the first is asked for.
 
@@ -55,6 +57,8 @@ def read_nbest(
             assignments, or names of TOML files.
         costs: names of scores of which smaller is better.
         as_given: take scores and order as they are (else see :mod:`~asr_lm.hypotheses.interpretation`).
+        references: a file of what was said (:func:`~asr_lm.hypotheses.references.read_references`), where the list does
+            not say it.
 
     Canonical JSON Lines are streamed: of what was read only the ids are kept. Scores come as natural logarithms,
     larger is better.
@@ -68,16 +72,17 @@ def read_nbest(
     if lines and format is not None:
         raise InputError("a mapping reads what has no format: give one of the two", parameter="mapping")
     notices = Notices()
-    meaning = Meaning(tuple(costs), as_given)
+    meaning = Meaning(tuple(costs), as_given, None if references is None else Path(references))
     chosen = mapped_format(lines) if lines else format
     return ListReader(_utterances(path, chosen, sides, meaning, notices), notices)
 
 
 class Meaning(NamedTuple):
-    """What the user says of the scores: which are costs, and whether they are to be taken as they are."""
+    """What the user says of a list: which scores are costs, whether all is taken as it is, where the references are."""
 
     costs: tuple[str, ...] = ()
     as_given: bool = False
+    references: Path | None = None
 
 
 def _utterances(
@@ -88,6 +93,8 @@ def _utterances(
         try:
             chosen = format if isinstance(format, Format) else _format(file, format)
             checked = _checked(chosen.utterances(file, sides, notices), chosen)
+            if meaning.references is not None:
+                checked = with_references(checked, meaning.references, notices)
             known = chosen.scores_known
             for _, utterance in interpreted(
                 checked, notices, costs=meaning.costs, as_given=meaning.as_given, known=known
