@@ -34,6 +34,7 @@ from asr_lm.lm.training.checkpoint import (
     optimizer_tensors,
     restore_optimizer,
 )
+from asr_lm.lm.training.counters import Counters
 from asr_lm.lm.training.distributed import ALONE, Processes
 from asr_lm.lm.training.muon import Muon, hidden_matrices
 from asr_lm.lm.training.options import TrainingOptions
@@ -148,51 +149,49 @@ class _Run:
         self.epoch_steps = -(-train.count(0) // options.accumulate)
         self.total = max(1, round(options.epochs * self.epoch_steps))
         self.interval = max(1, self.total // options.validations)
-        self.step = self.epoch = self.position = self.tokens = 0
-        self.loss_sum, self.loss_tokens = 0.0, 0
-        self.seconds = 0.0
-        self.factor = 1.0
-        self.best_loss, self.best_step, self.failures = math.inf, 0, 0
+        self.counters = Counters()
         self.best: Weights = {}
         self.moving: Weights = self._copied() if options.ema else {}
         self.recent: list[Weights] = []
         self.averaged = 0
         self.state: State | None = None
-        self.curve: list[dict[str, Any]] = []
 
     def steps(self) -> Iterator[Progress]:
         """Train to the end, or until validation says stop."""
-        since, tokens_before = time.monotonic(), self.tokens
-        begun = self.seconds
+        since, tokens_before = time.monotonic(), self.counters.tokens
+        begun = self.counters.seconds
         if self._validation_is_due():
             self._validate()  # which an interrupted run did not finish
-        while self.step < self.total and not self.exhausted:
-            for batches in _grouped(self.train.batches(self.epoch, self.position), self.options.accumulate):
+        while self.counters.step < self.total and not self.exhausted:
+            for batches in _grouped(
+                self.train.batches(self.counters.epoch, self.counters.position), self.options.accumulate
+            ):
                 with _uninterrupted():
                     self._update(batches)
-                self.seconds = begun + time.monotonic() - since
+                self.counters.seconds = begun + time.monotonic() - since
                 if self._validation_is_due():
                     self._validate()
-                rate = (self.tokens - tokens_before) / max(time.monotonic() - since, 1e-9)
+                rate = (self.counters.tokens - tokens_before) / max(time.monotonic() - since, 1e-9)
                 yield self._progress(rate)
-                if self.step >= self.total or self.exhausted:
+                if self.counters.step >= self.total or self.exhausted:
                     return
             with _uninterrupted():
-                self.epoch, self.position, self.state = self.epoch + 1, 0, None
+                self.counters.epoch, self.counters.position, self.state = self.counters.epoch + 1, 0, None
 
     @property
     def exhausted(self) -> bool:
-        return 0 < self.options.patience <= self.failures
+        return 0 < self.options.patience <= self.counters.failures
 
     def _validation_is_due(self) -> bool:
-        done = self.curve[-1]["step"] if self.curve else 0
-        return self.step > done and (self.step % self.interval == 0 or self.step == self.total)
+        now = self.counters
+        done = now.curve[-1]["step"] if now.curve else 0
+        return now.step > done and (now.step % self.interval == 0 or now.step == self.total)
 
     def _update(self, batches: Sequence[Batch]) -> None:
         """One step, on the mean loss over all tokens of the batches of all processes."""
         self.network.train()
         for group in self.optimizer.param_groups:
-            group["lr"] = self._learning_rate(self.step)
+            group["lr"] = self._learning_rate(self.counters.step)
         (tokens,) = self.processes.total(float(sum(batch.tokens for batch in batches)))
         count = int(tokens)
         (loss,) = self.processes.total(sum(self._learn(batch, count) for batch in batches))
@@ -204,11 +203,11 @@ class _Run:
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self._move_average()
-        self.loss_sum += loss
-        self.loss_tokens += count
-        self.tokens += count
-        self.step += 1
-        self.position += len(batches)
+        self.counters.loss_sum += loss
+        self.counters.loss_tokens += count
+        self.counters.tokens += count
+        self.counters.step += 1
+        self.counters.position += len(batches)
 
     def _learn(self, batch: Batch, count: int) -> float:
         """Add the gradient of a batch in a step of ``count`` tokens; its summed loss."""
@@ -223,13 +222,13 @@ class _Run:
         if not self.moving:
             return
         # Early on the first, random weights must not count for long.
-        decay = min(self.options.ema, (1 + self.step) / (10 + self.step))
+        decay = min(self.options.ema, (1 + self.counters.step) / (10 + self.counters.step))
         for name, parameter in self.network.named_parameters():
             if parameter.requires_grad:
                 self.moving[name].lerp_(parameter, 1 - decay)
 
     def _learning_rate(self, step: int) -> float:
-        return self.options.learning_rate * self.factor * learning_rate_factor(step, self.total, self.options)
+        return self.options.learning_rate * self.counters.factor * learning_rate_factor(step, self.total, self.options)
 
     def _loss(self, batch: Batch, state: State | None) -> tuple[Tensor, State | None]:
         """Summed loss (nats) and the detached state after the batch."""
@@ -250,29 +249,30 @@ class _Run:
         self.save()
 
     def _record(self, valid_loss: float) -> None:
-        learning_rate = self._learning_rate(self.step - 1)
+        now = self.counters
+        learning_rate = self._learning_rate(now.step - 1)
         name = "valid_pseudo_perplexity" if self.network.pseudo else "valid_perplexity"
-        if valid_loss < self.best_loss:
-            self.best_loss, self.best_step, self.failures = valid_loss, self.step, 0
+        if valid_loss < now.best_loss:
+            now.best_loss, now.best_step, now.failures = valid_loss, now.step, 0
             self.best = self._judged()
         else:
-            self.failures += 1
-            self.factor *= self.options.decay if self.options.schedule == "plateau" else 1.0
+            now.failures += 1
+            now.factor *= self.options.decay if self.options.schedule == "plateau" else 1.0
         if self.options.average:
             self.recent = [*self.recent, self._judged()][-self.options.average :]
-        self.curve.append(
+        now.curve.append(
             {
-                "step": self.step,
-                "epoch": round(self.step / self.epoch_steps, 4),
-                "tokens": self.tokens,
-                "train_loss": self.loss_sum / self.loss_tokens,
+                "step": now.step,
+                "epoch": round(now.step / self.epoch_steps, 4),
+                "tokens": now.tokens,
+                "train_loss": now.loss_sum / now.loss_tokens,
                 "valid_loss": valid_loss,
                 name: math.exp(min(valid_loss, 50.0)),
                 "learning_rate": learning_rate,
-                "seconds": round(self.seconds, 1),
+                "seconds": round(now.seconds, 1),
             }
         )
-        self.loss_sum, self.loss_tokens = 0.0, 0
+        now.loss_sum, now.loss_tokens = 0.0, 0
 
     def _judged(self) -> Weights:
         """A copy of the weights that are validated: the moving average where there is one."""
@@ -297,7 +297,7 @@ class _Run:
     def _check_finite(self, value: float, name: str) -> None:
         if not math.isfinite(value):
             raise InputError(
-                f"the {name} is no longer finite after {self.step} steps; lower the learning rate "
+                f"the {name} is no longer finite after {self.counters.step} steps; lower the learning rate "
                 f"({self.options.learning_rate}) or clip the gradient ({self.options.clip})"
             )
 
@@ -315,12 +315,13 @@ class _Run:
         return total / tokens_of_all
 
     def _progress(self, rate: float) -> Progress:
-        left = (self.total - self.step) * self.tokens / max(self.step, 1) / max(rate, 1e-9)
-        valid_loss = self.curve[-1]["valid_loss"] if self.curve else None
-        recent = self.loss_sum / self.loss_tokens if self.loss_tokens else self.curve[-1]["train_loss"]
-        learning_rate = self._learning_rate(self.step - 1)
+        now = self.counters
+        left = (self.total - now.step) * now.tokens / max(now.step, 1) / max(rate, 1e-9)
+        valid_loss = now.curve[-1]["valid_loss"] if now.curve else None
+        recent = now.loss_sum / now.loss_tokens if now.loss_tokens else now.curve[-1]["train_loss"]
+        learning_rate = self._learning_rate(now.step - 1)
         pseudo = self.network.pseudo
-        return Progress(self.step, self.total, self.tokens, rate, left, recent, valid_loss, learning_rate, pseudo)
+        return Progress(now.step, self.total, now.tokens, rate, left, recent, valid_loss, learning_rate, pseudo)
 
     def save(self) -> None:
         """Write the curve and a checkpoint."""
@@ -333,9 +334,8 @@ class _Run:
         tensors |= optimizer_tensors(self.optimizer)
         for rank, own in enumerate(parts):
             tensors |= {_owned(name, rank): value for name, value in own.items()}
-        facts = {name: getattr(self, name) for name in _COUNTERS}
-        facts["best_loss"] = self.best_loss if self.best else None  # infinity is no number to JSON
-        Checkpoint(tensors, {**facts, "identity": self.identity}).write(self.folder / CHECKPOINT_FILE)
+        facts = {**self.counters.to_json(), "identity": self.identity}
+        Checkpoint(tensors, facts).write(self.folder / CHECKPOINT_FILE)
         self._write_curve()
 
     def _kept_weights(self) -> dict[str, Weights]:
@@ -366,14 +366,12 @@ class _Run:
             raise damaged_checkpoint(path, error) from None
 
     def _restore(self, checkpoint: Checkpoint) -> None:
-        facts, tensors, device = checkpoint.facts, checkpoint.tensors, self.network.device
-        for name in _COUNTERS:
-            setattr(self, name, facts[name])
-        self.best_loss = math.inf if facts["best_loss"] is None else facts["best_loss"]
+        tensors, device = checkpoint.tensors, self.network.device
+        self.counters = Counters.from_json(checkpoint.facts)
         self._put(self._weights(tensors, "network."))
-        self.best = {} if facts["best_loss"] is None else self._weights(tensors, "best.")
+        self.best = {} if math.isinf(self.counters.best_loss) else self._weights(tensors, "best.")
         self.moving = self._weights(tensors, "moving.") if self.moving else {}
-        validations = min(len(self.curve), self.options.average)
+        validations = min(len(self.counters.curve), self.options.average)
         self.recent = [self._weights(tensors, f"recent.{number}.") for number in range(validations)]
         restore_optimizer(self.optimizer, tensors)
         own = {name: _owned(name, self.processes.rank) for name in _OWN}
@@ -412,15 +410,18 @@ class _Run:
             )
 
     def _write_curve(self) -> None:
-        write_text(self.folder / CURVE_FILE, "".join(json.dumps(point, allow_nan=False) + "\n" for point in self.curve))
+        write_text(
+            self.folder / CURVE_FILE,
+            "".join(json.dumps(point, allow_nan=False) + "\n" for point in self.counters.curve),
+        )
 
     def finish(self) -> TrainingResult:
         """Put the best weights into the network, or the average of the last where it is better."""
         self._put(self.best)
         self._try_average()
-        stopped = self.step < self.total
-        counts = (self.best_step, self.step, self.tokens, self.seconds)
-        return TrainingResult(self.best_loss, *counts, stopped, self.averaged)
+        stopped = self.counters.step < self.total
+        counts = (self.counters.best_step, self.counters.step, self.counters.tokens, self.counters.seconds)
+        return TrainingResult(self.counters.best_loss, *counts, stopped, self.averaged)
 
     def _try_average(self) -> None:
         if len(self.recent) < 2:
@@ -429,8 +430,8 @@ class _Run:
         average = {name: torch.stack([weights[name] for weights in self.recent]).mean(0) for name in trained}
         self._put(self.best | average)
         loss = self.validation_loss()
-        if loss < self.best_loss:
-            self.best_loss, self.best_step, self.averaged = loss, self.step, len(self.recent)
+        if loss < self.counters.best_loss:
+            self.counters.best_loss, self.counters.best_step, self.averaged = loss, self.counters.step, len(self.recent)
         else:
             self._put(self.best)
 
@@ -451,12 +452,6 @@ def _grouped(batches: Iterable[Batch], size: int) -> Iterator[list[Batch]]:
     iterator = iter(batches)
     while group := list(itertools.islice(iterator, size)):
         yield group
-
-
-_COUNTERS = (
-    *("step", "epoch", "position", "tokens", "loss_sum", "loss_tokens", "seconds"),
-    *("factor", "best_loss", "best_step", "failures", "curve"),
-)
 
 
 @contextlib.contextmanager
