@@ -49,7 +49,11 @@ class Verdict:
         return asdict(self)
 
 
-UNCHECKED = Verdict("There are too few utterances to check the tuning on held-out ones.", None, None)
+UNCHECKED = Verdict(
+    "There are too few recordings (or utterances, where no recording is named) for a held-out check of the tuning.",
+    None,
+    None,
+)
 """Where there is no cross-validation."""
 
 
