@@ -16,7 +16,7 @@ import numpy as np
 
 from asr_lm.errors import InputError
 from asr_lm.files import display_name
-from asr_lm.lattice.k2_archive import saved_objects
+from asr_lm.lattice.k2_archive import check_arcs_of_machines, saved_objects
 from asr_lm.lattice.k2_text import FINAL, SCORE
 from asr_lm.lattice.lattice import Lattice
 from asr_lm.lattice.limits import MAX_ARCS, check_arcs
@@ -184,6 +184,7 @@ def _first_line(error: Exception) -> str:
 
 
 def _machines(content: dict[str, Any], name: str, words: Mapping[int, str] | None, max_arcs: int) -> Iterator[Lattice]:
+    check_arcs_of_machines(content["arcs"])
     machine = k2_module().Fsa.from_dict(content)
     if len(machine.shape) == 2:
         check_arcs(machine.num_arcs, max_arcs)

@@ -11,7 +11,7 @@ import torch
 from torchscript import write_archive
 
 from asr_lm.errors import InputError
-from asr_lm.lattice.k2_archive import saved_objects
+from asr_lm.lattice.k2_archive import check_arcs_of_machines, saved_objects
 from asr_lm.lattice.reading import read_lattices
 
 
@@ -85,3 +85,33 @@ def test_what_torch_did_not_write_is_refused(tmp_path: Path, content: bytes) -> 
     (error,) = read_lattices(tmp_path / "u.pt")
     assert isinstance(error, InputError)
     assert "damaged, or not written by torch" in str(error)
+
+
+MACHINE = ((0, 1, 1, 0), (1, 2, 2, 0), (2, 3, -1, 0))
+ROW = (2, 0, 0, 4, 8, 0, 3, 6, *sum(MACHINE + MACHINE, ()))
+
+
+class TestMachines:
+    """k2 dies of arcs that are none."""
+
+    def test_whole_ones(self) -> None:
+        check_arcs_of_machines(torch.tensor(MACHINE, dtype=torch.int32))
+        check_arcs_of_machines(torch.tensor(ROW, dtype=torch.int32))
+
+    @pytest.mark.parametrize("place", [*range(12)])
+    @pytest.mark.parametrize("value", [-(2**31), -2, 99, 2**31 - 1])
+    def test_one_number_wrong(self, place: int, value: int) -> None:
+        arcs = torch.tensor(MACHINE, dtype=torch.int32)
+        if place % 4 == 3 or (place in (2, 6) and value > 0):
+            pytest.skip("a score or a word may be any number")
+        arcs.view(-1)[place] = value
+        with pytest.raises(InputError, match="no k2 machine"):
+            check_arcs_of_machines(arcs)
+
+    @pytest.mark.parametrize("place", [0, *range(2, 8)])
+    @pytest.mark.parametrize("value", [-1, 1, 7, 2**31 - 1])
+    def test_machines_in_a_row(self, place: int, value: int) -> None:
+        arcs = torch.tensor(ROW, dtype=torch.int32)
+        arcs[place] = value
+        with pytest.raises(InputError, match="no k2 machine"):
+            check_arcs_of_machines(arcs)
