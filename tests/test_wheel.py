@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -11,6 +12,8 @@ from email.parser import Parser
 from pathlib import Path
 
 import pytest
+
+from asr_lm import __version__
 
 ROOT = Path(__file__).parents[1]
 COMMANDS = ("rescore", "train", "perplexity", "compare", "decode")
@@ -98,6 +101,13 @@ class TestMetadata:
         for version in ("3.11", "3.12", "3.13", "3.14"):
             assert f"Programming Language :: Python :: {version}" in classifiers
         assert not [line for line in classifiers if line.startswith("License ::")]  # the expression says it
+
+    def test_its_version_is_that_of_the_package_the_changes_and_the_citation(self, metadata: Message) -> None:
+        assert metadata["Version"] == __version__
+        changes = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+        assert changes is not None
+        assert changes.group(1) == __version__
+        assert f"\nversion: {__version__}\n" in (ROOT / "CITATION.cff").read_text()
 
     def test_every_classifier_is_a_known_one(self, metadata: Message) -> None:
         known = pytest.importorskip("trove_classifiers").classifiers
