@@ -56,7 +56,7 @@ def check(arguments: Arguments) -> None:
 def _check_input(arguments: Arguments) -> None:
     if bool(arguments.audio) == bool(arguments.emissions):
         raise InputError("give either --audio or --emissions")
-    of_sound = {name: getattr(arguments, name) for name in ("model", "save_emissions", "batch_seconds")}
+    of_sound = {name: getattr(arguments, name) for name in ("model", "channel", "save_emissions", "batch_seconds")}
     of_emissions = {name: getattr(arguments, name) for name in ("tokens", "frame_seconds")}
     wrong, other = (of_sound, "sound") if arguments.emissions else (of_emissions, "saved emissions")
     for name, value in wrong.items():
@@ -67,6 +67,7 @@ def _check_input(arguments: Arguments) -> None:
 def _check_values(arguments: Arguments) -> None:
     require_least("nbest", arguments.nbest, 1)
     require_least("longest", arguments.longest, 1.0)
+    require_least("channel", 1 if arguments.channel is None else arguments.channel, 1)
     if arguments.frame_seconds is not None:
         require_positive("frame_seconds", arguments.frame_seconds)
     if arguments.free and arguments.lexicon:
@@ -144,7 +145,7 @@ def _spoken(sound: Sound, handling: Handling, nbest: int, options: DecodingOptio
         console().print(f"no --model given: using torchaudio's {DEFAULT}", markup=False, soft_wrap=True)
     recogniser = open_recogniser(sound.model or DEFAULT, resolve_device(handling.device))
     decoder = recogniser.decoder(nbest, options)
-    sources = sound_sources(speeches, recogniser.sample_rate, handling.longest)
+    sources = sound_sources(speeches, recogniser.sample_rate, handling.longest, sound.channel)
     if handling.save_emissions is None:
         return _Work(sources, decoder)
     shards = decoder.emissions_folder(handling.save_emissions)
@@ -201,7 +202,7 @@ def _unfinished_segments(work: _Work, journal: Journal, bad: _Bad) -> Iterator[S
     """The segments of which the list or the emissions are lacking."""
     shards = work.shards
     sources = [s for s in work.sources if s.id not in journal or (shards is not None and s.id not in shards.saved)]
-    for segment in load_segments(sources, bad.add):
+    for segment in load_segments(sources, bad.add, warn):
         is_saved = shards is None or segment.id in shards
         if not (is_saved and journal.has(segment.source, segment.number)):
             yield segment

@@ -21,6 +21,8 @@ class Sound:
             folder of them at any depth, a LibriSpeech folder (its *.trans.txt are the references), a manifest (JSON
             Lines: audio, and id, start, duration, reference, recording) or a Kaldi folder (wav.scp, segments, text);
             may be given several times.
+        channel: The channel to take, from 1, where a manifest chooses none; by default the mean of all, or the first
+            one where they cancel each other out.
         emissions: Saved emissions to decode instead of sound: a safetensors file, or a folder of them.
         model: The recogniser: a folder, or a name of torchaudio.pipelines (WAV2VEC2_ASR_*, HUBERT_ASR_*,
             VOXPOPULI_ASR_*, EMFORMER_RNNT_*), whose weights are downloaded once; by default WAV2VEC2_ASR_BASE_960H.
@@ -29,6 +31,7 @@ class Sound:
     """
 
     audio: Annotated[tuple[Path, ...], tyro.conf.UseAppendAction] = ()
+    channel: OptionalInt = None
     emissions: Annotated[tuple[Path, ...], tyro.conf.UseAppendAction] = ()
     model: OptionalText = None
     tokens: OptionalPath = None

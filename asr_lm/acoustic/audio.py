@@ -23,6 +23,9 @@ LOWEST_RATE, HIGHEST_RATE = 4_000, 384_000
 
 MOST_CHANNELS = 64
 
+SILENT_DECIBELS = -80
+"""Loudness, of full scale, up to which a signal is silent: three steps of 16 bits, as dither has them."""
+
 _BLOCK = 1 << 20
 _TOLERANCE = 0.01
 _CANCELLED = 1e-3
@@ -244,6 +247,11 @@ class SampleArray(Waveform):
         for count in counts:
             yield self.values[first : first + count]
             first += count
+
+
+def is_silent(signal: Signal) -> bool:
+    """Whether nothing is to be heard in a signal ``[samples]``, whatever its constant part."""
+    return not len(signal) or float(np.ptp(signal)) / 2 <= 10 ** (SILENT_DECIBELS / 20)
 
 
 def resampled(signal: Signal, given: int, wanted: int) -> Signal:

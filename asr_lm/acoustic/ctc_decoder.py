@@ -77,8 +77,11 @@ class CtcDecoder:
         yield from compute_emissions(segments, self.model, seconds)
 
     def decode(self, segment: Segment) -> Decoded:
-        """The hypotheses of a segment's emissions."""
-        found = self.first_pass.texts(segment.content)
+        """The hypotheses of a segment's emissions; of a silent one that nothing was said."""
+        if segment.silent:
+            found = self.first_pass.scored(segment.content, [((), ())])
+        else:
+            found = self.first_pass.texts(segment.content)
         seconds = self.frame_seconds if self.options.times else None
         listed = as_hypotheses(found[: self.nbest], segment.content, self.first_pass.tokens, seconds)
         return Decoded(

@@ -52,10 +52,12 @@ def decode(
     *,
     nbest: int = 100,
     sample_rate: int | None = None,
+    channel: int | None = None,
     longest: float = LONGEST,
     device: str = "auto",
     options: DecodingOptions | None = None,
     skipped: Callable[[InputError], None] | None = None,
+    noted: Callable[[str], None] | None = None,
     **search: Any,
 ) -> Iterator[Utterance]:
     """Recognise speech, and yield what it may have been: an utterance with its hypotheses, best first, at a time.
@@ -67,10 +69,12 @@ def decode(
             None is ``WAV2VEC2_ASR_BASE_960H``.
         nbest: hypotheses of an utterance, at most.
         sample_rate: samples a second of an array; files say theirs.
+        channel: the one to take, from 1, where a manifest chooses none; None is the mean of all.
         longest: seconds decoded at a time; longer sound is cut where it is quietest.
         device: where the recogniser computes: ``cpu``, ``cuda`` or ``auto``.
         options: how lists are made.
         skipped: told of sound that cannot be read or decoded, and the rest goes on; None raises the error.
+        noted: told of sound that is silent, or whose channels cancel each other out.
         search: fields of :class:`DecodingOptions` that replace those of ``options`` (``beam=50``).
 
     Raises:
@@ -83,6 +87,7 @@ def decode(
     """
     require_least("nbest", nbest, 1)
     require_least("longest", longest, 1.0)
+    require_least("channel", 1 if channel is None else channel, 1)
     is_array = not isinstance(audio, str | PathLike) and hasattr(audio, "dtype")
     if is_array and sample_rate is None:
         raise InputError("an array of samples does not say its sample rate", parameter="sample_rate")
@@ -91,25 +96,36 @@ def decode(
     speeches = [] if is_array else find_speech(_paths(audio))
     recogniser = _recogniser(model, device)
     if is_array:
-        sound = SampleArray.of(audio, int(sample_rate or 0))  # type: ignore[arg-type]
+        sound = SampleArray.of(audio, int(sample_rate or 0), channel)  # type: ignore[arg-type]
         whole = Speech(ARRAY_ID, Path(ARRAY_ID), recording=ARRAY_ID)
         sources = [SegmentSource(ARRAY_ID, partial(cut_segments, sound, whole, recogniser.sample_rate, longest))]
     else:
-        sources = sound_sources(speeches, recogniser.sample_rate, longest)
+        sources = sound_sources(speeches, recogniser.sample_rate, longest, channel)
     decoder = recogniser.decoder(nbest, replace(options or DecodingOptions(), **search))
-    return _utterances(sources, decoder, skipped)
+    return _utterances(sources, decoder, skipped, noted)
 
 
-def sound_sources(speeches: Iterable[Speech], sample_rate: int, longest: float) -> list[SegmentSource]:
-    """Sources of the segments of stretches of sound files."""
+def sound_sources(
+    speeches: Iterable[Speech], sample_rate: int, longest: float, channel: int | None = None
+) -> list[SegmentSource]:
+    """Sources of the segments of stretches of sound files; of those that choose no channel, of this one."""
+    speeches = [replace(speech, channel=speech.channel or channel) for speech in speeches]
     return [SegmentSource(speech.id, partial(read_segments, speech, sample_rate, longest)) for speech in speeches]
 
 
-def load_segments(sources: Iterable[SegmentSource], failed: Callable[[str, InputError], None]) -> Iterator[Segment]:
+def load_segments(
+    sources: Iterable[SegmentSource],
+    failed: Callable[[str, InputError], None],
+    noted: Callable[[str], None] | None = None,
+) -> Iterator[Segment]:
     """The segments of sources, read when they are wanted; a source that cannot be read is told, the rest goes on."""
     for source in sources:
         try:
-            yield from source.load()
+            for segment in source.load():
+                if noted is not None:
+                    for remark in segment.remarks:
+                        noted(f"{segment.id}: {remark}")
+                yield segment
         except InputError as error:
             failed(source.id, error)
 
@@ -146,14 +162,17 @@ def decode_prepared(
 
 
 def _utterances(
-    sources: Iterable[SegmentSource], decoder: Decoder, skipped: Callable[[InputError], None] | None
+    sources: Iterable[SegmentSource],
+    decoder: Decoder,
+    skipped: Callable[[InputError], None] | None,
+    noted: Callable[[str], None] | None,
 ) -> Iterator[Utterance]:
     def failed(_: str, error: InputError) -> None:
         if skipped is None:
             raise error
         skipped(error)
 
-    for one in decode_prepared(decoder.prepare(load_segments(sources, failed)), decoder):
+    for one in decode_prepared(decoder.prepare(load_segments(sources, failed, noted)), decoder):
         if isinstance(one, Failure):
             failed(one.segment.source, one.located)
         else:

@@ -84,10 +84,12 @@ class FirstPass:
     def texts(self, emissions: Tensor) -> list[Found]:
         """All distinct texts of the beam, best first; emissions ``[frames, tokens]`` float32.
 
-        Where nothing else fits into the frames, there is the empty text.
+        The empty text is among them, whether or not the search can find it, unless it is worse than the best by more
+        than the threshold of the search.
         """
-        readings = dict.fromkeys(self._run(emissions))
-        found = self.scored(emissions, readings) or self.scored(emissions, [((), ())])
+        found = self.scored(emissions, [*self._run(emissions), ((), ())])
+        least = max(one.total for one in found) - self.search.threshold
+        found = [one for one in found if one.text or one.total >= least]
         if self.search.order == "search":
             return found
         return sorted(found, key=lambda one: (one.total, one.text), reverse=True)

@@ -1,9 +1,10 @@
 """Emissions kept on disk: safetensors, ``[frames, tokens]`` float16 log-probabilities by the utterance's id.
 
 What safetensors has no place for is JSON in the file's metadata: ``utterances`` (of each its source, its number among
-the segments of that and their count, its offset, reference and recording), ``frame_seconds`` and ``recogniser``. Files
-without it, of somebody else, are read as well. A folder holds any number of such files, ``tokens.txt`` and, where the
-tokens are not letters with a word end, ``config.json`` that says what they are (:mod:`asr_lm.acoustic.tokens`).
+the segments of that and their count, its offset, reference and recording, whether it is silent), ``frame_seconds`` and
+``recogniser``. Files without it, of somebody else, are read as well. A folder holds any number of such files,
+``tokens.txt`` and, where the tokens are not letters with a word end, ``config.json`` that says what they are
+(:mod:`asr_lm.acoustic.tokens`).
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from asr_lm.files import atomic_write, make_folder, write_text
 
 SUFFIX = ".safetensors"
 _SHARD_BYTES = 64 << 20
-_FACTS = ("source", "number", "of", "offset", "reference", "recording")
+_FACTS = ("source", "number", "of", "offset", "reference", "recording", "silent")
 
 _Places = dict[str, tuple[Path, dict[str, Any]]]
 
@@ -162,7 +163,7 @@ def _load(source: str, utterances: Sequence[tuple[str, Path, dict[str, Any]]]) -
         if torch.isnan(emissions).any() or (emissions > 0.01).any():
             raise InputError("expected log-probabilities, found NaN or a value above 0", file=path, utterance=name)
         known = facts.get("offset", 0.0), emissions, facts.get("reference"), facts.get("recording")
-        yield Segment(name, *known, source, number, len(utterances), str(path))
+        yield Segment(name, *known, source, number, len(utterances), str(path), silent=bool(facts.get("silent")))
 
 
 def _metadata(path: Path) -> dict[str, str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from asr_lm.acoustic.audio import Sound, Waveform, resampled
+from asr_lm.acoustic.audio import SILENT_DECIBELS, Mono, Sound, Waveform, is_silent, resampled
 from asr_lm.acoustic.segmentation import Span, energies, spans
 from asr_lm.acoustic.speech import Speech
 from asr_lm.errors import InputError
@@ -26,6 +26,8 @@ class Segment:
         number: its place among the segments of the source, from 0.
         of: how many segments the source has.
         file: where it was read from.
+        silent: whether nothing is to be heard in it.
+        remarks: what the user should know of its sound.
     """
 
     id: str
@@ -37,6 +39,8 @@ class Segment:
     number: int = 0
     of: int = 1
     file: str | None = None
+    silent: bool = False
+    remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.source:
@@ -97,7 +101,16 @@ def cut_segments(sound: Waveform, speech: Speech, sample_rate: int, longest: flo
         end = (span.first + span.length) / sound.sample_rate
         name = speech.id if len(found) == 1 else f"{speech.id}-{offset * 100:07.0f}-{end * 100:07.0f}"
         signal = resampled(stretch.signal, sound.sample_rate, sample_rate)
-        yield Segment(name, offset, signal, speech.reference, speech.recording, speech.id, number, len(found), file)
+        heard = is_silent(stretch.signal), tuple(_remarks(stretch))
+        known = speech.reference, speech.recording, speech.id, number, len(found), file
+        yield Segment(name, offset, signal, *known, *heard)
+
+
+def _remarks(stretch: Mono) -> Iterator[str]:
+    if stretch.cancelled:
+        yield "its channels cancel each other out, so the first one is taken; another one can be chosen"
+    if is_silent(stretch.signal):
+        yield f"is silent: nothing in it is louder than {SILENT_DECIBELS} dB of full scale"
 
 
 def _cut(speech: Speech, sound: Waveform, span: Span, longest: float) -> list[Span]:

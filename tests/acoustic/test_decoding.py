@@ -107,3 +107,39 @@ def test_a_new_kind_of_recogniser_is_a_line_in_the_registry(monkeypatch):
     (found,) = decode(np.zeros(16_000), "LENGTHS", sample_rate=16_000)
     assert found.hypotheses[0].text == "8000"
     assert "LENGTHS" in registry.recogniser_names()
+
+
+def heard(recogniser, samples, **options):
+    notes = []
+    found = list(decode(samples, recogniser, nbest=4, sample_rate=16_000, options=FAST, noted=notes.append, **options))
+    return found, notes
+
+
+@pytest.mark.parametrize("level", [0, 1, 3])
+@pytest.mark.parametrize("constant", [0, 500])
+def test_silence_is_the_empty_text_and_is_said(recogniser, level, constant):
+    dither = np.random.default_rng(0).integers(-level, level + 1, 4 * 16_000).astype(np.int16)
+    found, notes = heard(recogniser, dither + np.int16(constant))
+    assert texts(found) == [[""]]
+    assert notes == [f"{ARRAY_ID}: is silent: nothing in it is louder than -80 dB of full scale"]
+
+
+def test_long_silence_is_silence_piece_by_piece(recogniser):
+    found, notes = heard(recogniser, np.zeros(9 * 16_000), longest=4)
+    assert len(found) == len(notes) > 2
+    assert all(each == [""] for each in texts(found))
+
+
+def test_channels_in_opposite_phase_are_noticed_and_one_is_taken(recogniser):
+    samples, _ = soundfile.read(SOUND, dtype="float32")
+    expected, notes = heard(recogniser, samples)
+    assert notes == []
+    found, notes = heard(recogniser, np.stack([samples, -samples], 1))
+    assert texts(found) == texts(expected)
+    assert len(notes) == 1
+    assert "cancel each other out" in notes[0]
+    silent = np.stack([np.zeros_like(samples), samples], 1)
+    assert texts(heard(recogniser, silent, channel=2)[0]) == texts(expected)
+    assert texts(heard(recogniser, silent, channel=1)[0]) == [[""]]
+    with pytest.raises(InputError, match="has no channel 3: there are 2"):
+        heard(recogniser, silent, channel=3)
