@@ -37,8 +37,8 @@ OptionalFloat = Annotated[float | None, unless_given("FLOAT")]
 
 _TORCH_ADVICE = (
     "torch and torchaudio must go together, both built for CUDA or both for the CPU: torchaudio 2.11.0 goes with "
-    "torch 2.11, torchaudio 2.11.1 with torch from 2.13 on (`pip install torch==2.11.0 torchaudio==2.11.0`, or "
-    "`pip install 'torch>=2.13' torchaudio==2.11.1`, or run `make install`)"
+    "torch 2.11, torchaudio 2.11.1 with torch 2.14.1 (`pip install torch==2.11.0 torchaudio==2.11.0`, or "
+    "`pip install torch==2.14.1 torchaudio==2.11.1`, or run `make install`)"
 )
 _FRAME = "╭╮╰╯│┃|─━ "
 _RULE = re.compile(r"[─━-]{3,}")
@@ -216,7 +216,7 @@ def run(main: Callable[[], None]) -> None:
 
 def _outside_trouble(error: ImportError | OSError) -> str:
     """What to say of a library that does not load, of a full disk and the like."""
-    if "torch" in str(error) or "libc10" in str(error):
+    if "torch" in str(error).lower() or "libc10" in str(error):
         return f"{error}; {_TORCH_ADVICE}"
     if isinstance(error, ImportError):
         return f"{error}; install asr_lm again, with what it depends on"

@@ -16,8 +16,10 @@ killed goes on where it was when it is started again."""
 def main() -> None:
     """Run the command."""
     arguments = parse(Arguments, "decode", DESCRIPTION)
-    from pipelines.decoding import check, decode_to_list
-
+    try:
+        from pipelines.decoding import check, decode_to_list
+    except (RuntimeError, AttributeError) as error:  # what torchaudio raises when it finds another build of torch
+        raise ImportError(str(error)) from error
     check(arguments)
     if decode_to_list(arguments):
         sys.exit(1)

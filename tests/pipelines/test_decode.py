@@ -1,8 +1,11 @@
 """From sound to a list: what decode writes, what it refuses, and how it goes on."""
 
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 import weakref
 from pathlib import Path
 
@@ -341,3 +344,24 @@ def test_of_a_long_recording_one_piece_is_in_memory(command, monkeypatch):
     assert command("decode", "--audio", "long.wav", *FAST, "--longest", 2, "--out", "a.jsonl").code == 0
     assert len(alive) > 5
     assert max(alive) == 1
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        "ModuleNotFoundError(\"No module named 'torchaudio'\")",
+        "OSError('libtorchaudio.so: undefined symbol: _ZNK5torch')",
+        "RuntimeError('Detected that PyTorch and TorchAudio were compiled with different CUDA versions.')",
+    ],
+)
+def test_where_torchaudio_is_missing_or_broken_the_pair_to_install_is_named(tmp_path, trouble):
+    (tmp_path / "torchaudio").mkdir()
+    (tmp_path / "torchaudio" / "__init__.py").write_text(f"raise {trouble}\n")
+    root = Path(__file__).parents[2]
+    paths = os.pathsep.join(map(str, (tmp_path, root)))
+    command = [sys.executable, "-m", "pipelines.decode", "--audio", "a.wav", "--out", "o.json"]
+    finished = subprocess.run(command, env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True)
+    assert finished.returncode == 2
+    assert len(finished.stderr.splitlines()) == 1
+    assert "pip install torch==2.11.0 torchaudio==2.11.0" in finished.stderr
+    assert "torch==2.14.1 torchaudio==2.11.1" in finished.stderr
