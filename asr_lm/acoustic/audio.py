@@ -29,6 +29,9 @@ SILENT_DECIBELS = -80
 _BLOCK = 1 << 20
 _TOLERANCE = 0.01
 _CANCELLED = 1e-3
+_LARGEST = 1e10
+# Silence as FLAC has it: some 12 bytes for 65,535 samples.
+_MOST_SAMPLES_A_BYTE = 100_000
 _NO_END = "Last page lacks an end-of-stream bit"
 _SIZES = re.compile(r"^data : (?P<said>\d+) \(should be (?P<there>\d+)\)", re.MULTILINE)
 _UNKNOWN_SIZE = 0x7FFF_0000
@@ -193,6 +196,8 @@ class Sound(Waveform):
         with _opened(path) as file:
             if _is_cut_off(file.extra_info):
                 raise InputError("damaged: it ends early", file=path)
+            if file.frames > _MOST_SAMPLES_A_BYTE * path.stat().st_size:
+                raise InputError(f"damaged: it has no room for {file.frames:,} samples", file=path)
             return cls(int(file.frames), int(file.samplerate), int(file.channels), channel, path)
 
     def read(self, first: int, counts: Iterable[int]) -> Iterator[Signal]:
@@ -208,7 +213,7 @@ class Sound(Waveform):
                     block = file.read(count, dtype="float32", always_2d=True)
                     if len(block) < count:
                         raise InputError("damaged: it ends early", file=self.file)
-                    if not np.isfinite(block).all():
+                    if not _is_sound(block):
                         raise InputError("damaged: a sample is no number", file=self.file)
                     yield block
             except (soundfile.LibsndfileError, RuntimeError) as error:
@@ -238,7 +243,7 @@ class SampleArray(Waveform):
             raise InputError(f"an array {array.dtype}{list(array.shape)}, expected [samples] or [samples, channels]")
         scale = 1.0 if array.dtype.kind == "f" else -float(np.iinfo(array.dtype).min)
         table = (array.reshape(len(array), -1) / scale).astype(np.float32)
-        if not np.isfinite(table).all():
+        if not _is_sound(table):
             raise InputError("a sample is no number")
         return cls(len(table), sample_rate, table.shape[1], channel, table)
 
@@ -261,6 +266,11 @@ def resampled(signal: Signal, given: int, wanted: int) -> Signal:
     import soxr
 
     return np.asarray(soxr.resample(signal, given, wanted), np.float32)
+
+
+def _is_sound(block: Signal) -> bool:
+    """Whether all samples are numbers, and none is beyond any scale."""
+    return bool((np.abs(block) <= _LARGEST).all())
 
 
 def _cut(count: int, size: int) -> list[int]:

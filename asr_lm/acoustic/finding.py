@@ -44,7 +44,7 @@ def find_speech(paths: Iterable[Path], note: Callable[[str], None] = _unheard) -
             places[speech.id] = speech.path
             found.append(speech)
     if not found:
-        raise InputError("nothing to decode in " + ", ".join(map(str, paths)))
+        raise InputError("nothing to decode in it", file=", ".join(map(str, paths)))
     return found
 
 

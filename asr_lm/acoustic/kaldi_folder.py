@@ -61,7 +61,10 @@ def _path(folder: Path, name: str, rest: str, number: int) -> Path:
     if not rest:
         raise InputError("expected a recording's name and its file", file=table, line=number)
     # Kaldi takes paths from where it is run, others from the table's folder.
-    return Path(rest) if Path(rest).is_absolute() or Path(rest).exists() else folder / rest
+    try:
+        return Path(rest) if Path(rest).is_absolute() or Path(rest).exists() else folder / rest
+    except (OSError, ValueError) as error:
+        raise InputError(f"no path of a file ({error})", file=table, line=number) from None
 
 
 def _segment(rest: str, path: Path, number: int) -> tuple[str, float, float, int | None]:

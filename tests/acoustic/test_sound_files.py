@@ -125,3 +125,16 @@ def test_a_bad_file_is_named(tmp_path, kind):
     with pytest.raises(InputError) as caught:
         read()
     assert caught.value.file == str(path)
+
+
+def test_samples_beyond_any_scale_are_damage_and_not_loud(tmp_path):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, np.array([[0.0, 1e30]] * 50, np.float32), 16_000, subtype="FLOAT")
+    with pytest.raises(InputError, match="a sample is no number"):
+        Sound.open(path).signal(0, 50, 16_000)
+
+
+def test_long_silence_fits_into_few_bytes(tmp_path):
+    path = tmp_path / "a.flac"
+    soundfile.write(path, np.zeros(16_000 * 600, np.int16), 16_000)
+    assert Sound.open(path).seconds == 600
