@@ -56,6 +56,17 @@ OPEN_VOCABULARY = "open"
 _OTHER_UNK = "<UNK>"
 
 
+class _Numbered(dict[str, int]):
+    """Numbers of words, each asked for once: looking a known one up costs no call."""
+
+    def __init__(self, number: Callable[[str], int]) -> None:
+        super().__init__()
+        self._number = number
+
+    def __missing__(self, word: str) -> int:
+        return self.setdefault(word, self._number(word))
+
+
 class OpenWordVocabulary(Vocabulary):
     """The words of a model's file; a word gets an id when it is first met.
 
@@ -69,30 +80,28 @@ class OpenWordVocabulary(Vocabulary):
         self._knows = knows
         self._fingerprint = fingerprint
         self._tokens = list(SPECIALS)
-        self._ids = dict.fromkeys(SPECIALS, self.unk_id)
+        self._ids = _Numbered(self._new_id)
+        self._ids.update(dict.fromkeys(SPECIALS, self.unk_id))
 
     @property
     def tokens(self) -> Sequence[str]:
         return self._tokens
 
     def encode_batch(self, texts: Sequence[str]) -> list[Tokens]:
-        return [np.array([self._id(word) for word in text.split()], dtype=np.int32) for text in texts]
+        number = self._ids.__getitem__
+        return [np.array([*map(number, text.split())], dtype=np.int32) for text in texts]
 
-    def _id(self, word: str) -> int:
-        known = self._ids.get(word)
-        if known is not None:
-            return known
+    def _new_id(self, word: str) -> int:
         if not self._knows(word):
             return self.unk_id
-        self._ids[word] = len(self._tokens)
         self._tokens.append(word)
-        return self._ids[word]
+        return len(self._tokens) - 1
 
     def decode(self, ids: Iterable[int]) -> str:
         return " ".join(self._tokens[index] for index in ids)
 
     def unknown_words(self, text: str) -> int:
-        return sum(self._id(word) == self.unk_id for word in text.split())
+        return sum(self._ids[word] == self.unk_id for word in text.split())
 
     def word_lengths(self, text: str) -> list[int]:
         return [1] * len(text.split())
