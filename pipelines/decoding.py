@@ -26,7 +26,7 @@ from asr_lm.hypotheses.utterance import timed_words
 from asr_lm.hypotheses.writing import format_of, write_nbest
 from asr_lm.lattice.oracle import oracle_path
 from asr_lm.lattice.writing import write_lattices
-from asr_lm.lm.loading import resolve_device
+from asr_lm.lm.device import resolve_device
 from pipelines.command import check_outputs, console
 from pipelines.decoding_options import Arguments, Handling, Lists, Search, Sound
 from pipelines.display import decoding_progress, warn

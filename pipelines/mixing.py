@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from asr_lm.lm.loading import load, resolve_device
+from asr_lm.lm.device import resolve_device
+from asr_lm.lm.loading import load
 from asr_lm.lm.mixtures.estimation import MixtureTraining, train_mixture
 from asr_lm.lm.mixtures.members import Member
 from asr_lm.lm.protocol import language_model

@@ -12,7 +12,7 @@ from asr_lm.errors import InputError
 from asr_lm.evaluation.perplexity import measure
 from asr_lm.files import STDIN, open_binary
 from asr_lm.lm import load
-from asr_lm.lm.loading import resolve_device
+from asr_lm.lm.device import resolve_device
 from asr_lm.lm.training import distributed
 from asr_lm.lm.training.corpus import read_lines, read_sentences
 from asr_lm.lm.training.initial import InitialModel

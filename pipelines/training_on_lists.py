@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from asr_lm.errors import InputError
-from asr_lm.lm.loading import resolve_device
+from asr_lm.lm.device import resolve_device
 from asr_lm.lm.training import distributed
 from asr_lm.lm.training.options import Fold
 from pipelines.display import training_progress

@@ -20,7 +20,7 @@ from asr_lm.acoustic.word_graph import word_graph
 from asr_lm.errors import InputError
 from asr_lm.evaluation.word_errors import Unit
 from asr_lm.lattice.lattice import Lattice
-from asr_lm.lm.loading import resolve_device
+from asr_lm.lm.device import resolve_device
 
 GPU_BATCH_SECONDS = 320.0
 _EXAMPLES = 3

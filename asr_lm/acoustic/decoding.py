@@ -20,7 +20,7 @@ from asr_lm.acoustic.segments import Failure, Segment, SegmentSource, cut_segmen
 from asr_lm.acoustic.speech import Speech
 from asr_lm.errors import InputError
 from asr_lm.hypotheses.utterance import Utterance
-from asr_lm.lm.loading import resolve_device
+from asr_lm.lm.device import resolve_device
 
 Audio: TypeAlias = str | PathLike[str] | Sequence[str | PathLike[str]] | NDArray[Any]
 

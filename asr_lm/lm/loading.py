@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asr_lm.errors import InputError
+from asr_lm.lm.device import resolve_device
 from asr_lm.lm.families.registry import FAMILIES
 from asr_lm.lm.folder import CONFIG_FILE, HUB, read_config
 from asr_lm.lm.pretrained.place import Place, is_gguf, refuse_bare_adapter, split_adapter
 from asr_lm.lm.protocol import Ranker
 from asr_lm.lm.sizes import NetworkConfig
-from asr_lm.text.vocabulary import load_vocabulary
+from asr_lm.text.vocabulary_folder import load_vocabulary
 
 KINDS = (
     "a trained folder, an ARPA or a KenLM file, a folder of Hugging Face's transformers, a GGUF file, hf:NAME, or "
@@ -146,25 +147,6 @@ def _trained_on(config: dict[str, Any], folder: Path) -> TrainingContext:
         return "stream"
     message = f"damaged model folder: expected sentence or stream, not {found!r}"
     raise InputError(message, file=folder / CONFIG_FILE, field="trained_on")
-
-
-def resolve_device(name: str) -> str:
-    """The device called ``name``; ``auto`` is a GPU where there is one.
-
-    Raises:
-        InputError: a GPU was asked for and there is none, or no device is called so.
-    """
-    import torch
-
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        kind = torch.device(name).type
-    except RuntimeError:
-        raise InputError(f"unknown device {name!r}; expected cpu, cuda or auto", field="--device") from None
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise InputError("no GPU that torch can use was found; give --device cpu", field="--device")
-    return name
 
 
 def network_sizes(config_class: type[NetworkConfig], found: Any, folder: Path) -> Any:

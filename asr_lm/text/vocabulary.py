@@ -376,20 +376,3 @@ class _Reader:
         except (Exception, KeyboardInterrupt) as error:
             self.failure = error
             raise
-
-
-def load_vocabulary(folder: Path) -> Vocabulary:
-    """The vocabulary of a model folder, whichever kind it holds.
-
-    Raises:
-        InputError: the folder holds none, or a damaged one.
-    """
-    if (folder / WORDS_FILE).exists():
-        return WordVocabulary.load(folder / WORDS_FILE)
-    if (folder / PIECES_FILE).exists():
-        return SentencePieceVocabulary.load(folder / PIECES_FILE)
-    if (folder / MERGES_FILE).exists():
-        from asr_lm.text.gpt1_bpe import Gpt1BpeVocabulary
-
-        return Gpt1BpeVocabulary.load(folder)
-    raise InputError(f"no vocabulary: expected {WORDS_FILE} or {PIECES_FILE}", file=folder)

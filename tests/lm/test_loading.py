@@ -17,9 +17,9 @@ from torch import Tensor
 
 from asr_lm.errors import InputError
 from asr_lm.lm import load
+from asr_lm.lm.device import resolve_device
 from asr_lm.lm.families.lstm import LstmConfig
 from asr_lm.lm.families.lstm.network import LstmNetwork
-from asr_lm.lm.loading import resolve_device
 from asr_lm.lm.neural import NeuralLanguageModel
 from asr_lm.text.vocabulary import SentencePieceVocabulary, WordVocabulary
 
@@ -120,7 +120,7 @@ class TestFolder:
     def test_an_unknown_family(self, folder: Path) -> None:
         change_config(folder, lambda config: config.update(family="crystal ball"))
         error = refusal(folder)
-        assert "unknown model family 'crystal ball'; expected one of ngram, nnlm, rnnlm, lstm" in error.message
+        assert "unknown model family 'crystal ball'; expected one of ngram, nnlm, rnnlm, gru, lstm" in error.message
         assert error.file == str(folder / "config.json")
 
     @pytest.mark.parametrize("field", ["family", "normalizer"])
@@ -239,10 +239,11 @@ class TestDevice:
     def test_names(self) -> None:
         assert resolve_device("cpu") == "cpu"
         assert resolve_device("auto") == ("cuda" if torch.cuda.is_available() else "cpu")
-        with pytest.raises(InputError, match="unknown device 'abacus'"):
-            resolve_device("abacus")
+        for name in ("abacus", "meta", "xla", "cpu:x", ""):
+            with pytest.raises(InputError, match=f"unknown device '{name}'"):
+                resolve_device(name)
 
     @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
     def test_a_gpu_where_there_is_none(self, folder: Path) -> None:
-        with pytest.raises(InputError, match="no GPU that torch can use was found"):
+        with pytest.raises(InputError, match="no device of the kind cuda that torch can use was found"):
             load(folder, "cuda")

@@ -14,7 +14,7 @@ from asr_lm.errors import InputError
 from asr_lm.lm.scoring.words import word_log_probs
 from asr_lm.text.gpt1_bpe import Gpt1BpeVocabulary
 from asr_lm.text.normalizer import as_is
-from asr_lm.text.vocabulary import load_vocabulary
+from asr_lm.text.vocabulary_folder import load_vocabulary
 
 TINY = ["<unk>", ".</w>", "a", "b", "c", "a</w>", "b</w>", "c</w>", "ab", "bc</w>", "abc</w>", "ab</w>"]
 TINY_IDS = {piece: index for index, piece in enumerate(TINY)}

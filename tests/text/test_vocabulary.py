@@ -19,8 +19,8 @@ from asr_lm.text.vocabulary import (
     SentencePieceVocabulary,
     Vocabulary,
     WordVocabulary,
-    load_vocabulary,
 )
+from asr_lm.text.vocabulary_folder import load_vocabulary
 
 LINES = [
     "the old ferry left the harbour before the storm came in",

@@ -46,7 +46,8 @@ from asr_lm.lm.ngrams.kneser_ney import (
 from asr_lm.lm.ngrams.scorer import ArrayScorer, NgramScorer
 from asr_lm.lm.protocol import CausalModel, LogProbs, Tokens
 from asr_lm.lm.training.corpus import TokenCorpus
-from asr_lm.text.vocabulary import SPECIALS, UNK, Vocabulary, load_vocabulary
+from asr_lm.text.vocabulary import SPECIALS, UNK, Vocabulary
+from asr_lm.text.vocabulary_folder import load_vocabulary
 
 FAMILY = "ngram"
 ARPA_FILE = "model.arpa"

@@ -13,7 +13,7 @@ from typing import Any
 
 from asr_lm.errors import InputError
 from asr_lm.lm.pretrained.code_references import refuse_code
-from asr_lm.lm.pretrained.loading import import_extra, read_hub
+from asr_lm.lm.pretrained.extras import import_extra, read_hub
 from asr_lm.lm.pretrained.place import ADAPTER_FILE
 
 _WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")

@@ -7,18 +7,17 @@ model is never run: what names some is refused, and ``trust_remote_code`` is off
 from __future__ import annotations
 
 import contextlib
-import importlib
 import io
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from asr_lm.errors import InputError
-from asr_lm.lm.folder import CONFIG_FILE, HUB
+from asr_lm.lm.folder import CONFIG_FILE
+from asr_lm.lm.pretrained.adapters import with_adapter
 from asr_lm.lm.pretrained.code_references import refuse_code
+from asr_lm.lm.pretrained.extras import import_extra, import_transformers, read_hub
 from asr_lm.lm.pretrained.huggingface import HuggingFaceCausalModel, HuggingFaceMaskedModel, HuggingFaceModel
 from asr_lm.lm.pretrained.place import Place
 
@@ -49,8 +48,6 @@ def load_huggingface(place: Place, device: str = "cpu") -> HuggingFaceModel:
     masked = _is_masked(config, place.name)
     network = _network(transformers, place, masked)
     if place.adapter is not None:
-        from asr_lm.lm.pretrained.adapters import with_adapter
-
         network = with_adapter(network, place.adapter, place.name)
     tokenizer = _read(transformers.AutoTokenizer.from_pretrained, place)
     model = HuggingFaceMaskedModel if masked else HuggingFaceCausalModel
@@ -125,61 +122,6 @@ def _is_masked(config: Any, name: str) -> bool:
     return masked
 
 
-def import_transformers() -> Any:
-    """The library.
-
-    Raises:
-        InputError: it is not installed.
-    """
-    # Compiled kernels that the library would fetch are code, too; it reads this once, when it is imported.
-    os.environ.setdefault("USE_HUB_KERNELS", "NO")
-    transformers = import_extra("transformers", "models of Hugging Face")
-    transformers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
-    return transformers
-
-
-def import_extra(library: str, needed_for: str) -> Any:
-    """A library of the extra ``hf``.
-
-    Raises:
-        InputError: it is not installed.
-    """
-    try:
-        return importlib.import_module(library)
-    except ImportError:
-        raise InputError(f"{needed_for} need {library}: pip install 'asr_lm[hf]'", field="--lm") from None
-
-
-def read_hub(read: Callable[..., Any], name: str, shown: str, **options: Any) -> Any:
-    """What ``read(name)`` gives: from the folder or the cache where it is there, else from the hub.
-
-    Args:
-        read: called with the name and the options.
-        name: folder, or name on the hub.
-        shown: how messages call it.
-        options: of ``read``.
-
-    Raises:
-        InputError: it cannot be had.
-    """
-    try:
-        return read(name, local_files_only=True, **options)
-    except torch.OutOfMemoryError:
-        raise
-    except Exception as error:  # a damaged file leads the library to whatever error comes first
-        if Path(name).is_dir():
-            raise InputError(f"transformers cannot read it ({_first_line(error)})", file=shown) from None
-    try:
-        return read(name, **options)
-    except (OSError, ValueError, KeyError, ImportError) as error:
-        raise InputError(
-            f"the model cannot be had from the Hugging Face hub ({_first_line(error)}); where there is no network, "
-            f"download it elsewhere (hf download {name} --local-dir DIR) and give --lm DIR",
-            file=HUB + name,
-        ) from None
-
-
 def _read(read: Callable[..., Any], place: Place, *, code: bool | None = False, **options: Any) -> Any:
     """As :func:`read_hub`, of a place; ``code`` is for readers that know ``trust_remote_code``."""
     if code is not None:
@@ -187,7 +129,3 @@ def _read(read: Callable[..., Any], place: Place, *, code: bool | None = False, 
     if place.gguf is not None:
         options["gguf_file"] = place.gguf
     return read_hub(read, place.model, place.name, **options)
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".:")

@@ -19,10 +19,10 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from asr_lm.errors import InputError
+from asr_lm.lm.device import resolve_device
 from asr_lm.lm.families.gpt1 import Gpt1Config
 from asr_lm.lm.families.gpt1.network import Gpt1Model, Gpt1Network
 from asr_lm.lm.folder import CONFIG_FILE
-from asr_lm.lm.loading import resolve_device
 from asr_lm.lm.pretrained.code_references import refuse_code
 from asr_lm.text.gpt1_bpe import Gpt1BpeVocabulary
 from asr_lm.text.vocabulary import GPT1_PIECES_FILE, MERGES_FILE

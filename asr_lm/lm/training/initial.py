@@ -15,7 +15,8 @@ from asr_lm.lm.folder import read_config
 from asr_lm.lm.loading import network_sizes
 from asr_lm.lm.sizes import NetworkConfig
 from asr_lm.lm.training.options import TextOptions
-from asr_lm.text.vocabulary import Vocabulary, load_vocabulary
+from asr_lm.text.vocabulary import Vocabulary
+from asr_lm.text.vocabulary_folder import load_vocabulary
 
 if TYPE_CHECKING:
     from asr_lm.lm.neural import Network

@@ -34,7 +34,8 @@ from asr_lm.lm.training.options import Fold, TrainingOptions
 from asr_lm.lm.training.pairs import ListedPairs, NoisyPairs, PairBatches, encode_sources
 from asr_lm.text.normalizer import get_normalizer
 from asr_lm.text.sentence_hashes import SentenceHashes, fold_of
-from asr_lm.text.vocabulary import SentencePieceVocabulary, Vocabulary, WordVocabulary, load_vocabulary
+from asr_lm.text.vocabulary import SentencePieceVocabulary, Vocabulary, WordVocabulary
+from asr_lm.text.vocabulary_folder import load_vocabulary
 
 FAMILY = "birnn-attention"
 

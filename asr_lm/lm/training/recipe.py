@@ -31,8 +31,8 @@ from asr_lm.text.vocabulary import (
     SentencePieceVocabulary,
     Vocabulary,
     WordVocabulary,
-    load_vocabulary,
 )
+from asr_lm.text.vocabulary_folder import load_vocabulary
 
 if TYPE_CHECKING:
     from asr_lm.lm.families.ngram import NgramTraining
