@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,13 @@ if TYPE_CHECKING:
 
 def compare(options: Arguments) -> None:
     """Run the command."""
-    _check(options)
+    with lists.together(options, "test") as joint:
+        _check(joint, inputs=(*options.dev, *options.test, *options.files()))
+        _compare(joint)
+
+
+def _compare(options: Arguments) -> None:
+    """Run the command on lists that are one recogniser's, or joined."""
     terminal = Terminal()
     cache = shared_scoring.meet(options, options.test, options.dev)
     models = lists.models(options, terminal, cache)
@@ -58,14 +65,13 @@ def compare(options: Arguments) -> None:
         output.print(line, markup=False, soft_wrap=True)
 
 
-def _check(options: Arguments) -> None:
-    """Refuse what cannot work before anything is read."""
+def _check(options: Arguments, inputs: Sequence[str | Path]) -> None:
+    """Refuse what cannot work before anything is read, or an output in the place of an input."""
     for parameter, given in (("dev", options.dev), ("test", options.test)):
         if not given:
             raise InputError("expected at least one list", parameter=parameter)
     lists.check_rules(options, options.rules)
     lists.check_lists(options.dev, options.test)
-    inputs: list[str | Path | None] = [*options.dev, *options.test, *options.files()]
     check_outputs([options.json, *reporting.outputs(options)], inputs)
     if options.save_weights and options.save_weights.exists() and not options.save_weights.is_dir():
         raise InputError("is a file, a folder was expected", parameter="save_weights", file=options.save_weights)

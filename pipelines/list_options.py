@@ -48,6 +48,8 @@ class ListOptions:
             Kaldi's lists and lattices and 1 for others.
         references: What was said, where lists or lattices do not say it: an utterance's id and its words on every line,
             TRN, STM, CSV or TSV with a header, or a JSON Lines manifest.
+        together: The lists are of several recognisers for the same utterances: join them into one, in which each has
+            scores of its own (and so those of --dev, in the same order).
     """
 
     format: OptionalText = None
@@ -59,6 +61,7 @@ class ListOptions:
     as_given: bool = False
     acoustic_scale: OptionalFloat = None
     references: OptionalPath = None
+    together: bool = False
 
     def files(self) -> list[Path]:
         """The files that these options name."""

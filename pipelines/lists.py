@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 from asr_lm.errors import InputError
+from asr_lm.hypotheses.joining import joined
 from asr_lm.hypotheses.utterance import Utterance
+from asr_lm.hypotheses.writing import write_nbest
+from asr_lm.lm.training import distributed
 from asr_lm.rescoring.default_model import DEFAULT
 from asr_lm.rescoring.rules.registry import rule
 from asr_lm.rescoring.scoring.models import RescoringModel, open_models
@@ -16,6 +23,8 @@ from asr_lm.rescoring.settings import Measuring
 from pipelines.display import Terminal, say
 from pipelines.list_options import ListOptions, read
 from pipelines.options import MeasuringOptions, ModelOptions, TuningOptions
+
+Options = TypeVar("Options", bound=ListOptions)
 
 
 def utterances(options: ListOptions, path: str, terminal: Terminal) -> Iterator[Utterance]:
@@ -26,6 +35,47 @@ def utterances(options: ListOptions, path: str, terminal: Terminal) -> Iterator[
 def development_utterances(options: ListOptions, paths: Sequence[str], terminal: Terminal) -> list[Utterance]:
     """The utterances of the development lists, one list after another."""
     return [utterance for path in paths for utterance in read(options, path, development=True, say=terminal.notice)]
+
+
+@contextlib.contextmanager
+def together(options: Options, reported: str) -> Iterator[Options]:
+    """The options with lists of several recognisers joined into one, where that is asked for.
+
+    Args:
+        options: the command line.
+        reported: the option that names the lists reported on.
+
+    Raises:
+        InputError: the lists do not belong together.
+    """
+    if not options.together:
+        yield options
+        return
+    given: dict[str, tuple[str, ...]] = {field: getattr(options, field) for field in ("dev", reported)}
+    check_lists(given["dev"], given[reported])
+    if distributed.is_shared_run():
+        raise InputError("is done by one process; start it without torchrun", parameter="together")
+    terminal = Terminal()
+    with tempfile.TemporaryDirectory() as folder:
+        names: dict[str, Any] = {
+            field: (str(_join(options, paths, Path(folder, field), field == "dev", terminal)),)
+            for field, paths in given.items()
+            if paths
+        }
+        # What the other options of lists say is in the joined lists already.
+        yield replace(options, **_PLAIN, **names)
+
+
+_PLAIN: dict[str, Any] = {field.name: field.default for field in fields(ListOptions)} | {"as_given": True}
+
+
+def _join(options: ListOptions, paths: Sequence[str], folder: Path, development: bool, terminal: Terminal) -> Path:
+    """A file of the joined list, called after all of them."""
+    read_in = [list(read(options, path, development=development, say=terminal.notice)) for path in paths]
+    folder.mkdir()
+    joint = folder / ("+".join(Path(path).name.partition(".")[0] or "stdin" for path in paths)[:200] + ".jsonl")
+    write_nbest(joint, joined(read_in))
+    return joint
 
 
 def check_lists(development: Sequence[str], reported: Sequence[str]) -> None:

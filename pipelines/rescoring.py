@@ -64,7 +64,15 @@ class _Job:
 
 def rescore(options: Arguments) -> None:
     """Run the command."""
-    _check(options)
+    if options.together and options.lattice is not None:
+        raise InputError("joins n-best lists, not lattices", parameter="together")
+    with lists.together(options, "nbest") as joint:
+        _check(joint, inputs=(*options.nbest, *options.dev, *options.files()))
+        _rescore(joint)
+
+
+def _rescore(options: Arguments) -> None:
+    """Run the command on lists that are one recogniser's, or joined."""
     terminal = Terminal()
     cache = shared_scoring.meet(options, options.nbest, options.dev, alone=_alone(options))
     models = lists.models(options, terminal, cache)
@@ -98,8 +106,8 @@ def _development(options: Arguments) -> list[str]:
     return [str(options.dev_lattice)] if options.dev_lattice else list(options.dev)
 
 
-def _check(options: Arguments) -> None:
-    """Refuse what cannot work before anything is read."""
+def _check(options: Arguments, inputs: Sequence[str | Path]) -> None:
+    """Refuse what cannot work before anything is read, or an output in the place of an input."""
     searching.check(options)
     if not _reported(options):
         raise InputError("expected at least one list (or --lattice)", parameter="nbest")
@@ -111,9 +119,8 @@ def _check(options: Arguments) -> None:
     outputs = [_out(options, path) for path in _reported(options)]
     for path in outputs:
         format_of(path)
-    inputs: list[str | Path | None] = [*options.nbest, *options.dev, options.weights, *options.files()]
     written = [*outputs, options.json, options.save_weights, options.mbr_out, *reporting.outputs(options)]
-    check_outputs(written, inputs)
+    check_outputs(written, [*inputs, options.weights])
 
 
 def _check_one_list(options: Arguments) -> None:
