@@ -13,8 +13,9 @@ from pathlib import Path
 
 from asr_lm.hypotheses import field_names as names
 from asr_lm.hypotheses.beginning import Beginning
+from asr_lm.hypotheses.column_inference import infer_columns
 from asr_lm.hypotheses.format import Format, Notices, SideInputs
-from asr_lm.hypotheses.inference import infer, infer_columns, infer_rows
+from asr_lm.hypotheses.inference import infer, infer_rows
 from asr_lm.hypotheses.mapping import Mapping
 from asr_lm.hypotheses.records import Record, Table, table_of, table_rows, with_lists
 from asr_lm.hypotheses.taking import take
