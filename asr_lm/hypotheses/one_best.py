@@ -22,10 +22,9 @@ class OneBest(NamedTuple):
     sure: bool = True
 
 
-_DECODE = "python -m pipelines.decode --model hf:NAME makes n-best lists of a Whisper model"
 _WHISPER = (
     "Whisper's decoders throw their beams away: with transformers call generate(num_beams=10, num_return_sequences=10, "
-    f"return_dict_in_generate=True, output_scores=True) and write text and sequences_scores; {_DECODE}"
+    "return_dict_in_generate=True, output_scores=True) and write text and sequences_scores"
 )
 _RESULT_LINE = re.compile(r"\S+:\s+(?:ref|hyp)=\[")
 _PLAIN_LINE = re.compile(r"\S+[ \t]\S.*")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -89,3 +90,22 @@ def test_a_folder_that_fits_twice_is_an_error(tmp_path: Path) -> None:
         recognise(tmp_path)
     (tmp_path / "a").unlink()
     assert recognise(tmp_path) == "kaldi"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "fragments"),
+    [
+        ("a.json", b'{"audio": 1, "stuff": {"x": 2}}', ["keys audio, stuff", '"hypotheses": [{"text"', "--map"]),
+        ("a.json", b'{"text": "one", "language": "en"}', ["one hypothesis for each utterance", "nothing to rescore"]),
+        ("a.txt", b"no list at all\n", ["no list at all", '"hypotheses": [{"text"', "--format"]),
+        ("lat.1.gz", gzip.compress(b"\0B\xff\xfe\0\0"), ["--lattice"]),
+        ("a.db", b"SQLite format 3\0", ["an SQLite database"]),
+    ],
+)
+def test_a_refusal_says_what_was_found_and_what_to_do(
+    tmp_path: Path, name: str, content: bytes, fragments: list[str]
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError) as error:
+        recognise(tmp_path / name)
+    assert [fragment for fragment in fragments if fragment not in error.value.message] == []
