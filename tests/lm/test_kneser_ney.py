@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from asr_lm.errors import InputError
-from asr_lm.lm.ngrams.arpa import read_arpa, write_arpa
+from asr_lm.lm.ngrams.arpa import write_arpa
+from asr_lm.lm.ngrams.arpa_reading import read_arpa
 from asr_lm.lm.ngrams.kneser_ney import DISCOUNT_FALLBACK, KneserNeyModel, estimate
 
 UNK, BOS, EOS = 0, 1, 2
