@@ -173,6 +173,16 @@ class TestNemo:
         assert (error.file, error.line, error.field) == (str(manifest), 1, "audio_filepath")
 
 
+def test_espnet1_has_the_reference_in_every_output(tmp_path: Path) -> None:
+    outputs = ", ".join(
+        f'{{"name": "target1[{n}]", "text": "one two", "token": "o n e", "rec_text": "{text}<eos>", "score": -{n}.5}}'
+        for n, text in enumerate(("one too", "one two"), 1)
+    )
+    path = written(tmp_path / "data.json", f'{{"utts": {{"u1": {{"input": [], "output": [{outputs}]}}}}}}')
+    hypotheses = (Hypothesis("one too", {"score": -1.5}), Hypothesis("one two", {"score": -2.5}))
+    assert list(read_nbest(path)) == [Utterance("u1", hypotheses, "one two")]
+
+
 class TestKaldi:
     """Folders of text archives."""
 

@@ -49,6 +49,8 @@ SEED_LISTS: dict[str, bytes] = {
     b'{"results": [{"alternatives": [{"transcript": "zw\xc3\xb6lf", "confidence": 0.5}, {"transcript": "x"}]}]}\n',
     "aws": b'{"results": {"transcripts": [{"transcript": "a"}], "segments": [{"alternatives": [{"transcript": "a"}, '
     b'{"transcript": "b"}]}]}}',
+    "espnet1": b'{"utts": {"u1": {"output": [{"text": "one", "rec_text": "one<eos>", "score": -1.5}, {"text": "one", '
+    b'"rec_text": "two<eos>", "score": -2}]}}}',
     "pyctcdecode": b'[[["one", null, [["one", [1, 2]]], -1.5, -2.5], ["two", null, [["two", [1, 2]]], -2, -2.75]]]',
     "speechbrain": b'[[{"text": "one", "last_lm_state": null, "score": -1, "lm_score": -2, "text_frames": null}, '
     b'{"text": "two", "last_lm_state": null, "score": -2, "lm_score": -4, "text_frames": null}]]',
