@@ -159,9 +159,12 @@ def check_outputs(paths: Iterable[str | Path | None], inputs: Iterable[str | Pat
 
     Raises:
         InputError: a folder is missing or cannot be written, a folder stands where a file should, two outputs go to
-            one file, or one would replace an input.
+            one file, one would replace an input, or standard output is wanted and closed.
     """
-    wanted = [Path(path) for path in paths if path is not None and str(path) != "-"]
+    given = [path for path in paths if path is not None]
+    if any(str(path) == "-" for path in given) and getattr(sys.stdout, "name", None) == os.devnull:
+        raise InputError("standard output is closed; name a file", parameter="out")
+    wanted = [Path(path) for path in given if str(path) != "-"]
     for path in wanted:
         if path.is_dir():
             raise InputError("is a folder, a file was expected", file=path)
@@ -193,6 +196,7 @@ def blaming(*paths: str) -> Iterator[None]:
 
 def run(main: Callable[[], None]) -> None:
     """Run a command; bad input prints one message and exits with 2, Ctrl-C exits with 130."""
+    _replace_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # Not every terminal can write every hypothesis.
@@ -212,6 +216,22 @@ def run(main: Callable[[], None]) -> None:
         _discard_output()
     except (ImportError, OSError) as error:
         sys.exit(_failed(_outside_trouble(error)))
+
+
+def _replace_closed_streams() -> None:
+    """Let what is said into a closed standard stream go nowhere, as services without a terminal have them.
+
+    The null device takes the free descriptors, too: else the next file that is opened would be standard output.
+    """
+    for name, descriptor in (("stdin", 0), ("stdout", 1), ("stderr", 2)):
+        if getattr(sys, name) is None:
+            with contextlib.suppress(OSError):
+                os.fstat(descriptor)
+                continue
+            os.open(os.devnull, os.O_RDWR)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
 
 
 def _outside_trouble(error: ImportError | OSError) -> str:

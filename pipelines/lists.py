@@ -121,13 +121,13 @@ def models(options: ModelOptions, terminal: Terminal, cache_folder: Path | None)
     """
     if options.context < 0:
         raise InputError(f"expected 0 or more utterances, not {options.context}", parameter="context")
-    folder = cache_folder or ((options.cache_folder or default_cache_folder()) if options.cache else None)
+    folder = cache_folder or (_cache_folder(options, terminal) if options.cache else None)
     if not options.lm:
         say("no --lm given: using the packaged general-English model")
     opened = open_models(
         options.lm or (DEFAULT,),
         device=options.device,
-        cache=ScoreCache(folder),
+        cache=ScoreCache(folder, terminal),
         budget=options.budget,
         unnormalised=options.unnormalised,
     )
@@ -136,6 +136,13 @@ def models(options: ModelOptions, terminal: Terminal, cache_folder: Path | None)
     if options.context:
         _warn_of_unread_context(opened, terminal)
     return opened
+
+
+def _cache_folder(options: ModelOptions, terminal: Terminal) -> Path | None:
+    folder = options.cache_folder or default_cache_folder()
+    if folder is None:
+        terminal.warn("scores are not kept: this user has no home folder; --cache-folder names another place")
+    return folder
 
 
 def _warn_of_unread_context(opened: Sequence[RescoringModel], terminal: Terminal) -> None:

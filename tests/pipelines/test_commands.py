@@ -78,7 +78,7 @@ class TestCommandLine:
             ("rescore --nbest a b", ["Unrecognized options: b"]),
             ("rescore --nbest a --decision worst", ["'worst'", "--decision", "best, mbr, rover"]),
             ("rescore --nbest a --budget many", ["--budget", "many"]),
-            ("train", ["{ngram, nnlm, rnnlm, lstm, bilstm, ", "train --help"]),
+            ("train", ["{ngram, nnlm, rnnlm, gru, lstm, bilstm, ", "train --help"]),
             ("train trigram", ["no model is called 'trigram'; there are ngram, nnlm"]),
             ("train ngram", ["--text", "--out", "train ngram --help"]),
             ("train ngram --text a --out b --order three", ["--order", "three"]),
@@ -179,13 +179,21 @@ class TestFullDisk:
         assert not [name for name in finished.written if "partial" in name or "arpa" in name]
 
     def test_the_cache(self, command: Command, toy: Toy, ngram: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        fsync, cache = os.fsync, Path(os.environ["ASR_LM_CACHE"])
+
         def refuse(descriptor: int) -> None:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            if Path(os.readlink(f"/proc/self/fd/{descriptor}")).parent == cache:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            fsync(descriptor)
 
         monkeypatch.setattr(os, "fsync", refuse)
         finished = command("rescore", "--nbest", toy.test, "--lm", ngram)
-        assert "cache: scores cannot be kept here" in finished.complaint
-        assert "--no-cache" in finished.complaint
+        assert finished.code == 0, finished.err
+        assert f"warning: {cache}: scores cannot be kept here" in finished.err
+        assert not any(cache.iterdir())
+        without = command("rescore", "--nbest", toy.test, "--lm", ngram, "--no-cache", "--out", "without.json")
+        assert "scores cannot be kept" not in without.err
+        assert Path("without.json").read_bytes() == Path("test.rescored.json").read_bytes()
 
     @pytest.mark.parametrize("count", [1, 40])
     def test_standard_output(self, toy: Toy, ngram: Path, count: int) -> None:
@@ -257,6 +265,24 @@ class TestStreams:
             os.close(writing)
         assert finished.returncode == 0
         assert b"Exception" not in finished.stderr
+
+    @pytest.mark.parametrize("closed", ["0", "1", "2", "012"])
+    def test_closed_ones_do_no_harm(self, toy: Toy, ngram: Path, closed: str) -> None:
+        line = (sys.executable, "-m", "pipelines.rescore", "--nbest", toy.test, "--lm", ngram)
+        shell = ["sh", "-c", '"$@" ' + " ".join(f"{descriptor}>&-" for descriptor in closed), "sh", *map(str, line)]
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        finished = subprocess.run(shell, capture_output=True, env=environment, check=False)
+        assert finished.returncode == 0, finished.stderr
+        assert b"Traceback" not in finished.stderr
+        assert [utterance.id for utterance in read_nbest("test.rescored.json")] == [f"test{n}" for n in range(40)]
+
+    def test_results_for_a_closed_one_are_refused(self, toy: Toy, ngram: Path) -> None:
+        line = (sys.executable, "-m", "pipelines.rescore", "--nbest", toy.test, "--lm", ngram, "--out", "-")
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        shell = ["sh", "-c", '"$@" >&-', "sh", *map(str, line)]
+        finished = subprocess.run(shell, capture_output=True, env=environment, check=False)
+        assert finished.returncode == 2
+        assert finished.stderr == b"error: --out: standard output is closed; name a file\n"
 
     def test_a_terminal_that_lacks_letters(self, toy: Toy, ngram: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         strange = [Utterance("ü", (Hypothesis("the cat sees naïve 東京 –", {"s": -9.0}),), "the cat sees naïve 東京 –")]

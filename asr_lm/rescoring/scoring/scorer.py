@@ -25,6 +25,7 @@ from asr_lm.files import atomic_write, make_folder
 from asr_lm.hypotheses.fingerprint import fingerprint
 from asr_lm.hypotheses.utterance import Utterance
 from asr_lm.lm.protocol import Ranker, Tokens
+from asr_lm.progress import Logged, Progress
 from asr_lm.rescoring.scoring.context import Context
 from asr_lm.text.normalizer import Normalizer, get_normalizer
 
@@ -109,16 +110,21 @@ class Turns:
 class ScoreCache:
     """A folder of scored shards.
 
+    A folder that cannot be made or written costs nobody the scores: it is warned of once, and nothing more is kept.
+
     Args:
         folder: made when first needed; None keeps nothing.
+        progress: told why nothing is kept.
 
     Attributes:
         turns: while several processes share out the shards, who computes which.
     """
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, folder: Path | None, progress: Progress | None = None) -> None:
         self.folder = folder
         self.turns: Turns | None = None
+        self._progress = progress or Logged()
+        self._failed = False
 
     def get(self, key: str) -> Scores | None:
         """The scores under ``key``; None when absent or damaged (then they are computed again)."""
@@ -130,14 +136,9 @@ class ScoreCache:
             return None
 
     def put(self, key: str, scores: Scores) -> None:
-        """Keep scores under ``key``.
-
-        Raises:
-            InputError: the folder cannot be made or written.
-        """
-        if self.folder is None:
-            return
-        self._write(f"{key}.scores", scores.to_bytes())
+        """Keep scores under ``key``."""
+        if self.folder is not None:
+            self._write(self.folder, f"{key}.scores", scores.to_bytes())
 
     def get_texts(self, key: str) -> list[list[str]] | None:
         """The texts under ``key``, some for each utterance; None when absent or damaged."""
@@ -152,14 +153,10 @@ class ScoreCache:
             return None
 
     def put_texts(self, key: str, texts: list[list[str]]) -> None:
-        """Keep texts under ``key``.
-
-        Raises:
-            InputError: the folder cannot be made or written.
-        """
+        """Keep texts under ``key``."""
         if self.folder is not None:
             content = msgspec.json.encode(texts)
-            self._write(f"{key}.texts", _digest(content) + content)
+            self._write(self.folder, f"{key}.texts", _digest(content) + content)
 
     def get_speed(self, key: str) -> float | None:
         """Hypotheses a second that the model under ``key`` last did; None when absent or damaged."""
@@ -172,32 +169,32 @@ class ScoreCache:
             return None
 
     def put_speed(self, key: str, speed: float) -> None:
-        """Keep how many hypotheses a second the model under ``key`` did.
-
-        Raises:
-            InputError: the folder cannot be made or written.
-        """
+        """Keep how many hypotheses a second the model under ``key`` did."""
         if self.folder is not None:
-            self._write(f"{key}.speed.json", msgspec.json.encode({"hypotheses_per_second": speed}))
+            self._write(self.folder, f"{key}.speed.json", msgspec.json.encode({"hypotheses_per_second": speed}))
 
-    def _write(self, name: str, data: bytes) -> None:
-        assert self.folder is not None
+    def _write(self, folder: Path, name: str, data: bytes) -> None:
+        if self._failed:
+            return
         try:
-            make_folder(self.folder)
-            with atomic_write(self.folder / name) as stream:
+            make_folder(folder)
+            with atomic_write(folder / name) as stream:
                 stream.write(data)
         except InputError as error:
-            raise InputError(
-                f"scores cannot be kept here: {error.message}; give another --cache-folder, or --no-cache",
-                file=self.folder,
-            ) from None
+            self._failed = True
+            self._progress.warn(f"{folder}: scores cannot be kept here: {error.message}; going on without")
 
 
-def default_cache_folder() -> Path:
-    """``$ASR_LM_CACHE``, else ``asr_lm`` in the user's cache folder."""
+def default_cache_folder() -> Path | None:
+    """``$ASR_LM_CACHE``, else ``asr_lm`` in the user's cache folder; None for a user without a home."""
     if folder := os.environ.get("ASR_LM_CACHE"):
         return Path(folder)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "asr_lm"
+    if folder := os.environ.get("XDG_CACHE_HOME"):
+        return Path(folder) / "asr_lm"
+    try:
+        return Path.home() / ".cache" / "asr_lm"
+    except RuntimeError:  # neither $HOME nor an entry in the table of users
+        return None
 
 
 class Scorer:
@@ -277,11 +274,7 @@ class Scorer:
         return self.model.fingerprint()
 
     def keep_speed(self) -> None:
-        """Keep the speed of this run beside the scores, for runs that find all of them there.
-
-        Raises:
-            InputError: the folder cannot be made or written.
-        """
+        """Keep the speed of this run beside the scores, for runs that find all of them there."""
         if self.computed and self.seconds:
             self.cache.put_speed(self._speed_key, self.computed / self.seconds)
 
