@@ -11,6 +11,7 @@ from typing import Any
 
 from asr_lm.errors import InputError
 from asr_lm.files import write_text
+from asr_lm.json_files import read_json
 from asr_lm.text.normalizer import get_normalizer
 from asr_lm.text.sentence_hashes import SentenceHashes
 from asr_lm.text.vocabulary import VOCABULARY_FILES
@@ -57,13 +58,13 @@ def read_config(folder: Path) -> dict[str, Any]:
         InputError: it is missing, damaged, of another version, or lacks the family or the normaliser.
     """
     path = folder / CONFIG_FILE
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
+    if not path.exists():
         reason = f"it has no {CONFIG_FILE}" if folder.is_dir() else "there is no such folder"
-        raise InputError(f"not a trained model: {reason}", file=folder) from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"damaged model folder: not readable as JSON ({error})", file=path) from None
+        raise InputError(f"not a trained model: {reason}", file=folder)
+    try:
+        config = read_json(path)
+    except InputError as error:
+        raise InputError(f"damaged model folder: {error.message}", file=path, line=error.line) from None
     if not isinstance(config, dict) or "format" not in config:
         raise InputError("damaged model folder: not the configuration of a model", file=path)
     if config["format"] != FORMAT:

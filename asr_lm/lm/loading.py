@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asr_lm.errors import InputError
+from asr_lm.json_files import read_json
 from asr_lm.lm.device import resolve_device
 from asr_lm.lm.families.registry import FAMILIES
 from asr_lm.lm.folder import CONFIG_FILE, HUB, read_config
-from asr_lm.lm.pretrained.place import Place, is_gguf, refuse_bare_adapter, split_adapter
+from asr_lm.lm.pretrained.place import Place, cached_only, is_gguf, refuse_bare_adapter, split_adapter
 from asr_lm.lm.protocol import Ranker
 from asr_lm.lm.sizes import NetworkConfig
 from asr_lm.text.vocabulary_folder import load_vocabulary
@@ -26,8 +26,9 @@ OPENAI_GPT = "openai-gpt"
 """Type of the models that have a tokeniser and a class of their own here."""
 
 if TYPE_CHECKING:
+    from asr_lm.lm.families.family import Family
     from asr_lm.lm.mixtures.members import Mixture
-    from asr_lm.lm.neural import NeuralModel, TrainingContext
+    from asr_lm.lm.neural import Network, NeuralModel, TrainingContext
 
 
 def load(path: str | Path, device: str = "cpu") -> Ranker:
@@ -60,8 +61,8 @@ def load(path: str | Path, device: str = "cpu") -> Ranker:
 def foreign_type(folder: Path) -> str | None:
     """The type of model of a folder that ``transformers`` wrote; None for another one."""
     try:
-        config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        config = read_json(folder / CONFIG_FILE)
+    except InputError:
         return None
     ours = not isinstance(config, dict) or "format" in config or "family" in config
     return None if ours or not isinstance(config.get("model_type"), str) else config["model_type"]
@@ -93,7 +94,7 @@ def load_foreign(name: str, device: str = "cpu") -> Ranker:
 
 
 def load_mixture(folder: Path, device: str = "cpu") -> Mixture:
-    """A mixture and its members.
+    """A mixture and its members; those of the Hugging Face hub come from its cache, and are never downloaded.
 
     Raises:
         InputError: missing or damaged, or a member is missing or not what it was.
@@ -101,7 +102,8 @@ def load_mixture(folder: Path, device: str = "cpu") -> Mixture:
     from asr_lm.lm.mixtures.estimation import make_mixture
     from asr_lm.lm.mixtures.members import read_members
 
-    record = read_members(folder, read_config(folder), lambda member: load(member, device))
+    with cached_only():
+        record = read_members(folder, read_config(folder), lambda member: load(member, device))
     try:
         return make_mixture(record)
     except InputError as error:
@@ -114,7 +116,7 @@ def load_neural(folder: Path, device: str = "cpu") -> NeuralModel:
     Raises:
         InputError: missing, damaged, of another version or of an unknown family.
     """
-    from asr_lm.lm.neural import WEIGHTS_FILE, read_weights
+    from asr_lm.lm.weights_file import WEIGHTS_FILE, read_weights
 
     config, device = read_config(folder), resolve_device(device)
     if config["family"] not in FAMILIES:
@@ -127,26 +129,48 @@ def load_neural(folder: Path, device: str = "cpu") -> NeuralModel:
     vocabulary = load_vocabulary(folder)
     if vocabulary.fingerprint() != config.get("vocabulary_fingerprint") or vocabulary.size != sizes.vocabulary_size:
         raise InputError("damaged model folder: the vocabulary is not the one of the model", file=folder)
-    try:
-        network = family.make_network(sizes)
-    except (RuntimeError, MemoryError) as error:
-        raise InputError(f"the network cannot be made: {error}", file=folder / CONFIG_FILE, field="network") from None
+    network = _make_network(family, sizes, folder)
     read_weights(folder / WEIGHTS_FILE, network)
     model = family.model_class()(config["family"], network.to(device), vocabulary, config["normalizer"])
     model.trained_on = _trained_on(config, folder)
     return model
 
 
+def _make_network(family: Family, sizes: NetworkConfig, folder: Path) -> Network:
+    """A network whose weights can be read, made only where the file's header says that they are its own.
+
+    Raises:
+        InputError: the sizes make no network, or not the one whose weights lie there.
+    """
+    import torch
+
+    from asr_lm.lm.weights_file import WEIGHTS_FILE, check_shapes
+
+    make = family.network_class()  # imported before: what a module makes for itself is no shape
+    try:
+        with torch.device("meta"):
+            shapes = make(sizes)
+        check_shapes(folder / WEIGHTS_FILE, shapes)
+        return make(sizes)
+    except (RuntimeError, MemoryError, TypeError, OverflowError) as error:
+        raise InputError(f"the network cannot be made: {error}", file=folder / CONFIG_FILE, field="network") from None
+
+
 def _trained_on(config: dict[str, Any], folder: Path) -> TrainingContext:
     """Whether the model was trained on sentences or on texts in order."""
-    options = (config.get("training") or {}).get("options") or {}  # where folders of the first release say it
-    found = config.get("trained_on", options.get("context", "sentence"))
+    found = config.get("trained_on") or _context_of_training(config.get("training"))
     if found == "sentence":
         return "sentence"
     if found == "stream":
         return "stream"
     message = f"damaged model folder: expected sentence or stream, not {found!r}"
     raise InputError(message, file=folder / CONFIG_FILE, field="trained_on")
+
+
+def _context_of_training(training: Any) -> Any:
+    """What the options of the training say, which is where folders of the first release have it."""
+    options = training.get("options") if isinstance(training, dict) else None
+    return options.get("context", "sentence") if isinstance(options, dict) else "sentence"
 
 
 def network_sizes(config_class: type[NetworkConfig], found: Any, folder: Path) -> Any:

@@ -12,15 +12,12 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-import safetensors
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from asr_lm import __version__
 from asr_lm.errors import InputError
-from asr_lm.files import atomic_write
 from asr_lm.hypotheses.prefix_tree import PrefixTree, split_by_nodes
 from asr_lm.lm.folder import begin, write_config
 from asr_lm.lm.output.layer import OutputLayer, even_block
@@ -30,9 +27,8 @@ from asr_lm.lm.scoring.growing_tree import GrowingTree
 from asr_lm.lm.scoring.recurrent_tree import RecurrentTree
 from asr_lm.lm.sizes import NetworkConfig
 from asr_lm.lm.training.batches import IGNORED, Batch
+from asr_lm.lm.weights_file import WEIGHTS_FILE, write_weights
 from asr_lm.text.vocabulary import Vocabulary
-
-WEIGHTS_FILE = "model.safetensors"
 
 _TOGETHER = 256
 """States whose output is computed together, of as many levels of a tree as it takes."""
@@ -358,51 +354,3 @@ class NeuralLanguageModel(NeuralModel, CausalModel):
 
     def grow(self) -> GrowingTree:
         return self.network.growing_tree(self.vocabulary.bos_id) or super().grow()
-
-
-def write_weights(path: Path, network: nn.Module, *, half: bool = False) -> None:
-    """Write the parameters as safetensors; a tied weight is stored once."""
-    tensors: dict[str, Tensor] = {}
-    for name, parameter in network.named_parameters():
-        tensor = parameter.detach().cpu()
-        tensors[name] = (tensor.half() if half and tensor.is_floating_point() else tensor).contiguous()
-    with atomic_write(path) as stream:
-        stream.write(save(tensors))
-
-
-def read_weights(path: Path, network: nn.Module) -> None:
-    """Load what :func:`write_weights` wrote.
-
-    Raises:
-        InputError: missing or damaged, or the tensors are not those of this network.
-    """
-    try:
-        tensors = load_file(path)
-    except FileNotFoundError:
-        raise InputError("no such file", file=path) from None
-    except (safetensors.SafetensorError, OSError) as error:
-        raise InputError(f"damaged weights ({error})", file=path) from None
-    parameters = dict(network.named_parameters())
-    if set(tensors) != set(parameters):
-        difference = ", ".join(sorted(set(tensors) ^ set(parameters)))
-        raise InputError(f"weights do not belong to this network: {difference} missing or not expected", file=path)
-    for name, parameter in parameters.items():
-        if tensors[name].shape != parameter.shape:
-            found, expected = list(tensors[name].shape), list(parameter.shape)
-            raise InputError(f"weights do not belong to this network: {name} is {found}, not {expected}", file=path)
-        if tensors[name].is_floating_point() != parameter.is_floating_point():
-            kind = str(tensors[name].dtype).removeprefix("torch.")
-            raise InputError(f"weights do not belong to this network: {name} is {kind}", file=path)
-        if not torch.isfinite(tensors[name]).all():
-            raise InputError(f"damaged weights: {name} has values that are not finite", file=path)
-        parameter.data.copy_(tensors[name])
-    for name, module in network.named_modules():
-        if isinstance(module, OutputLayer):
-            _check(name, module, path)
-
-
-def _check(name: str, output: OutputLayer, path: Path) -> None:
-    try:
-        output.check()
-    except InputError as error:
-        raise InputError(f"damaged weights: {name}.{error.field}: {error.message}", file=path) from None

@@ -15,6 +15,12 @@ OutputKind = Literal["full", "class", "adaptive", "nce"]
 """Output layers: full softmax, factored by word classes, adaptive softmax, full with noise-contrastive training."""
 
 
+LARGEST_SIZE = 1 << 24
+"""Of a vocabulary, a layer or a context."""
+
+MOST_LAYERS = 1000
+
+
 @dataclass(frozen=True)
 class NetworkConfig:
     """Sizes every network has.
@@ -23,7 +29,8 @@ class NetworkConfig:
         vocabulary_size: Number of token ids.
 
     Raises:
-        InputError: a whole number that is none or not above 0, a switch that is neither true nor false, a share that
+        InputError: a whole number that is none, not above 0, or above :data:`LARGEST_SIZE` (layers:
+            :data:`MOST_LAYERS`), a switch that is neither true nor false, a share that
             is not from 0 to less than 1.
     """
 
@@ -34,6 +41,9 @@ class NetworkConfig:
             value = getattr(self, item.name)
             if item.type == "int" and not (type(value) is int and value > 0):
                 raise InputError(f"expected a whole number above 0, not {value!r}", field=item.name)
+            largest = MOST_LAYERS if item.name == "layers" else LARGEST_SIZE
+            if item.type == "int" and value > largest:
+                raise InputError(f"expected at most {largest:,}, not {value:,}", field=item.name)
             if item.type == "bool" and not isinstance(value, bool):
                 raise InputError(f"expected true or false, not {value!r}", field=item.name)
             if item.type == "float" and not (type(value) in (int, float) and 0 <= value < 1):

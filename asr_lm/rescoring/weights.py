@@ -95,7 +95,7 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True):
             if (found := msgspec.json.decode(data, type=_Header).version) != VERSION:
                 raise InputError(f"weights of version {found}, this release reads version {VERSION}", file=name)
             weights = msgspec.json.decode(data, type=cls)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise InputError(
                 f"no weights file as --save-weights writes them, or a damaged one ({error})", file=name
             ) from None

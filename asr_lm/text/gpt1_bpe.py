@@ -23,7 +23,8 @@ from pathlib import Path
 import numpy as np
 
 from asr_lm.errors import InputError
-from asr_lm.files import iterate_text, read_bytes, write_text
+from asr_lm.files import iterate_text, write_text
+from asr_lm.json_files import read_json
 from asr_lm.text.vocabulary import GPT1_PIECES_FILE, MERGES_FILE, UNK, Tokens, Vocabulary
 
 _WORD_END = "</w>"
@@ -176,10 +177,12 @@ def _is_punctuation(character: str) -> bool:
 
 
 def _read_ids(path: Path) -> dict[str, int]:
+    if not path.exists():
+        raise InputError("no such file", file=path)
     try:
-        ids = json.loads(read_bytes(path))
-    except ValueError as error:
-        raise InputError(f"damaged vocabulary: not readable as JSON ({error})", file=path) from None
+        ids = read_json(path)
+    except InputError as error:
+        raise InputError(f"damaged vocabulary: {error.message}", file=path, line=error.line) from None
     if not isinstance(ids, dict) or not all(type(index) is int for index in ids.values()):
         raise InputError("damaged vocabulary: an object of pieces and their ids was expected", file=path)
     return ids

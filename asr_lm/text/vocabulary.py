@@ -244,10 +244,12 @@ class SentencePieceVocabulary(Vocabulary):
         self._model = model
         try:
             self._processor: Any = SentencePieceProcessor(model_proto=model)
+            count = self._processor.get_piece_size()
+            self._tokens: list[str] = [self._processor.id_to_piece(index) for index in range(count)]
         except RuntimeError:
             raise InputError("not a SentencePiece model") from None
-        count = self._processor.get_piece_size()
-        self._tokens: list[str] = [self._processor.id_to_piece(index) for index in range(count)]
+        except UnicodeDecodeError as error:
+            raise InputError(f"a piece of the SentencePiece model is not UTF-8 ({error.reason})") from None
         if tuple(self._tokens[:3]) != SPECIALS:
             raise InputError(f"ids 0, 1, 2 of the SentencePiece model must be {' '.join(SPECIALS)}")
         self._has_bytes = any(map(self._processor.is_byte, range(count)))

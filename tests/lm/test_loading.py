@@ -164,8 +164,15 @@ class TestSizes:
     def test_sizes_no_memory_holds(self, folder: Path) -> None:
         change_config(folder, lambda config: config["network"].update(hidden=10**9, embedding=10**9))
         error = refusal(folder)
-        assert "the network cannot be made" in error.message
-        assert (error.file, error.field) == (str(folder / "config.json"), "network")
+        assert "expected at most 16,777,216, not 1,000,000,000" in error.message
+        assert (error.file, error.field) == (str(folder / "config.json"), "network.embedding")
+
+    @pytest.mark.parametrize("sizes", [{"hidden": 2**24, "embedding": 2**24}, {"layers": 1000}])
+    def test_sizes_are_those_of_the_weights_before_memory_is_asked_for(
+        self, folder: Path, sizes: dict[str, int]
+    ) -> None:
+        change_config(folder, lambda config: config["network"].update(sizes))
+        assert "weights do not belong to this network" in refusal(folder).message
 
     def test_sizes_of_another_network(self, folder: Path) -> None:
         change_config(folder, lambda config: config["network"].update(hidden=8, embedding=8))
@@ -193,7 +200,7 @@ class TestVocabulary:
         assert "no vocabulary" in refusal(folder).message
 
     def test_a_size_that_is_not_that_of_the_vocabulary(self, folder: Path) -> None:
-        change_config(folder, lambda config: config["network"].update(vocabulary_size=10**12))
+        change_config(folder, lambda config: config["network"].update(vocabulary_size=10**6))
         assert "the vocabulary is not the one of the model" in refusal(folder).message
 
 

@@ -26,7 +26,7 @@ from asr_lm.errors import InputError
 from asr_lm.lm import load
 from asr_lm.lm.families.rnnlm import RnnlmConfig
 from asr_lm.lm.families.rnnlm.network import RnnlmNetwork, sigmoid_recurrence
-from asr_lm.lm.neural import WEIGHTS_FILE, NeuralLanguageModel
+from asr_lm.lm.neural import NeuralLanguageModel
 from asr_lm.lm.output.classes import ClassOutput
 from asr_lm.lm.protocol import LogProbs, Tokens
 from asr_lm.lm.sizes import OutputKind
@@ -34,6 +34,7 @@ from asr_lm.lm.training.batches import SentenceBatches, StreamBatches
 from asr_lm.lm.training.loop import train_network
 from asr_lm.lm.training.options import TextOptions, TrainingOptions
 from asr_lm.lm.training.recipe import train_model
+from asr_lm.lm.weights_file import WEIGHTS_FILE
 
 CONFIG = RnnlmConfig(VOCABULARY.size, hidden=10, classes=4, noise_samples=6, dropout=0.3)
 every_output = pytest.mark.parametrize("output", ["class", "full", "adaptive", "nce"])

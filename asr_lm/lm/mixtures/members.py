@@ -8,6 +8,7 @@ error.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import platform
@@ -200,7 +201,9 @@ def _find(record: _MemberRecord, folder: Path) -> Path:
     for place in record.places:
         if place.startswith(HUB):
             return Path(place)
-        if (folder / place).exists():
-            return folder / place
+        # A name that is too long for the file system raises OSError.
+        with contextlib.suppress(OSError):
+            if (folder / place).exists():
+                return folder / place
     expected = " or ".join(record.places) or "nowhere"
     raise InputError(f"the member {record.name!r} of the mixture is missing: expected {expected}", file=folder)

@@ -44,7 +44,8 @@ class ClassOutput(RankedOutput):
         self.weight = nn.Parameter(torch.empty(vocabulary_size, width).uniform_(-0.05, 0.05))
         self.bias = nn.Parameter(torch.zeros(vocabulary_size))
         self.edges = nn.Parameter(torch.zeros(classes + 1, dtype=torch.int64), requires_grad=False)
-        self.prepare(torch.ones(vocabulary_size))
+        if not self.weight.is_meta:  # a network of shapes alone has no values
+            self.prepare(torch.ones(vocabulary_size))
 
     @classmethod
     def from_config(cls, config: OutputConfig, width: int, tied: nn.Embedding | None) -> Self:

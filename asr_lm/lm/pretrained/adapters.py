@@ -6,12 +6,12 @@ takes no longer than with the model alone.
 
 from __future__ import annotations
 
-import json
 import warnings
 from pathlib import Path
 from typing import Any
 
 from asr_lm.errors import InputError
+from asr_lm.json_files import read_json
 from asr_lm.lm.pretrained.code_references import refuse_code
 from asr_lm.lm.pretrained.extras import import_extra, read_hub
 from asr_lm.lm.pretrained.place import ADAPTER_FILE
@@ -64,12 +64,9 @@ def _config(peft: Any, folder: Path, name: str) -> Any:
         InputError: it is missing or damaged, names code, is no LoRA's, or has no weights beside it.
     """
     path = folder / ADAPTER_FILE
-    try:
-        written = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"no adapter: it has no {ADAPTER_FILE}", file=folder) from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"not readable as JSON ({error})", file=path) from None
+    if not path.exists():
+        raise InputError(f"no adapter: it has no {ADAPTER_FILE}", file=folder)
+    written = read_json(path)
     refuse_code(written, path)
     kind = written.get("peft_type") if isinstance(written, dict) else None
     if kind != "LORA":

@@ -12,6 +12,7 @@ import torch
 
 from asr_lm.errors import InputError
 from asr_lm.lm.folder import HUB
+from asr_lm.lm.pretrained.place import is_cached_only
 
 
 def import_transformers() -> Any:
@@ -59,6 +60,8 @@ def read_hub(read: Callable[..., Any], name: str, shown: str, **options: Any) ->
     except Exception as error:  # a damaged file leads the library to whatever error comes first
         if Path(name).is_dir():
             raise InputError(f"transformers cannot read it ({_first_line(error)})", file=shown) from None
+        if is_cached_only():
+            raise not_cached(name) from None
     try:
         return read(name, **options)
     except (OSError, ValueError, KeyError, ImportError) as error:
@@ -67,6 +70,13 @@ def read_hub(read: Callable[..., Any], name: str, shown: str, **options: Any) ->
             f"download it elsewhere (hf download {name} --local-dir DIR) and give --lm DIR",
             file=HUB + name,
         ) from None
+
+
+def not_cached(name: str) -> InputError:
+    """The error that says so of a model of the hub."""
+    return InputError(
+        f"the model is not in the cache of Hugging Face; download it first (hf download {name})", file=HUB + name
+    )
 
 
 def _first_line(error: Exception) -> str:

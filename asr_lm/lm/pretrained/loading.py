@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -20,8 +21,12 @@ from asr_lm.lm.pretrained.code_references import refuse_code
 from asr_lm.lm.pretrained.extras import import_extra, import_transformers, read_hub
 from asr_lm.lm.pretrained.huggingface import HuggingFaceCausalModel, HuggingFaceMaskedModel, HuggingFaceModel
 from asr_lm.lm.pretrained.place import Place
+from asr_lm.lm.weights_file import refuse_not_finite
 
 _TOKENIZER_FILE = "tokenizer_config.json"
+
+_TRIED = "a trial"
+"""A text that every model scores when it is opened."""
 
 
 def model_type(place: Place) -> str:
@@ -38,7 +43,7 @@ def load_huggingface(place: Place, device: str = "cpu") -> HuggingFaceModel:
 
     Raises:
         InputError: a library is not installed; the model cannot be had, names code, is neither causal nor masked, lacks
-            weights or does not go with its tokeniser or its adapter.
+            weights, has some that are not finite, or does not go with its tokeniser or its adapter.
     """
     transformers = import_transformers()
     if place.gguf is not None:
@@ -49,9 +54,28 @@ def load_huggingface(place: Place, device: str = "cpu") -> HuggingFaceModel:
     network = _network(transformers, place, masked)
     if place.adapter is not None:
         network = with_adapter(network, place.adapter, place.name)
+    refuse_not_finite(network.state_dict(), place.name)
     tokenizer = _read(transformers.AutoTokenizer.from_pretrained, place)
-    model = HuggingFaceMaskedModel if masked else HuggingFaceCausalModel
-    return model(network.to(device), tokenizer, place.name)
+    return _tried(HuggingFaceMaskedModel if masked else HuggingFaceCausalModel, network.to(device), tokenizer, place)
+
+
+def _tried(model_class: type[HuggingFaceModel], network: Any, tokenizer: Any, place: Place) -> HuggingFaceModel:
+    """The scorer, after it has scored a text: the library makes networks of sizes and ids that fail only then.
+
+    Raises:
+        InputError: it cannot, or gives no number.
+    """
+    try:
+        model = model_class(network, tokenizer, place.name)
+        score = float(model.log_prob([_TRIED])[0])
+    except (InputError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # a damaged configuration leads the library to whatever error comes first
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"the model cannot score ({reason})", file=place.name) from None
+    if math.isnan(score):
+        raise InputError("the model cannot score: it gives no number", file=place.name)
+    return model
 
 
 def _checked_config(place: Place) -> dict[str, Any]:
@@ -108,7 +132,7 @@ def _is_masked(config: Any, name: str) -> bool:
         raise InputError(
             f"a model of type {config.model_type!r} translates; expected a causal or a masked one", file=name
         )
-    heads = " ".join(config.architectures or [])
+    heads = " ".join(map(str, config.architectures or []))
     masked, causal = type(config) in MODEL_FOR_MASKED_LM_MAPPING, type(config) in MODEL_FOR_CAUSAL_LM_MAPPING
     if masked and ("MaskedLM" in heads or "PreTraining" in heads):
         return True

@@ -6,24 +6,25 @@ A folder holds ``config.json`` (``"model_type": "openai-gpt"``), ``model.safeten
 
 from __future__ import annotations
 
-import json
-import pickle
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import safetensors
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
 from asr_lm.errors import InputError
+from asr_lm.json_files import read_json
 from asr_lm.lm.device import resolve_device
 from asr_lm.lm.families.gpt1 import Gpt1Config
 from asr_lm.lm.families.gpt1.network import Gpt1Model, Gpt1Network
 from asr_lm.lm.folder import CONFIG_FILE
 from asr_lm.lm.pretrained.code_references import refuse_code
+from asr_lm.lm.pretrained.extras import not_cached
+from asr_lm.lm.pretrained.place import is_cached_only
+from asr_lm.lm.weights_file import refuse_not_finite
 from asr_lm.text.gpt1_bpe import Gpt1BpeVocabulary
 from asr_lm.text.vocabulary import GPT1_PIECES_FILE, MERGES_FILE
 
@@ -68,9 +69,8 @@ def load_openai_gpt(place: str | Path, device: str = "cpu") -> Gpt1Model:
             f"expected {config.vocabulary_size} pieces as in {CONFIG_FILE}, found {vocabulary.size}",
             file=folder / GPT1_PIECES_FILE,
         )
-    network = Gpt1Network(config)
     weights = folder / (_SAFE_WEIGHTS if (folder / _SAFE_WEIGHTS).exists() else _PICKLED_WEIGHTS)
-    _put(network, _renamed(_read_weights(weights)), weights)
+    network = _with_weights(config, _renamed(_read_weights(weights)), weights)
     model = Gpt1Model("gpt1", network.to(device), vocabulary, NORMALIZER)
     model.trained_on = "stream"  # contiguous stretches of books
     return model
@@ -89,9 +89,12 @@ def download(name: str) -> Path:
             "models of the Hugging Face hub need huggingface_hub: pip install 'asr_lm[hf]'", file=name
         ) from None
     files = [CONFIG_FILE, _SAFE_WEIGHTS, GPT1_PIECES_FILE, MERGES_FILE]
+    offline = is_cached_only()
     try:
-        return Path(snapshot_download(name, allow_patterns=files))
+        return Path(snapshot_download(name, allow_patterns=files, local_files_only=offline))
     except Exception as error:  # the hub's client raises those of its HTTP library, too
+        if offline:
+            raise not_cached(name) from None
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(
             f"cannot be downloaded from the Hugging Face hub ({reason}); download {', '.join(files)} where there is "
@@ -101,10 +104,7 @@ def download(name: str) -> Path:
 
 
 def _read_config(path: Path) -> Gpt1Config:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"not readable as JSON ({error})", file=path) from None
+    found = read_json(path)
     if not isinstance(found, dict) or found.get("model_type") != MODEL_TYPE:
         raise InputError(f"expected a model of type {MODEL_TYPE}", file=path, field="model_type")
     refuse_code(found, path)
@@ -116,7 +116,7 @@ def _read_config(path: Path) -> Gpt1Config:
             raise InputError("missing", file=path, field=name)
     try:
         sizes: dict[str, Any] = {ours: found[theirs] for theirs, ours in _SIZES.items()}
-        sizes |= {ours: float(found.get(theirs, 0.1)) for theirs, ours in _SHARES.items()}
+        sizes |= {ours: found.get(theirs, 0.1) for theirs, ours in _SHARES.items()}
         return Gpt1Config(**sizes, positions=found["n_positions"])
     except InputError as error:
         raise InputError(error.message, file=path, field=error.field) from None
@@ -129,7 +129,7 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise InputError(f"no weights: expected {_SAFE_WEIGHTS} or {_PICKLED_WEIGHTS}", file=path.parent) from None
-    except (safetensors.SafetensorError, OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+    except Exception as error:  # a damaged pickle leads the library to whatever error comes first
         reason = str(error).strip().partition("\n")[0]
         raise InputError(f"damaged weights ({reason})", file=path) from None
     if not isinstance(loaded, dict) or not all(isinstance(tensor, Tensor) for tensor in loaded.values()):
@@ -152,8 +152,22 @@ def _renamed(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return renamed
 
 
-def _put(network: Gpt1Network, tensors: Mapping[str, Tensor], path: Path) -> None:
-    parameters = {name: value for name, value in network.named_parameters() if value.requires_grad}
+def _with_weights(config: Gpt1Config, tensors: Mapping[str, Tensor], path: Path) -> Gpt1Network:
+    with torch.device("meta"):
+        shapes = Gpt1Network(config)
+    _check(shapes, tensors, path)  # before memory is asked for
+    network = Gpt1Network(config)
+    for name, parameter in _parameters(network).items():
+        parameter.data.copy_(tensors[name])
+    return network
+
+
+def _parameters(network: Gpt1Network) -> dict[str, Tensor]:
+    return {name: value for name, value in network.named_parameters() if value.requires_grad}
+
+
+def _check(network: Gpt1Network, tensors: Mapping[str, Tensor], path: Path) -> None:
+    parameters = _parameters(network)
     if set(tensors) != set(parameters):
         difference = ", ".join(sorted(set(tensors) ^ set(parameters))[:5])
         raise InputError(f"not the weights of this network: {difference} missing or not expected", file=path)
@@ -161,4 +175,4 @@ def _put(network: Gpt1Network, tensors: Mapping[str, Tensor], path: Path) -> Non
         if tensors[name].shape != parameter.shape:
             found, expected = list(tensors[name].shape), list(parameter.shape)
             raise InputError(f"not the weights of this network: {name} is {found}, not {expected}", file=path)
-        parameter.data.copy_(tensors[name])
+        refuse_not_finite({name: tensors[name]}, path)

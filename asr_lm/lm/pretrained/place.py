@@ -7,6 +7,8 @@ LoRA adapter for it.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +20,27 @@ ADAPTER_FILE = "adapter_config.json"
 
 _GGUF = ".gguf"
 _GGUF_MAGIC = b"GGUF"
+
+
+_CACHED_ONLY: ContextVar[bool] = ContextVar("cached_only", default=False)
+
+
+@contextlib.contextmanager
+def cached_only() -> Iterator[None]:
+    """Within it nothing is downloaded: what names models may come from a stranger, and no folder waits for a network.
+
+    Names of the hub are then found in its cache, or are refused.
+    """
+    token = _CACHED_ONLY.set(True)
+    try:
+        yield
+    finally:
+        _CACHED_ONLY.reset(token)
+
+
+def is_cached_only() -> bool:
+    """Whether it is called within :func:`cached_only`."""
+    return _CACHED_ONLY.get()
 
 
 @dataclass(frozen=True)

@@ -130,13 +130,13 @@ class InitialModel:
         Raises:
             InputError: missing or damaged weights, or those of another network.
         """
-        from asr_lm.lm.neural import WEIGHTS_FILE, read_weights
+        from asr_lm.lm.weights_file import WEIGHTS_FILE, read_weights
 
         read_weights(self.folder / WEIGHTS_FILE, network)
 
     def digest(self) -> str:
         """Hexadecimal digest of the weights' file."""
-        from asr_lm.lm.neural import WEIGHTS_FILE
+        from asr_lm.lm.weights_file import WEIGHTS_FILE
 
         with open(self.folder / WEIGHTS_FILE, "rb") as stream:
             return hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).hexdigest()

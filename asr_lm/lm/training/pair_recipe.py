@@ -24,7 +24,6 @@ from asr_lm.hypotheses.reading import read_nbest
 from asr_lm.lm.families.birnn_attention import BirnnAttentionConfig, Heard
 from asr_lm.lm.families.birnn_attention.network import BirnnAttentionModel, BirnnAttentionNetwork
 from asr_lm.lm.folder import SENTENCES_FILE, check_unused
-from asr_lm.lm.neural import read_weights, write_weights
 from asr_lm.lm.training.checkpoint import CHECKPOINT_FILE
 from asr_lm.lm.training.confusions import Confusions
 from asr_lm.lm.training.corpus import read_sentences, text_identity
@@ -32,6 +31,7 @@ from asr_lm.lm.training.distributed import ALONE, Processes, shared
 from asr_lm.lm.training.loop import CURVE_FILE, Progress, TrainingResult, train_network
 from asr_lm.lm.training.options import Fold, TrainingOptions
 from asr_lm.lm.training.pairs import ListedPairs, NoisyPairs, PairBatches, encode_sources
+from asr_lm.lm.weights_file import read_weights, write_weights
 from asr_lm.text.normalizer import get_normalizer
 from asr_lm.text.sentence_hashes import SentenceHashes, fold_of
 from asr_lm.text.vocabulary import SentencePieceVocabulary, Vocabulary, WordVocabulary

@@ -48,7 +48,9 @@ class NnlmNetwork(CausalNetwork):
         nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
         window = (config.order - 1) * config.embedding
         self.tanh_layer = nn.Linear(window, config.hidden)
-        nn.init.normal_(self.tanh_layer.weight, std=_INITIAL_SUM / (self.embedding.weight.std().item() * window**0.5))
+        if not self.embedding.weight.is_meta:  # a network of shapes alone has no values
+            deviation = self.embedding.weight.std().item()
+            nn.init.normal_(self.tanh_layer.weight, std=_INITIAL_SUM / (deviation * window**0.5))
         width = config.hidden + (window if config.direct else 0)
         self.projection: nn.Linear | None = None
         if config.tied and width != config.embedding:

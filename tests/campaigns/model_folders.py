@@ -1,0 +1,224 @@
+"""Damaged model folders: each is opened and scores finite numbers, or is refused with a reason, and never takes long.
+
+One file of a small whole folder is changed by chance: a JSON file gets a value of another kind, a huge size, half of a
+surrogate pair or deep nesting somewhere, or its bytes are changed as those of any other file are. A fault is an
+exception other than ``InputError``, a score that is not finite, or more than :data:`MOST_SECONDS`.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from campaigns.lattice_readers import mutated
+
+from asr_lm.errors import InputError
+from asr_lm.lm import load
+from asr_lm.lm.families.registry import FAMILIES
+from asr_lm.lm.mixtures.estimation import make_mixture
+from asr_lm.lm.mixtures.members import Member, MixtureRecord
+from asr_lm.lm.protocol import LanguageModel
+from asr_lm.rescoring.weights import Weights
+from asr_lm.text.gpt1_bpe import Gpt1BpeVocabulary
+from asr_lm.text.vocabulary import SentencePieceVocabulary, Vocabulary, WordVocabulary
+
+MOST_SECONDS = 5
+
+_SIZES = {
+    "embedding": 4,
+    "hidden": 4,
+    "width": 4,
+    "heads": 2,
+    "layers": 2,
+    "attention": 4,
+    "maxout": 4,
+    "positions": 16,
+}
+_VALUES: tuple[Any, ...] = (
+    *(None, True, 0, -1, 2, 1e-9, 10**9, 10**30, 0.5, float("nan"), float("inf"), "", "a", "\ud800", "\0", "x" * 5000),
+    *([], {}, [1], [[]], {"a": 1}, "hf:nobody/nothing", "../..", "/", ["a", 1]),
+)
+
+
+def _words() -> WordVocabulary:
+    return WordVocabulary(["a", "b", "c", "d"])
+
+
+def _neural(family: str) -> Callable[[Path], None]:
+    def make(folder: Path, vocabulary: Vocabulary | None = None) -> None:
+        found, vocabulary = FAMILIES[family], vocabulary or _words()
+        sizes = {field.name: _SIZES[field.name] for field in fields(found.sizes) if field.name in _SIZES}
+        network = found.make_network(found.sizes(vocabulary_size=vocabulary.size, **sizes))
+        found.model_class()(family, network, vocabulary, "as-is").save(folder, training={"options": {"context": "a"}})
+
+    return make
+
+
+def _pieces(folder: Path) -> None:
+    lines = ["good day to you", "a bad day for me", "day after day"] * 20
+    _neural("lstm")(folder, SentencePieceVocabulary.train(lines, 300))  # type: ignore[call-arg]
+
+
+def _mixture(folder: Path) -> None:
+    members = []
+    for family in ("lstm", "rnnlm"):
+        _neural(family)(folder / "members" / family)
+        path = folder / "members" / family
+        model = load(path)
+        assert isinstance(model, LanguageModel)
+        members.append(Member(family, model, path))
+    make_mixture(MixtureRecord("linear", [0.4, 0.6], members)).save(folder)
+
+
+def _released(pickled: bool) -> Callable[[Path], None]:
+    """As OpenAI's GPT-1 is handed out."""
+
+    def make(folder: Path) -> None:
+        pieces = ["a</w>", "b</w>", ".</w>", "a", "b", "ab</w>", "<unk>"]
+        ids = {piece: number for number, piece in enumerate(pieces)}
+        folder.mkdir(parents=True)
+        (folder / "vocab.json").write_text(json.dumps(ids))
+        (folder / "merges.txt").write_text("#version: 0.2\na b</w>\n")
+        size = Gpt1BpeVocabulary.load(folder).size
+        sizes = {"vocab_size": size, "n_layer": 1, "n_embd": 4, "n_head": 2, "n_positions": 16}
+        (folder / "config.json").write_text(json.dumps({"model_type": "openai-gpt", "resid_pdrop": 0.1, **sizes}))
+        _write_released(folder, size, pickled)
+
+    return make
+
+
+def _transformers(folder: Path) -> None:
+    """A GPT-2 as Hugging Face's library writes it."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+
+    inner = Tokenizer(models.WordLevel({"<unk>": 0, "<s>": 1, "</s>": 2, "a": 3, "b": 4}, unk_token="<unk>"))
+    inner.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=inner, bos_token="<s>", eos_token="</s>", unk_token="<unk>")
+    tokenizer.save_pretrained(folder)
+    GPT2LMHeadModel(GPT2Config(vocab_size=5, n_layer=1, n_embd=4, n_head=2, n_positions=16)).save_pretrained(folder)
+
+
+def _write_released(folder: Path, size: int, pickled: bool) -> None:
+    from safetensors.torch import save_file
+    from transformers import OpenAIGPTConfig, OpenAIGPTModel
+
+    config = OpenAIGPTConfig(vocab_size=size, n_layer=1, n_embd=4, n_head=2, n_positions=16)
+    tensors = {name: value.contiguous() for name, value in OpenAIGPTModel(config).state_dict().items()}
+    if pickled:
+        torch.save(tensors, folder / "pytorch_model.bin")
+    else:
+        save_file(tensors, folder / "model.safetensors")
+
+
+def _weights(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    Weights(values={"acoustic": 1.0, "lm": 0.4}, fingerprints={"lm": "0a"}, dev={"wer": 5.0}).save(folder / "w.json")
+
+
+def _open_model(folder: Path) -> None:
+    model = load(folder)
+    if isinstance(model, LanguageModel):
+        scores = model.log_prob(["a b", "b"])
+        if np.isnan(scores).any():
+            raise AssertionError(f"scores {scores}")
+
+
+def _open_weights(folder: Path) -> None:
+    Weights.load(folder / "w.json")
+
+
+FOLDERS: dict[str, tuple[Callable[[Path], None], Callable[[Path], None]]] = {
+    **{family: (_neural(family), _open_model) for family in FAMILIES},
+    "pieces": (_pieces, _open_model),
+    "mixture": (_mixture, _open_model),
+    "released GPT-1": (_released(pickled=False), _open_model),
+    "released GPT-1, pickled": (_released(pickled=True), _open_model),
+    "GPT-2 of transformers": (_transformers, _open_model),
+    "weights of features": (_weights, _open_weights),
+}
+"""What makes a whole folder, and what opens it."""
+
+
+def damage(folder: Path, chance: random.Random) -> None:
+    """Change one file of a folder."""
+    path = chance.choice(sorted(path for path in folder.rglob("*") if path.is_file()))
+    if path.suffix == ".json" and chance.random() < 0.7:
+        path.write_text(_changed(json.loads(path.read_text(encoding="utf-8")), chance), encoding="utf-8")
+    else:
+        path.write_bytes(mutated(path.read_bytes(), chance))
+
+
+def _changed(content: Any, chance: random.Random) -> str:
+    """JSON with another value in one place."""
+    places = list(_places(content))
+    container, key = chance.choice(places)
+    if chance.random() < 0.1:
+        container[key] = "HERE"
+        depth = chance.choice((50, 70, 900, 100_000))
+        return json.dumps(content).replace('"HERE"', "[" * depth + "]" * depth)
+    container[key] = chance.choice(_VALUES)
+    return json.dumps(content)
+
+
+def _places(value: Any) -> Any:
+    if isinstance(value, dict | list):
+        for key, inner in list(value.items() if isinstance(value, dict) else enumerate(value)):
+            yield value, key
+            yield from _places(inner)
+
+
+def run(inputs: int, seed: int) -> list[dict[str, Any]]:
+    """Open so many damaged folders of every kind.
+
+    Returns:
+        A row for each kind: how many were opened and refused, the longest time, and the faults.
+    """
+    signal.signal(signal.SIGALRM, _too_long)
+    with tempfile.TemporaryDirectory() as folder:
+        return [_row(name, inputs, seed, Path(folder) / str(number)) for number, name in enumerate(FOLDERS)]
+
+
+def _too_long(*_: object) -> None:
+    raise TimeoutError(f"more than {MOST_SECONDS} seconds")
+
+
+def _row(name: str, inputs: int, seed: int, place: Path) -> dict[str, Any]:
+    make, open_folder = FOLDERS[name]
+    torch.manual_seed(seed)
+    make(place / "whole")
+    open_folder(place / "whole")
+    opened, slowest, faults = 0, 0.0, []
+    for number in range(inputs):
+        chance = random.Random(f"{seed} {name} {number}")
+        shutil.rmtree(place / "damaged", ignore_errors=True)
+        damage(Path(shutil.copytree(place / "whole", place / "damaged")), chance)
+        begin = time.perf_counter()
+        try:
+            opened += _attempt(open_folder, place / "damaged")
+        except Exception as error:
+            faults.append(f"input {number}: {type(error).__name__}: {str(error)[:300]}")
+        slowest = max(slowest, time.perf_counter() - begin)
+    row = {"folder": name, "inputs": inputs, "opened": opened, "refused": inputs - opened - len(faults)}
+    return row | {"slowest": f"{slowest:.2f} s", "faults": faults}
+
+
+def _attempt(open_folder: Callable[[Path], None], folder: Path) -> bool:
+    signal.alarm(MOST_SECONDS)
+    try:
+        open_folder(folder)
+    except InputError:
+        return False
+    finally:
+        signal.alarm(0)
+    return True

@@ -1,0 +1,127 @@
+"""Model folders of strangers are opened or refused with a reason (a longer run: ``tests/campaigns``)."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from campaigns import model_folders
+from campaigns.model_folders import FOLDERS, run
+from safetensors.torch import load_file, save_file
+
+from asr_lm.errors import InputError
+from asr_lm.lm import load
+from asr_lm.lm.pretrained import openai_gpt1
+from asr_lm.lm.pretrained.place import cached_only, is_cached_only
+from asr_lm.rescoring.weights import Weights
+
+
+@pytest.fixture(autouse=True)
+def busy_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model_folders, "MOST_SECONDS", 20)
+
+
+def made(kind: str, folder: Path) -> Path:
+    FOLDERS[kind][0](folder)
+    return folder
+
+
+def change(path: Path, **entries: Any) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | entries))
+
+
+def test_everything_is_opened_or_refused_with_a_reason() -> None:
+    rows = run(15, 1)
+    assert [row["folder"] for row in rows] == list(FOLDERS)
+    assert [fault for row in rows for fault in row["faults"]] == []
+    assert all(row["opened"] + row["refused"] == 15 for row in rows)
+    assert sum(row["opened"] for row in rows) > 15
+    assert sum(row["refused"] for row in rows) > 75
+
+
+@pytest.mark.parametrize("training", [[1], 0.5, {"options": "a"}, {"options": [1]}])
+def test_facts_of_the_training_of_another_kind(training: Any, tmp_path: Path) -> None:
+    folder = made("lstm", tmp_path / "model")
+    change(folder / "config.json", training=training, trained_on=None)
+    assert load(folder).trained_on == "sentence"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("kind", ["released GPT-1", "GPT-2 of transformers"])
+def test_pretrained_weights_that_are_not_finite(kind: str, tmp_path: Path) -> None:
+    path = made(kind, tmp_path / "model") / "model.safetensors"
+    tensors = load_file(path)
+    name = sorted(tensors)[0]
+    tensors[name].view(-1)[0] = torch.nan
+    save_file(tensors, path, metadata={"format": "pt"})
+    with pytest.raises(InputError, match=r"damaged weights: .* has values that are not finite"):
+        load(tmp_path / "model")
+
+
+def test_a_pickle_of_anything(tmp_path: Path) -> None:
+    path = made("released GPT-1, pickled", tmp_path / "model") / "pytorch_model.bin"
+    for content in ([1], {"a": 1}, {"a": torch.ones(2)}, "text"):
+        torch.save(content, path)
+        with pytest.raises(InputError):
+            load(tmp_path / "model")
+
+
+@pytest.mark.parametrize("entry", ["n_embd", "resid_pdrop", "n_layer", "attn_pdrop"])
+@pytest.mark.parametrize("value", [None, "a", [1], {}, 10**9])
+def test_sizes_of_a_released_model(entry: str, value: Any, tmp_path: Path) -> None:
+    folder = made("released GPT-1", tmp_path / "model")
+    change(folder / "config.json", **{entry: value})
+    with pytest.raises(InputError, match=r"config\.json"):
+        load(folder)
+
+
+def test_a_member_of_the_hub_is_not_downloaded(tmp_path: Path) -> None:
+    folder = made("mixture", tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    config["mixture"]["members"][0]["places"] = ["hf:nobody/nothing"]
+    change(folder / "config.json", **config)
+    begin = time.perf_counter()
+    with pytest.raises(InputError, match="hf:nobody/nothing: the model is not in the cache of Hugging Face"):
+        load(folder)
+    assert time.perf_counter() - begin < 10
+
+
+def test_names_that_no_file_can_have(tmp_path: Path) -> None:
+    folder = made("mixture", tmp_path / "model")
+    whole = json.loads((folder / "config.json").read_text())
+    for name, complaint in (("x" * 5000, "is missing"), ("\ud800", "surrogate"), ("a\0b", "is missing")):
+        whole["mixture"]["members"][0]["places"] = [name]
+        change(folder / "config.json", **whole)
+        with pytest.raises(InputError, match=complaint):
+            load(folder)
+
+
+def test_nothing_is_downloaded_while_only_the_cache_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub
+
+    asked = []
+
+    def snapshot_download(name: str, **options: Any) -> str:
+        asked.append(options["local_files_only"])
+        raise OSError("none")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
+    with cached_only(), pytest.raises(InputError, match="not in the cache"):
+        openai_gpt1.download("a/b")
+    with pytest.raises(InputError, match="cannot be downloaded"):
+        openai_gpt1.download("a/b")
+    assert asked == [True, False]
+    assert not is_cached_only()
+
+
+@pytest.mark.parametrize(
+    "content", [b'{"format": "asr_lm weights", "version": 1, "values": {"\xff": 1}}', b'{"a":' * 5000, b"[" * 100_000]
+)
+def test_weights_of_features_that_are_no_json(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "weights.json"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"no weights file .* or a damaged one"):
+        Weights.load(path)
