@@ -8,7 +8,8 @@ import pytest
 import tyro
 from miniature import readme_lines
 
-from pipelines import compare, decode, train
+from pipelines import compare, decode
+from pipelines.train_options import read_command_line
 
 
 def parsed(line):
@@ -16,10 +17,9 @@ def parsed(line):
     python, flag, module, *words = shlex.split(line)
     assert (python, flag) == ("python", "-m")
     if module == "pipelines.train":
-        form, words = train.MODELS[words[0]], words[1:]
-    else:
-        forms = {"pipelines.decode": decode.Arguments, "pipelines.compare": compare.Arguments}
-        form = forms[module] if module in forms else importlib.import_module(module).Options
+        return module, read_command_line(words, "")[1]
+    forms = {"pipelines.decode": decode.Arguments, "pipelines.compare": compare.Arguments}
+    form = forms[module] if module in forms else importlib.import_module(module).Options
     return module, tyro.cli(form, args=words)
 
 
