@@ -8,21 +8,25 @@ import io
 import os
 import stat
 import sys
-import tempfile
 import zlib
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
 import zstandard
 
 from asr_lm.errors import InputError
+from asr_lm.limits import BLANK, LINE, WHOLE
+from asr_lm.partial_files import create_partial
 
 STDIN = "-"
 
 DAMAGE = (EOFError, OSError, zlib.error, zstandard.ZstdError)
 """What reading a damaged or packed file raises."""
-_PACKED_CHUNK = 32 * 1024
+_PACKED_CHUNK = 2 * 1024
+"""Packed bytes at a time: each four may be a block of 128 KiB, so that these unpack to 64 MiB at most."""
+_BLOCK = 2**20
 
 
 def display_name(path: str | Path) -> str:
@@ -124,13 +128,18 @@ def read_bytes(path: str | Path, limit: int = -1) -> bytes:
     """All bytes of a file, decompressed, or the first ``limit`` of them.
 
     Raises:
-        InputError: the file cannot be opened, or its compressed stream is damaged.
+        InputError: the file cannot be opened, its compressed stream is damaged, or there is more to read than
+            :data:`asr_lm.limits.WHOLE`.
     """
-    with open_binary(path) as stream:
-        try:
-            return stream.read(limit)
-        except DAMAGE as error:
-            raise InputError(f"damaged or truncated file ({error})", file=display_name(path)) from error
+    most, size, blocks = WHOLE.bytes(), 0, []
+    for block in iterate_blocks(path, _BLOCK if limit < 0 else max(min(limit, _BLOCK), 1)):
+        blocks.append(block if limit < 0 else block[: limit - size])
+        size += len(blocks[-1])
+        if size > most:
+            raise WHOLE.exceeded(display_name(path))
+        if size == limit:
+            break
+    return b"".join(blocks)
 
 
 def iterate_blocks(path: str | Path, size: int) -> Iterator[bytes]:
@@ -151,12 +160,19 @@ def iterate_lines(path: str | Path) -> Iterator[tuple[int, bytes]]:
     """Yield (line number from 1, line without its line end) of a file, decompressed, as bytes.
 
     Raises:
-        InputError: the file cannot be opened, or its compressed stream is damaged.
+        InputError: the file cannot be opened, its compressed stream is damaged, or there is a line, or blank lines in
+            a row, longer than :data:`asr_lm.limits.LINE` and :data:`asr_lm.limits.BLANK`.
     """
+    longest, most_blank, blank = LINE.bytes(), BLANK.bytes(), 0
     with open_binary(path) as stream:
         number = 0
         try:
-            for number, line in enumerate(stream, 1):
+            for number, line in enumerate(iter(partial(stream.readline, longest + 1), b""), 1):
+                if len(line) > longest:
+                    raise LINE.exceeded(display_name(path), number)
+                blank = blank + len(line) if line.isspace() else 0
+                if blank > most_blank:
+                    raise BLANK.exceeded(display_name(path), number)
                 yield number, line.rstrip(b"\r\n")
         except DAMAGE as error:
             raise InputError(
@@ -181,9 +197,9 @@ def iterate_text(path: str | Path) -> Iterator[tuple[int, str]]:
 def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
     """Write ``path`` through a temporary file in the same folder that replaces it when all went well.
 
-    Whatever goes wrong, disk full and Ctrl-C included, the old file stays and the temporary file goes. A path ending
-    in ``.gz`` or ``.zst`` is compressed. Of a symbolic link the target is replaced; what is neither file nor folder
-    (``/dev/stdout``, a pipe) is written in place.
+    Whatever goes wrong, disk full and Ctrl-C included, the old file stays and the temporary file goes; that of a killed
+    run goes with the next. A path ending in ``.gz`` or ``.zst`` is compressed. Of a symbolic link the target is
+    replaced; what is neither file nor folder (``/dev/stdout``, a pipe) is written in place.
 
     Raises:
         InputError: the folder does not exist or cannot be written, or the disk is full.
@@ -210,7 +226,7 @@ def _write_in_place(path: Path) -> Iterator[BinaryIO]:
 def _replace(path: Path) -> Iterator[BinaryIO]:
     target = Path(os.path.realpath(path))
     try:
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent)
+        descriptor, temporary = create_partial(target)
     except OSError as error:
         raise _not_writable(path, error) from error
     try:

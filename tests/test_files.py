@@ -145,6 +145,107 @@ class TestBadInput:
         assert (error.value.file, error.value.line) == (str(tmp_path / "latin"), 2)
 
 
+BOMBS = {"blanks": b" ", "newlines": b"\n", "lines of blanks": b" " * 99 + b"\n", "zeros": b"\0", "one line": b"a"}
+FEW = {"ASR_LM_MAX_LINE": "1000", "ASR_LM_MAX_BLANK": "1000"}
+READ = """
+import resource, sys
+from asr_lm.errors import InputError
+from asr_lm.files import iterate_lines
+resource.setrlimit(resource.RLIMIT_AS, (2**29, 2**29))
+try:
+    for _ in iterate_lines(sys.argv[1]):
+        pass
+except InputError as error:
+    print(error)
+"""
+
+
+class TestLimits:
+    @pytest.mark.parametrize("suffix", [".zst", ".gz"])
+    @pytest.mark.parametrize("kind", BOMBS)
+    def test_a_bomb_is_refused_before_memory_is_asked_for(self, tmp_path: Path, suffix: str, kind: str) -> None:
+        block = packed(suffix, BOMBS[kind] * (2**25 // len(BOMBS[kind])))
+        (tmp_path / "bomb").write_bytes(block * 64)
+        finished = subprocess.run([sys.executable, "-c", READ, tmp_path / "bomb"], capture_output=True, text=True)
+        assert finished.stderr == ""
+        assert "beyond" in finished.stdout
+        assert "raise $ASR_LM_MAX" in finished.stdout
+
+    @pytest.mark.parametrize("suffix", ["", ".zst", ".gz"])
+    def test_each_can_be_raised(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str) -> None:
+        files = {"ASR_LM_MAX_LINE": b"ok\n" + b"a" * 2000, "ASR_LM_MAX_BLANK": b"ok\n" + b" \n" * 600}
+        for name, content in files.items():
+            (tmp_path / "a").write_bytes(packed(suffix, content))
+            expected = list(enumerate((line.rstrip() if line == b"\n" else line for line in content.splitlines()), 1))
+            assert list(iterate_lines(tmp_path / "a")) == expected
+            monkeypatch.setenv(name, FEW[name])
+            with pytest.raises(InputError, match=rf"beyond 1,000 bytes; if it is meant so, raise \${name}") as error:
+                list(iterate_lines(tmp_path / "a"))
+            assert error.value.file == str(tmp_path / "a")
+            monkeypatch.setenv(name, "100000")
+            assert list(iterate_lines(tmp_path / "a")) == expected
+
+    @pytest.mark.parametrize("suffix", ["", ".zst", ".gz"])
+    def test_of_a_file_that_is_read_as_a_whole(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+    ) -> None:
+        content = bytes(range(256)) * 20
+        (tmp_path / "a").write_bytes(packed(suffix, content))
+        monkeypatch.setenv("ASR_LM_MAX_FILE", "5000")
+        assert read_bytes(tmp_path / "a", 5000) == content[:5000]
+        assert read_bytes(tmp_path / "a", 0) == b""
+        for limit in (-1, 5001):
+            with pytest.raises(InputError, match=r"raise \$ASR_LM_MAX_FILE"):
+                read_bytes(tmp_path / "a", limit)
+        monkeypatch.setenv("ASR_LM_MAX_FILE", "5120")
+        assert read_bytes(tmp_path / "a") == content
+
+    @pytest.mark.parametrize("value", ["much", "0", "-1", "1e9", "9" * 30, "\u0661"])
+    def test_a_limit_that_is_no_number(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+        (tmp_path / "a").write_bytes(b"a")
+        monkeypatch.setenv("ASR_LM_MAX_LINE", value)
+        with pytest.raises(InputError, match=r"\$ASR_LM_MAX_LINE: expected a number of bytes above 0"):
+            list(iterate_lines(tmp_path / "a"))
+
+
+WRITE_AND_STAY = """
+import sys
+from asr_lm.files import atomic_write
+with atomic_write(sys.argv[1]) as stream:
+    stream.write(b"half")
+    print("written", flush=True)
+    sys.stdin.read()
+"""
+
+
+class TestKilledRuns:
+    @pytest.fixture
+    def writer(self, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+        """A process that has half written ``out``."""
+        line = [sys.executable, "-c", WRITE_AND_STAY, tmp_path / "out"]
+        with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            assert process.stdout
+            assert process.stdout.readline() == b"written\n"
+            yield process
+            process.kill()
+
+    def test_what_they_leave_goes_with_the_next(self, tmp_path: Path, writer: subprocess.Popen[bytes]) -> None:
+        writer.kill()
+        writer.wait()
+        (tmp_path / ".output.x.partial").touch()
+        assert len(os.listdir(tmp_path)) == 2
+        write_text(tmp_path / "out", "whole")
+        assert sorted(os.listdir(tmp_path)) == [".output.x.partial", "out"]
+
+    def test_what_another_is_writing_stays(self, tmp_path: Path, writer: subprocess.Popen[bytes]) -> None:
+        write_text(tmp_path / "out", "whole")
+        assert len(os.listdir(tmp_path)) == 2
+        writer.communicate()
+        assert writer.returncode == 0
+        assert os.listdir(tmp_path) == ["out"]
+        assert (tmp_path / "out").read_text() == "half"
+
+
 class TestWriting:
     @pytest.mark.parametrize("suffix", [".gz", ".zst"])
     def test_suffix_chooses_the_compression(self, tmp_path: Path, suffix: str) -> None:

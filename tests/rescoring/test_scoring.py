@@ -300,7 +300,7 @@ class TestRun:
         def refused(**arguments: object) -> tuple[int, str]:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), "temporary")
 
-        monkeypatch.setattr("asr_lm.files.tempfile.mkstemp", refused)
+        monkeypatch.setattr("tempfile.mkstemp", refused)
         scorer = Scorer(Recorded(), ScoreCache(tmp_path))
         assert len(scorer.score(["a"]).log_prob) == len(scorer.score(["b"]).log_prob) == 1
         assert len(caplog.messages) == 1

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from asr_lm.errors import InputError
-from asr_lm.files import read_bytes
+from asr_lm.files import iterate_blocks, read_bytes
 from asr_lm.hypotheses.prefix_tree import PrefixTree
 from asr_lm.lm.ngrams.arrays import ZERO
 from asr_lm.lm.ngrams.scorer import LN_10, NgramScorer
@@ -40,6 +40,7 @@ _PARAMETERS = struct.Struct("<B3xfi?3xI")
 _PARAMETERS_AT = 88
 _TYPES = range(6)
 _COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
+_BLOCK = 2**20
 _REASON = re.compile(r"threw \w+(?: because `.*?')?\.\s*(.*?)\)?\s*\Z", re.DOTALL)
 
 _TRIAL = """
@@ -125,7 +126,7 @@ def _size(path: Path) -> int:
     """Bytes of a file, decompressed."""
     with path.open("rb") as stream:
         packed = stream.read(4).startswith(_COMPRESSED)
-    return len(read_bytes(path)) if packed else path.stat().st_size
+    return sum(map(len, iterate_blocks(path, _BLOCK))) if packed else path.stat().st_size
 
 
 def can_build_binary() -> bool:
@@ -158,7 +159,7 @@ def _uncompressed(path: Path) -> Iterator[Path]:
         yield path
         return
     with tempfile.NamedTemporaryFile() as copy:
-        copy.write(read_bytes(path))
+        copy.writelines(iterate_blocks(path, _BLOCK))
         copy.flush()
         yield Path(copy.name)
 
