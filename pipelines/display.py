@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 from pipelines.command import console
 
 if TYPE_CHECKING:
-    from asr_lm.lm.training.loop import Progress
+    from asr_lm.lm.training.loop import TrainingProgress
 
 _PLAIN_SECONDS = 30.0
 
 
 @contextlib.contextmanager
-def training_progress(name: str) -> Iterator[Callable[[Progress], None]]:
+def training_progress(name: str) -> Iterator[Callable[[TrainingProgress], None]]:
     """A function that shows the progress of a training: share done, losses, tokens a second, time left."""
     with _line(f"training {name}") as show:
         yield lambda progress: show(progress.step, progress.steps, _training_text(progress))
@@ -114,7 +114,7 @@ def _clock(seconds: float) -> str:
     return f"{minutes // 60:02}:{minutes % 60:02}:{rest:02}"
 
 
-def _training_text(progress: Progress) -> str:
+def _training_text(progress: TrainingProgress) -> str:
     valid = "" if progress.valid_loss is None else f", valid {math.exp(min(progress.valid_loss, 50)):,.1f}"
     name = "pseudo-ppl" if progress.pseudo else "ppl"
     return (

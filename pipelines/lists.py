@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from asr_lm.errors import InputError
-from asr_lm.hypotheses.joining import joined
+from asr_lm.hypotheses.joining import joined_lists
 from asr_lm.hypotheses.utterance import Utterance
 from asr_lm.hypotheses.writing import write_nbest
 from asr_lm.lm.training import distributed
@@ -74,7 +74,7 @@ def _join(options: ListOptions, paths: Sequence[str], folder: Path, development:
     read_in = [list(read(options, path, development=development, say=terminal.notice)) for path in paths]
     folder.mkdir()
     joint = folder / ("+".join(Path(path).name.partition(".")[0] or "stdin" for path in paths)[:200] + ".jsonl")
-    write_nbest(joint, joined(read_in))
+    write_nbest(joint, joined_lists(read_in))
     return joint
 
 

@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 
 from asr_lm.lm.device import resolve_device
-from asr_lm.lm.loading import load
+from asr_lm.lm.loading import load_model
 from asr_lm.lm.mixtures.estimation import MixtureTraining, train_mixture
 from asr_lm.lm.mixtures.members import Member
 from asr_lm.lm.protocol import language_model
@@ -25,7 +25,7 @@ def mix(options: Mixture) -> None:
     """
     device = resolve_device(options.device)
     named = [name_and_path(specification) for specification in options.lm]
-    members = [Member(name, language_model(load(path, device)), path) for name, path in named]
+    members = [Member(name, language_model(load_model(path, device)), path) for name, path in named]
     with blaming(str(options.valid)), console().status("finding weights"):
         result = train_mixture(
             members,
@@ -34,7 +34,7 @@ def mix(options: Mixture) -> None:
             kind=options.kind,
             carry_state=options.context == "stream",
             copy=options.copy,
-            open_model=lambda path: load(path, device),
+            open_model=lambda path: load_model(path, device),
         )
     _report(options.out, result)
 

@@ -50,7 +50,7 @@ def main() -> None:
     from asr_lm.errors import InputError
     from asr_lm.evaluation.perplexity import measure
     from asr_lm.files import write_text
-    from asr_lm.lm import load
+    from asr_lm.lm.loading import load_model
     from asr_lm.lm.training.corpus import read_lines
     from asr_lm.rescoring.scoring.models import name_and_path
     from asr_lm.text.sentence_hashes import OVERLAP_WARNING
@@ -61,7 +61,7 @@ def main() -> None:
         raise InputError("expected at least one file", field="--text")
     check_outputs([arguments.json], arguments.text)
     named = [name_and_path(specification) for specification in arguments.lm]
-    models = [load(path, arguments.device) for _, path in named]
+    models = [load_model(path, arguments.device) for _, path in named]
     given = zip(named, arguments.lm, strict=True)
     labels = [name if specification.startswith(f"{name}=") else specification for (name, _), specification in given]
     overlaps = Overlaps([path for _, path in named])

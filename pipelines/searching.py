@@ -17,7 +17,7 @@ from asr_lm.lattice.reading import read_lattices
 from asr_lm.lattice.symbols import read_words
 from asr_lm.lattice.writing import write_lattices
 from asr_lm.rescoring.lattice_words import tune_scales, words_of
-from asr_lm.rescoring.lattices import Listing, Searched, SearchWork, search, with_references
+from asr_lm.rescoring.lattices import Listing, Searched, SearchWork, lattices_with_references, search_lattices
 from asr_lm.rescoring.list_sources import LatticeLists
 from asr_lm.rescoring.rules.registry import lattice_rules, rule
 from asr_lm.rescoring.scoring.models import RescoringModel
@@ -120,7 +120,7 @@ class LatticeSearch:
         if not _reads_lattices(self.options):
             return
         known = [lattice for lattice in self.development.lattices if lattice.reference is not None]
-        again = search(known, self.reported.models, self.values, self.reported.listing)
+        again = search_lattices(known, self.reported.models, self.values, self.reported.listing)
         found = (searched.lattice for searched in again)
         self.scales = tune_scales(found, self.values, tuned.weights.scale, lists.measuring(self.options))
         say("scale of posteriors: " + ", ".join(f"{name} {scale:.4g}" for name, scale in self.scales.items()))
@@ -236,4 +236,4 @@ def _read(options: Arguments, path: Path, terminal: Terminal) -> tuple[list[Latt
         raise InputError("no lattice could be read", file=path)
     if options.references is None:
         return list(lattices.values()), bad
-    return with_references(list(lattices.values()), read_references(options.references)), bad
+    return lattices_with_references(list(lattices.values()), read_references(options.references)), bad

@@ -11,8 +11,8 @@ from pathlib import Path
 from asr_lm.errors import InputError
 from asr_lm.evaluation.perplexity import measure
 from asr_lm.files import STDIN, open_binary
-from asr_lm.lm import load
 from asr_lm.lm.device import resolve_device
+from asr_lm.lm.loading import load_model
 from asr_lm.lm.training import distributed
 from asr_lm.lm.training.corpus import read_lines, read_sentences
 from asr_lm.lm.training.initial import InitialModel
@@ -123,7 +123,7 @@ def _train_ngram(options: Ngram, folder: Path, fold: Fold | None) -> None:
 
 def _print_perplexity(folder: Path, valid: Path) -> None:
     with blaming(str(valid)):
-        result = measure([load(folder)], read_lines(valid))[0]
+        result = measure([load_model(folder)], read_lines(valid))[0]
     oov = result.to_json()["oov_rate"]
     say(f"  validation perplexity a word {result.per_word:.2f}, unknown words {oov:.2f} %")
 

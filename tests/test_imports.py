@@ -64,3 +64,16 @@ def test_the_library_does_not_know_its_commands() -> None:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ImportFrom):
                 assert not (node.module or "").startswith("pipelines"), module
+
+
+INTERFACE = "asr_lm.interface"
+
+
+def test_a_public_name_has_one_home() -> None:
+    """The interface's functions alone are called as what they stand for."""
+    homes: dict[str, list[str]] = {}
+    for module, path in MODULES.items():
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+                homes.setdefault(node.name, []).append(module)
+    assert {name: found for name, found in homes.items() if len({*found} - {INTERFACE}) > 1} == {}

@@ -73,9 +73,9 @@ class TestFiles:
 
     def test_the_packaged_model_scores(self, site: Path) -> None:
         code = (
-            "from asr_lm.lm import load; from asr_lm.rescoring.default_model import default_folder, "
+            "from asr_lm.lm.loading import load_model; from asr_lm.rescoring.default_model import default_folder, "
             "read_default_weights; import asr_lm; print(asr_lm.__file__); read_default_weights(); "
-            "m = load(default_folder());"
+            "m = load_model(default_folder());"
             "print(m.log_prob(['it was so', 'so it was'])[0] < 0)"
         )
         place, verdict = python(site, code).split()

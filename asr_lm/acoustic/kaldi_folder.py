@@ -11,7 +11,7 @@ from pathlib import Path
 
 from asr_lm.acoustic.speech import Speech, check_times
 from asr_lm.errors import InputError
-from asr_lm.hypotheses.references import read_keyed_texts, table_rows
+from asr_lm.hypotheses.references import keyed_rows, read_keyed_texts
 
 WAV_SCP = "wav.scp"
 OVERSHOOT = 0.5
@@ -28,7 +28,7 @@ def read_kaldi_folder(folder: Path, note: Callable[[str], None]) -> Iterator[Spe
     Raises:
         InputError: a table is malformed, or has a line twice.
     """
-    recordings = {name: _path(folder, name, rest, number) for number, name, rest in table_rows(folder / WAV_SCP)}
+    recordings = {name: _path(folder, name, rest, number) for number, name, rest in keyed_rows(folder / WAV_SCP)}
     texts = folder / "text"
     references = read_keyed_texts(texts) if texts.exists() else {}
     if (folder / "segments").exists():
@@ -43,7 +43,7 @@ def read_kaldi_folder(folder: Path, note: Callable[[str], None]) -> Iterator[Spe
 
 
 def _segments(table: Path, recordings: Mapping[str, Path], references: Mapping[str, str]) -> Iterator[Speech]:
-    for number, name, rest in table_rows(table):
+    for number, name, rest in keyed_rows(table):
         recording, start, end, channel = _segment(rest, table, number)
         if recording not in recordings:
             raise InputError(f"no recording {recording!r} in {WAV_SCP}", file=table, line=number)

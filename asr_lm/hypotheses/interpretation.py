@@ -26,7 +26,7 @@ from asr_lm.errors import InputError
 from asr_lm.hypotheses import field_names as names
 from asr_lm.hypotheses.format import Notices
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
-from asr_lm.hypotheses.validation import Located, Place
+from asr_lm.hypotheses.validation import Located, Location
 
 SAMPLE = 200
 """Utterances that are looked at."""
@@ -54,7 +54,7 @@ class _Plan:
     rank_by: str | None = None
     without_scores: bool = False
 
-    def apply(self, utterance: Utterance, place: Place) -> Utterance:
+    def apply(self, utterance: Utterance, place: Location) -> Utterance:
         """The utterance as the rest of the package takes it."""
         hypotheses = utterance.hypotheses
         if self.changes or self.without_scores:
@@ -66,7 +66,7 @@ class _Plan:
             return utterance
         return Utterance(utterance.id, hypotheses, utterance.reference, utterance.recording)
 
-    def _changed(self, hypothesis: Hypothesis, identity: str, place: Place) -> Hypothesis:
+    def _changed(self, hypothesis: Hypothesis, identity: str, place: Location) -> Hypothesis:
         scores = {}
         for name, value in hypothesis.scores.items() if not self.without_scores else ():
             change = self.changes.get(name)
@@ -79,7 +79,7 @@ class _Plan:
 
 def interpreted(
     located: Located, notices: Notices, *, costs: Sequence[str] = (), as_given: bool = False, known: bool = False
-) -> Iterator[tuple[Place, Utterance]]:
+) -> Iterator[tuple[Location, Utterance]]:
     """The utterances with scores as the rest of the package takes them.
 
     Args:
@@ -99,7 +99,7 @@ def interpreted(
 
 
 def _plan(
-    head: list[tuple[Place, Utterance]], notices: Notices, costs: Sequence[str], as_given: bool, known: bool
+    head: list[tuple[Location, Utterance]], notices: Notices, costs: Sequence[str], as_given: bool, known: bool
 ) -> _Plan:
     place, first = head[0]
     columns = _columns(utterance for _, utterance in head)

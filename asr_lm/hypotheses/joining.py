@@ -14,7 +14,7 @@ from asr_lm.errors import InputError
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
 
 
-def joined(lists: Sequence[Sequence[Utterance]]) -> list[Utterance]:
+def joined_lists(lists: Sequence[Sequence[Utterance]]) -> list[Utterance]:
     """One list of the utterances, in the order of the first.
 
     Args:
@@ -25,7 +25,7 @@ def joined(lists: Sequence[Sequence[Utterance]]) -> list[Utterance]:
 
     >>> one = Utterance("u", (Hypothesis("late again", {"am": -1.0}), Hypothesis("late a gain", {"am": -2.0})))
     >>> other = Utterance("u", (Hypothesis("late a gain"),))
-    >>> [hypothesis.text for hypothesis in joined([[one], [other]])[0].hypotheses]
+    >>> [hypothesis.text for hypothesis in joined_lists([[one], [other]])[0].hypotheses]
     ['late a gain', 'late again']
     """
     if len(lists) < 2:

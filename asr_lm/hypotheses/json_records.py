@@ -19,7 +19,7 @@ import msgspec
 
 from asr_lm.errors import InputError
 from asr_lm.files import display_name, iterate_lines, read_bytes
-from asr_lm.hypotheses.validation import Place
+from asr_lm.hypotheses.validation import Location
 
 T = TypeVar("T")
 
@@ -37,7 +37,7 @@ _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]")
 
 
-def json_records(path: Path) -> Iterator[tuple[Place, bytes]]:
+def json_records(path: Path) -> Iterator[tuple[Location, bytes]]:
     """Each record of the file with its place: the elements of an array, else the lines that are not blank.
 
     Where the first line is the beginning of a longer value, the file holds values of several lines (indented JSON), one
@@ -50,7 +50,7 @@ def json_records(path: Path) -> Iterator[tuple[Place, bytes]]:
     yield from kind(path)
 
 
-def decode_record(decoder: msgspec.json.Decoder[T], raw: bytes, place: Place) -> T:
+def decode_record(decoder: msgspec.json.Decoder[T], raw: bytes, place: Location) -> T:
     """The record as the decoder's type.
 
     Raises:
@@ -62,7 +62,7 @@ def decode_record(decoder: msgspec.json.Decoder[T], raw: bytes, place: Place) ->
         raise _explained(raw, error, place) from None
 
 
-def parse_document(data: bytes, place: Place, **options: Any) -> Any:
+def parse_document(data: bytes, place: Location, **options: Any) -> Any:
     """JSON as Python values, by the standard library: slower than msgspec, but NaN, Infinity and 1e999 come through.
 
     Raises:
@@ -102,14 +102,14 @@ def _is_document(path: Path) -> bool:
     return False
 
 
-def _document_records(path: Path) -> Iterator[tuple[Place, bytes]]:
+def _document_records(path: Path) -> Iterator[tuple[Location, bytes]]:
     file, data = display_name(path), read_bytes(path).removeprefix(BYTE_ORDER_MARK)
     text = _text(data, file)
     position, line = 0, 1
     while (start := cast(re.Match[str], _BLANK.match(text, position)).end()) < len(text):
         line += text.count("\n", position, start)
-        position = _value_end(text, start, Place(file, line))
-        yield Place(file, line), text[start:position].encode()
+        position = _value_end(text, start, Location(file, line))
+        yield Location(file, line), text[start:position].encode()
         line += text.count("\n", start, position)
 
 
@@ -121,7 +121,7 @@ def _text(data: bytes, file: str) -> str:
         raise InputError(f"not UTF-8 ({error.reason})", file=file, line=line) from None
 
 
-def _value_end(text: str, start: int, place: Place) -> int:
+def _value_end(text: str, start: int, place: Location) -> int:
     try:
         return json.JSONDecoder().raw_decode(text, start)[1]
     except json.JSONDecodeError as error:
@@ -133,22 +133,22 @@ def _value_end(text: str, start: int, place: Place) -> int:
         raise place.error(f"malformed JSON ({error})") from None
 
 
-def _line_records(path: Path) -> Iterator[tuple[Place, bytes]]:
+def _line_records(path: Path) -> Iterator[tuple[Location, bytes]]:
     file = display_name(path)
     for number, line in iterate_lines(path):
         if number == 1:
             line = line.removeprefix(BYTE_ORDER_MARK)
         if line and not line.isspace():
-            yield Place(file, number), line
+            yield Location(file, number), line
 
 
-def _array_records(path: Path) -> Iterator[tuple[Place, bytes]]:
+def _array_records(path: Path) -> Iterator[tuple[Location, bytes]]:
     file = display_name(path)
     data = read_bytes(path).removeprefix(BYTE_ORDER_MARK)
     try:
         elements = msgspec.json.decode(data, type=list[msgspec.Raw])
     except _DECODING_FAILED as error:
-        raise _explained(data, error, Place(file)) from None
+        raise _explained(data, error, Location(file)) from None
     if not elements:
         raise InputError("empty list, expected at least one utterance", file=file)
     line, end = 1, data.index(b"[") + 1
@@ -157,12 +157,12 @@ def _array_records(path: Path) -> Iterator[tuple[Place, bytes]]:
         raw = bytes(element)
         start = cast(re.Match[bytes], _BETWEEN.match(data, end)).end()
         line += data.count(b"\n", end, start)
-        yield Place(file, line, index), raw
+        yield Location(file, line, index), raw
         line += raw.count(b"\n")
         end = start + len(raw)
 
 
-def _explained(raw: bytes, error: Exception, place: Place) -> InputError:
+def _explained(raw: bytes, error: Exception, place: Location) -> InputError:
     """What is wrong with a record (or a whole array) that msgspec refused."""
     try:
         value = parse_document(raw, place)

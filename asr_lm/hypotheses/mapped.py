@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 from asr_lm.hypotheses.mapping import MISSING, Mapping, Score, Step, Steps, follow, is_many, numbering, written
 from asr_lm.hypotheses.records import Record
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
-from asr_lm.hypotheses.validation import Located, Place, decimal
+from asr_lm.hypotheses.validation import Located, Location, decimal
 
 _TENSOR = re.compile(r"tensor\(\s*\[?\s*([^\s,\]\)]+)\s*\]?\s*(?:,.*)?\)")
 _PIECE = "▁"
 
-Unread = Callable[[str, Any, Place, str], None]
+Unread = Callable[[str, Any, Location, str], None]
 """Called with the path and a value of a field that no path reads, its place and the utterance."""
 
 
@@ -47,7 +47,7 @@ def read_mapped(records: Iterable[Record], mapping: Mapping, unread: Unread | No
 class _Value(NamedTuple):
     """An utterance's value, its place, the name of its file, whether that is an id, its key in a dictionary by id."""
 
-    place: Place
+    place: Location
     value: Any
     stem: str
     is_named: bool
@@ -66,7 +66,7 @@ def _values(records: Iterable[Record], mapping: Mapping) -> Iterator[_Value]:
 
 def _utterance(
     entry: _Value, number: int, mapping: Mapping, unread: Unread | None, alone: bool
-) -> tuple[Place, Utterance]:
+) -> tuple[Location, Utterance]:
     place, value, stem, is_named, key = entry
     identity = _identity(mapping, value, place, key) or (stem if alone or is_named else f"utt-{number:06d}")
     if unread is not None:
@@ -91,7 +91,7 @@ def _utterance(
     )
 
 
-def _identity(mapping: Mapping, value: Any, place: Place, key: str | None) -> str | None:
+def _identity(mapping: Mapping, value: Any, place: Location, key: str | None) -> str | None:
     if mapping.id is None:
         return key
     found = next(iter(follow(mapping.id, value)), (None, MISSING))[1]
@@ -102,7 +102,7 @@ def _identity(mapping: Mapping, value: Any, place: Place, key: str | None) -> st
     return str(found)
 
 
-def _optional(steps: Steps | None, value: Any, place: Place, identity: str) -> str | None:
+def _optional(steps: Steps | None, value: Any, place: Location, identity: str) -> str | None:
     found = MISSING if steps is None else next(iter(follow(steps, value)), (None, MISSING))[1]
     if found is MISSING or found is None:
         return None
@@ -111,7 +111,7 @@ def _optional(steps: Steps | None, value: Any, place: Place, identity: str) -> s
     return _text(found, place, identity, steps or ())
 
 
-def _text(found: Any, place: Place, identity: str, steps: Steps) -> str:
+def _text(found: Any, place: Location, identity: str, steps: Steps) -> str:
     if isinstance(found, (list, tuple)) and all(isinstance(word, str) for word in found):
         return joined(list(found))
     if not isinstance(found, str):
@@ -131,7 +131,7 @@ def joined(words: list[str]) -> str:
     return " ".join(words)
 
 
-def _column(score: Score, value: Any, number: int, place: Place, identity: str) -> list[float] | None:
+def _column(score: Score, value: Any, number: int, place: Location, identity: str) -> list[float] | None:
     """A score of each hypothesis; None where none has it."""
     found = [entry for _, entry in follow(score.path, value)]
     if not found or all(entry is MISSING or entry is None for entry in found):
@@ -151,7 +151,7 @@ def _column(score: Score, value: Any, number: int, place: Place, identity: str) 
     return [one - other for one, other in zip(values, taken, strict=True)]
 
 
-def _natural(score: Score, found: Any, place: Place, identity: str) -> float:
+def _natural(score: Score, found: Any, place: Location, identity: str) -> float:
     value = score.natural(_number(found, place, identity, score.path))
     if value is None:
         message = f"{found} has no logarithm, expected a probability above 0"
@@ -159,7 +159,7 @@ def _natural(score: Score, found: Any, place: Place, identity: str) -> float:
     return value
 
 
-def _number(found: Any, place: Place, identity: str, steps: Steps) -> float:
+def _number(found: Any, place: Location, identity: str, steps: Steps) -> float:
     value = number_in(found)
     if value is None:
         if found is MISSING or found is None:
@@ -196,7 +196,7 @@ def kind(value: Any) -> str:
 def _grouped(records: Iterable[Record], mapping: Mapping, unread: Unread | None) -> Located:
     """Utterances of records that hold a hypothesis each: those of one id, wherever they stand, in their order."""
     groups: dict[str, list[tuple[float, Hypothesis]]] = {}
-    places: dict[str, Place] = {}
+    places: dict[str, Location] = {}
     references: dict[str, str | None] = {}
     recordings: dict[str, str | None] = {}
     for place, value, _, _, key in _values(records, mapping):
@@ -221,11 +221,11 @@ def _grouped(records: Iterable[Record], mapping: Mapping, unread: Unread | None)
         yield places[identity], Utterance(identity, hypotheses, references[identity], recordings[identity])
 
 
-def _report_row(value: Any, mapping: Mapping, unread: Unread, place: Place, identity: str) -> None:
+def _report_row(value: Any, mapping: Mapping, unread: Unread, place: Location, identity: str) -> None:
     report_unread(value, mapping, lambda path, found: unread(path, found, place, identity))
 
 
-def _row_hypothesis(value: Any, mapping: Mapping, place: Place, identity: str) -> Hypothesis:
+def _row_hypothesis(value: Any, mapping: Mapping, place: Location, identity: str) -> Hypothesis:
     text = _text(_only(mapping.text, value), place, identity, mapping.text)
     scores = {score.name: _natural(score, _only(score.path, value), place, identity) for score in mapping.scores}
     return Hypothesis(text, scores)

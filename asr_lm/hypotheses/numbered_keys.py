@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
-from asr_lm.hypotheses.validation import Located, Place
+from asr_lm.hypotheses.validation import Located, Location
 
 KEY = re.compile(r"(.+)-(\d{1,9})", re.ASCII)
 _ALIKE = 1 / 3
@@ -43,7 +43,7 @@ def alike(one: str, other: str) -> bool:
     return len(first & second) >= _ALIKE * len(first | second)
 
 
-def grouped(entries: Iterable[tuple[Place, str, Hypothesis]]) -> Located:
+def grouped(entries: Iterable[tuple[Location, str, Hypothesis]]) -> Located:
     """Utterances of hypotheses under ``utterance-N`` that follow one another; ranked by their numbers.
 
     Raises:
@@ -57,7 +57,7 @@ def grouped(entries: Iterable[tuple[Place, str, Hypothesis]]) -> Located:
         yield ranked[0][0], Utterance(identity, tuple(entry[3] for entry in ranked))
 
 
-def _numbered(entries: Iterable[tuple[Place, str, Hypothesis]]) -> Iterator[tuple[Place, str, int, Hypothesis]]:
+def _numbered(entries: Iterable[tuple[Location, str, Hypothesis]]) -> Iterator[tuple[Location, str, int, Hypothesis]]:
     for place, key, hypothesis in entries:
         match = KEY.fullmatch(key)
         if match is None:

@@ -15,7 +15,7 @@ from asr_lm.hypotheses.interpretation import interpreted
 from asr_lm.hypotheses.references import with_references
 from asr_lm.hypotheses.spool import rereadable
 from asr_lm.hypotheses.utterance import Utterance
-from asr_lm.hypotheses.validation import Consistency, Located, Place
+from asr_lm.hypotheses.validation import Consistency, Located, Location
 
 
 class ListReader(Iterator[Utterance]):
@@ -112,7 +112,7 @@ def _utterances(
 def _checked(located: Located, format: Format) -> Located:
     """The utterances, each checked against those before; a list that has only single hypotheses is refused."""
     consistency = Consistency()
-    first: Place | None = None
+    first: Location | None = None
     several = format.advice is None
     for place, utterance in located:
         consistency.check(utterance, place)

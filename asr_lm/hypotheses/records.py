@@ -22,7 +22,7 @@ from asr_lm.errors import InputError
 from asr_lm.files import display_name, iterate_text
 from asr_lm.hypotheses.beginning import Beginning
 from asr_lm.hypotheses.json_records import decode_record, json_records
-from asr_lm.hypotheses.validation import Place, decimal
+from asr_lm.hypotheses.validation import Location, decimal
 
 DELIMITERS = "\t,;|"
 _MAGIC = {b"PAR1": "parquet", b"ARROW1": "arrow", b"\xff\xff\xff\xff": "arrow"}
@@ -32,7 +32,7 @@ _LARGEST_CELL = 1 << 27
 class Record(NamedTuple):
     """A record, where it stands, the name (without suffix) of the file that holds it, and whether that is an id."""
 
-    place: Place
+    place: Location
     value: Any
     stem: str
     is_named: bool = False
@@ -56,7 +56,7 @@ def stem_of(file: Path) -> str:
     return file.name.partition(".")[0] or file.name
 
 
-def _values(file: Path) -> Iterator[tuple[Place, Any]]:
+def _values(file: Path) -> Iterator[tuple[Location, Any]]:
     decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
     for place, raw in json_records(file):
         yield place, decode_record(decoder, raw, place)
@@ -129,7 +129,7 @@ def table_rows(path: Path, table: Table) -> Iterator[Record]:
             raise InputError(f"{len(row)} cells, expected {width}", file=name, line=lines.number)
         if width or header is None:
             yield Record(
-                Place(name, lines.number), row if header is None else dict(zip(header, row, strict=True)), stem
+                Location(name, lines.number), row if header is None else dict(zip(header, row, strict=True)), stem
             )
         width = len(row)
 
@@ -205,7 +205,7 @@ def columnar_rows(path: Path) -> Iterator[Record]:
         try:
             for batch in _batches(file):
                 for row in batch.to_pylist():
-                    yield Record(Place(f"{name}, row {next(number) + 1}"), row, stem)
+                    yield Record(Location(f"{name}, row {next(number) + 1}"), row, stem)
         except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
             message = str(error).partition("\n")[0]
             raise InputError(f"damaged {_columnar_kind(file)} file ({message})", file=name) from None

@@ -18,15 +18,14 @@ from asr_lm.hypotheses.beginning import Beginning
 from asr_lm.hypotheses.format import Notices
 from asr_lm.hypotheses.formats.trn import lines_of as trn_lines
 from asr_lm.hypotheses.one_best import is_trn
-from asr_lm.hypotheses.records import Record, json_values, table_of
-from asr_lm.hypotheses.records import table_rows as table_rows_of
+from asr_lm.hypotheses.records import Record, json_values, table_of, table_rows
 from asr_lm.hypotheses.sclite import COMMENT, unescaped
-from asr_lm.hypotheses.validation import Located, Place, decimal
+from asr_lm.hypotheses.validation import Located, Location, decimal
 
 _SOUND = re.compile(r"\.(wav|flac|mp3|ogg|opus|m4a|sph|webm|json)$", re.IGNORECASE)
 
 
-def table_rows(path: Path) -> Iterator[tuple[int, str, str]]:
+def keyed_rows(path: Path) -> Iterator[tuple[int, str, str]]:
     """Line number, first field and the rest of every line that is not blank.
 
     Raises:
@@ -54,7 +53,7 @@ def read_keyed_texts(path: Path) -> dict[str, str]:
     Raises:
         InputError: the file cannot be read, or an utterance is there twice.
     """
-    return {name: " ".join(words.split()) for _, name, words in table_rows(path)}
+    return {name: " ".join(words.split()) for _, name, words in keyed_rows(path)}
 
 
 def read_references(path: Path) -> dict[str, str]:
@@ -76,11 +75,11 @@ def read_references(path: Path) -> dict[str, str]:
         return _collected(((place, key, unescaped(text)) for place, key, text in trn_lines(path)), path)
     table = table_of(beginning, _is_header)
     if table is not None and table.header is not None:
-        return _collected(_of_records(table_rows_of(path, table)), path)
+        return _collected(_of_records(table_rows(path, table)), path)
     return read_keyed_texts(path)
 
 
-_Found = tuple[Place, str, str]
+_Found = tuple[Location, str, str]
 
 
 def _collected(found: Iterable[_Found], path: Path) -> dict[str, str]:
@@ -106,7 +105,7 @@ def _of_records(records: Iterable[Record]) -> Iterator[_Found]:
             yield from _of_object(place, value)
 
 
-def _of_object(place: Place, value: dict[str, Any]) -> Iterator[_Found]:
+def _of_object(place: Location, value: dict[str, Any]) -> Iterator[_Found]:
     identity = names.first_of(names.IDS, [key for key, entry in value.items() if isinstance(entry, (str, int))])
     texts = [key for key, entry in value.items() if key != identity and isinstance(entry, str)]
     reference = names.first_of(names.REFERENCES, texts)
@@ -147,7 +146,7 @@ def with_references(located: Located, path: Path, notices: Notices) -> Located:
     references = read_references(path)
     by_name = _by_file_name(references)
     found = number = 0
-    first: tuple[Place, str] | None = None
+    first: tuple[Location, str] | None = None
     own = False
     for place, utterance in located:
         reference = references.get(utterance.id, by_name.get(_file_name(utterance.id)))

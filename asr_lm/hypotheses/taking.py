@@ -17,7 +17,7 @@ from asr_lm.hypotheses.format import Notices
 from asr_lm.hypotheses.mapped import number_in, read_mapped
 from asr_lm.hypotheses.mapping import Mapping
 from asr_lm.hypotheses.records import Record
-from asr_lm.hypotheses.validation import Located, Place
+from asr_lm.hypotheses.validation import Located, Location
 
 _NAMED = 12
 
@@ -46,7 +46,7 @@ def take(
         raise InputError(message, file=display_name(path))
     left: dict[str, None] = {}
 
-    def unread(path: str, found: Any, place: Place, utterance: str) -> None:
+    def unread(path: str, found: Any, place: Location, utterance: str) -> None:
         if path not in left:
             _check(path, found, mapping, place, utterance)
             left[path] = None
@@ -63,7 +63,7 @@ def and_left(left: list[str]) -> str:
     return f"; left unread: {', '.join(left[:_NAMED])}{more}"
 
 
-def _check(path: str, found: Any, mapping: Mapping, place: Place, utterance: str) -> None:
+def _check(path: str, found: Any, mapping: Mapping, place: Location, utterance: str) -> None:
     if path in mapping.left:
         return
     name = path.replace("[]", "").rpartition(".")[2]

@@ -13,7 +13,7 @@ from asr_lm.hypotheses.utterance import Hypothesis, Utterance, timed_words
 _DECIMAL = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 
 
-class Place(NamedTuple):
+class Location(NamedTuple):
     """Where a record stands.
 
     Attributes:
@@ -33,7 +33,7 @@ class Place(NamedTuple):
         return InputError(message, file=self.file, line=self.line, utterance=utterance, field=field)
 
 
-Located = Iterator[tuple[Place, Utterance]]
+Located = Iterator[tuple[Location, Utterance]]
 """What a format's adapter gives: utterances with the place to blame."""
 
 
@@ -62,7 +62,7 @@ class Consistency:
         self._lines: dict[str, int | None] = {}
         self._names: dict[bool, Set[str]] = {}
 
-    def check(self, utterance: Utterance, place: Place) -> None:
+    def check(self, utterance: Utterance, place: Location) -> None:
         """Check the next utterance of the list.
 
         Raises:
@@ -81,7 +81,7 @@ class Consistency:
         self._lines[utterance.id] = place.line
         self._check_hypotheses(utterance, place)
 
-    def _check_hypotheses(self, utterance: Utterance, place: Place) -> None:
+    def _check_hypotheses(self, utterance: Utterance, place: Location) -> None:
         if all(hypothesis.corrected for hypothesis in utterance.hypotheses):
             message = "all hypotheses are corrected ones, expected at least one of the recogniser"
             raise place.error(message, utterance.id, "hypotheses")
@@ -110,7 +110,7 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(sorted(names)) or "none"
 
 
-def _check_finite(hypothesis: Hypothesis, rank: int, utterance: str, place: Place) -> None:
+def _check_finite(hypothesis: Hypothesis, rank: int, utterance: str, place: Location) -> None:
     values = {f"scores.{name}": value for name, value in hypothesis.scores.items()}
     if hypothesis.total is not None:
         values["total"] = hypothesis.total
@@ -119,7 +119,7 @@ def _check_finite(hypothesis: Hypothesis, rank: int, utterance: str, place: Plac
             raise place.error(f"{value} is not a finite number", utterance, f"hypotheses[{rank}].{field}")
 
 
-def _check_times(hypothesis: Hypothesis, rank: int, utterance: str, place: Place) -> None:
+def _check_times(hypothesis: Hypothesis, rank: int, utterance: str, place: Location) -> None:
     times, words = hypothesis.times or (), timed_words(hypothesis)
     field = f"hypotheses[{rank}].times"
     if len(times) != len(words):

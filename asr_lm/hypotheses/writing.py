@@ -14,7 +14,7 @@ from asr_lm.errors import InputError
 from asr_lm.files import STDIN, atomic_write, display_name
 from asr_lm.hypotheses.sclite import hypothesis_ctm, hypothesis_trn, reference_trn
 from asr_lm.hypotheses.utterance import Utterance
-from asr_lm.hypotheses.validation import Consistency, Place
+from asr_lm.hypotheses.validation import Consistency, Location
 
 _Chunks = Callable[[Iterable[Utterance]], Iterator[bytes]]
 
@@ -55,7 +55,7 @@ class _Checked:
         self.number = 0
 
     def __iter__(self) -> Iterator[Utterance]:
-        consistency, place = Consistency(), Place(self.file)
+        consistency, place = Consistency(), Location(self.file)
         for utterance in self._utterances:
             consistency.check(utterance, place)
             self.number += 1

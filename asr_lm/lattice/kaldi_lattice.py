@@ -121,7 +121,7 @@ class _Archive:
         block = self._block()
         try:
             lines = ((number, _decoded(line, number)) for number, line in block)
-            return openfst_text.read_text(lines, self._words, self._max_arcs)
+            return openfst_text.read_machine(lines, self._words, self._max_arcs)
         finally:
             for _ in block:
                 pass
@@ -152,7 +152,7 @@ def read_text_machine(
     """The lattice of a text file that holds one machine; it is called after the file."""
     name = utterance_of_file(path)
     try:
-        return to_lattice(openfst_text.read_text(lines, words, max_arcs), name, words, frame_shift)
+        return to_lattice(openfst_text.read_machine(lines, words, max_arcs), name, words, frame_shift)
     except InputError as error:
         return error.located(file=display_name(path), utterance=name)
 

@@ -31,7 +31,7 @@ class _Lines:
     final: dict[int, tuple[tuple[float, ...], int]] = field(default_factory=dict)
 
 
-def read_text(
+def read_machine(
     lines: Iterable[tuple[int, str]], words: Mapping[int, str] | None = None, max_arcs: int = MAX_ARCS
 ) -> Machine:
     """The machine of lines.

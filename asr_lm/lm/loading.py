@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from asr_lm.lm.neural import Network, NeuralModel, TrainingContext
 
 
-def load(path: str | Path, device: str = "cpu") -> Ranker:
+def load_model(path: str | Path, device: str = "cpu") -> Ranker:
     """The model in a folder, in a bare ARPA or KenLM binary file, or of Hugging Face's ``transformers``.
 
     Args:
@@ -103,7 +103,7 @@ def load_mixture(folder: Path, device: str = "cpu") -> Mixture:
     from asr_lm.lm.mixtures.members import read_members
 
     with cached_only():
-        record = read_members(folder, read_config(folder), lambda member: load(member, device))
+        record = read_members(folder, read_config(folder), lambda member: load_model(member, device))
     try:
         return make_mixture(record)
     except InputError as error:

@@ -88,7 +88,7 @@ class Searched:
     work: SearchWork
 
 
-def search(
+def search_lattices(
     lattices: Sequence[Lattice],
     models: Sequence[RescoringModel],
     values: Mapping[str, float],
@@ -204,6 +204,6 @@ def merged(lattice: Lattice, first: Utterance, second: Utterance) -> Utterance:
     return _utterance(lattice, tuple(sorted((*first.hypotheses, *new), key=total, reverse=True)))
 
 
-def with_references(lattices: Sequence[Lattice], references: Mapping[str, str]) -> list[Lattice]:
+def lattices_with_references(lattices: Sequence[Lattice], references: Mapping[str, str]) -> list[Lattice]:
     """The lattices with what was said, where it is known by the utterance's id."""
     return [replace(lattice, reference=references.get(lattice.id, lattice.reference)) for lattice in lattices]

@@ -15,7 +15,7 @@ from typing import Protocol
 from asr_lm.errors import InputError
 from asr_lm.hypotheses.utterance import Utterance
 from asr_lm.lattice.lattice import Lattice
-from asr_lm.rescoring.lattices import Listing, Searched, first_list, merged, search
+from asr_lm.rescoring.lattices import Listing, Searched, first_list, merged, search_lattices
 from asr_lm.rescoring.scoring.models import RescoringModel
 from asr_lm.rescoring.tuned import Tuned
 
@@ -103,7 +103,7 @@ class LatticeLists:
         lists = [first_list(lattice, self.listing.count) for lattice in self.lattices]
         tuned = tune(lists)
         for number in range(1, ROUNDS + 1):
-            found = search(self.lattices, self.models, tuned.weights.values, self.listing)
+            found = search_lattices(self.lattices, self.models, tuned.weights.values, self.listing)
             longer = [
                 merged(lattice, known, searched.utterance)
                 for lattice, known, searched in zip(self.lattices, lists, found, strict=True)
@@ -126,7 +126,7 @@ class LatticeLists:
         """
         if tuned is None:
             raise InputError("weights are needed to search a lattice: tune them on development lattices, or give them")
-        for found in search(self.lattices, self.models, tuned.weights.values, self.listing):
+        for found in search_lattices(self.lattices, self.models, tuned.weights.values, self.listing):
             self.searched(found)
             yield found.utterance
 

@@ -50,10 +50,10 @@ class Development:
     @property
     def fingerprint(self) -> str:
         """Digest of :attr:`said`."""
-        return fingerprint(self.said)
+        return references_fingerprint(self.said)
 
 
-def fingerprint(said: Iterable[Said]) -> str:
+def references_fingerprint(said: Iterable[Said]) -> str:
     """Digest of what was said in a list, whatever its order."""
     return hashlib.blake2b(msgspec.json.encode(sorted(said)), digest_size=16).hexdigest()
 
@@ -159,7 +159,7 @@ def refuse_development(said: Sequence[Said], tuned: Tuned, warning: float) -> fl
     never = "weights are never reported on the list they were tuned on"
     if tuned.development is None:
         named = {weights.fingerprints.get(DEVELOPMENT) for weights in tuned.by_system.values()} - {None}
-        if said and named and fingerprint(said) in named:
+        if said and named and references_fingerprint(said) in named:
             raise InputError(f"{never}, and this list is the one that the weights name")
         return 0.0
     share = sum(pair in tuned.development.said for pair in said) / max(len(said), 1)

@@ -23,8 +23,8 @@ import torch
 from campaigns.lattice_readers import mutated
 
 from asr_lm.errors import InputError
-from asr_lm.lm import load
 from asr_lm.lm.families.registry import FAMILIES
+from asr_lm.lm.loading import load_model
 from asr_lm.lm.mixtures.estimation import make_mixture
 from asr_lm.lm.mixtures.members import Member, MixtureRecord
 from asr_lm.lm.protocol import LanguageModel
@@ -74,7 +74,7 @@ def _mixture(folder: Path) -> None:
     for family in ("lstm", "rnnlm"):
         _neural(family)(folder / "members" / family)
         path = folder / "members" / family
-        model = load(path)
+        model = load_model(path)
         assert isinstance(model, LanguageModel)
         members.append(Member(family, model, path))
     make_mixture(MixtureRecord("linear", [0.4, 0.6], members)).save(folder)
@@ -127,7 +127,7 @@ def _weights(folder: Path) -> None:
 
 
 def _open_model(folder: Path) -> None:
-    model = load(folder)
+    model = load_model(folder)
     if isinstance(model, LanguageModel):
         scores = model.log_prob(["a b", "b"])
         if np.isnan(scores).any():

@@ -13,9 +13,9 @@ import torch
 from asr_lm.errors import InputError
 from asr_lm.evaluation import perplexity
 from asr_lm.evaluation.perplexity import Perplexity, measure
-from asr_lm.lm import load
 from asr_lm.lm.families.lstm import LstmConfig
 from asr_lm.lm.families.lstm.network import LstmNetwork
+from asr_lm.lm.loading import load_model
 from asr_lm.lm.neural import NeuralLanguageModel
 from asr_lm.lm.protocol import LanguageModel, LogProbs, Tokens
 from asr_lm.text.vocabulary import SentencePieceVocabulary, Vocabulary, WordVocabulary
@@ -79,7 +79,7 @@ def pieces() -> SentencePieceVocabulary:
 def bigram(tmp_path_factory: pytest.TempPathFactory) -> LanguageModel:
     path = tmp_path_factory.mktemp("bigram") / "bigram.arpa"
     path.write_text(BIGRAMS)
-    return load(path)
+    return load_model(path)
 
 
 @pytest.fixture(scope="module")

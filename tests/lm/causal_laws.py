@@ -23,7 +23,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from asr_lm.lm import load
+from asr_lm.lm.loading import load_model
 from asr_lm.lm.neural import NeuralLanguageModel
 from asr_lm.lm.protocol import LogProbs, Tokens
 from asr_lm.lm.training.batches import IGNORED, Batch, SentenceBatches
@@ -145,7 +145,7 @@ class CausalLaws:
     def test_saving_and_loading_changes_nothing(self, shape: str, half: bool, tmp_path: Path) -> None:
         scorer, sentences = self.model(shape), random_sentences(20)
         scorer.save(tmp_path / "model", half=half)
-        loaded = load(tmp_path / "model")
+        loaded = load_model(tmp_path / "model")
         assert isinstance(loaded, type(scorer))
         assert loaded.network.config == scorer.network.config
         assert (loaded.family, loaded.normalizer) == (scorer.family, scorer.normalizer)

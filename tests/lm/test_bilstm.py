@@ -17,18 +17,18 @@ from torch import Tensor, nn
 
 from asr_lm.errors import InputError
 from asr_lm.hypotheses.prefix_tree import PrefixTree
-from asr_lm.lm import load
 from asr_lm.lm.families.bilstm import BilstmConfig
 from asr_lm.lm.families.bilstm.network import BidirectionalModel, BilstmNetwork
 from asr_lm.lm.families.lstm import LstmConfig
 from asr_lm.lm.families.lstm.network import LstmNetwork
+from asr_lm.lm.loading import load_model
 from asr_lm.lm.mixtures.linear import validation_log_probs
 from asr_lm.lm.mixtures.members import Member
 from asr_lm.lm.neural import NeuralLanguageModel, State
 from asr_lm.lm.protocol import LogProbs, Tokens
 from asr_lm.lm.training.batches import IGNORED, Batch, SentenceBatches
 from asr_lm.lm.training.corpus import TokenCorpus
-from asr_lm.lm.training.loop import Progress, train_network
+from asr_lm.lm.training.loop import TrainingProgress, train_network
 from asr_lm.lm.training.options import TextOptions, TrainingOptions
 from asr_lm.lm.training.recipe import train_model
 from asr_lm.text.vocabulary import WordVocabulary
@@ -416,7 +416,7 @@ class TestFolder:
     def test_saving_and_loading_changes_nothing(self, name: str, tmp_path: Path) -> None:
         scorer, sentences = model(name), random_sentences(20)
         scorer.save(tmp_path / "model")
-        loaded = load(tmp_path / "model")
+        loaded = load_model(tmp_path / "model")
         assert isinstance(loaded, BidirectionalModel)
         assert loaded.network.config == scorer.network.config
         assert (loaded.parameters, loaded.pseudo) == (scorer.parameters, scorer.pseudo)
@@ -430,7 +430,7 @@ class TestFolder:
         size = VOCABULARY.size
         assert scorer.parameters == size * 10 + size + 2 * lstm + (20 * 10 + 10)
         scorer.save(tmp_path)
-        network = load(tmp_path).network  # type: ignore[attr-defined]
+        network = load_model(tmp_path).network  # type: ignore[attr-defined]
         assert network.left.embedding.weight is network.right.output.weight
 
 
@@ -500,7 +500,7 @@ class TestTraining:
         return TextOptions((paths[0],), paths[1], normalizer="as-is", vocabulary="words")
 
     def train(
-        self, sizes: BilstmConfig, text: TextOptions, folder: Path, report: Callable[[Progress], None]
+        self, sizes: BilstmConfig, text: TextOptions, folder: Path, report: Callable[[TrainingProgress], None]
     ) -> BidirectionalModel:
         trained, _ = train_model("bilstm", sizes, text, self.OPTIONS, folder, report=report)
         assert isinstance(trained, BidirectionalModel)
@@ -510,7 +510,7 @@ class TestTraining:
     def test_killed_and_taken_up_it_is_the_same_model_bit_for_bit(
         self, name: str, text: TextOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def kill(progress: Progress) -> None:
+        def kill(progress: TrainingProgress) -> None:
             if progress.step == 9:
                 raise Killed
 
@@ -519,7 +519,7 @@ class TestTraining:
             self.train(CONFIGS[name], text, tmp_path / "killed", kill)
         resumed = self.train(CONFIGS[name], text, tmp_path / "killed", lambda progress: None)
         assert resumed.fingerprint() == whole.fingerprint()
-        assert load(tmp_path / "killed").fingerprint() == whole.fingerprint()
+        assert load_model(tmp_path / "killed").fingerprint() == whole.fingerprint()
 
     @pytest.mark.parametrize(
         ("name", "key"),

@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 
 from asr_lm.errors import InputError
-from asr_lm.lm import load
 from asr_lm.lm.families.birnn_attention import BirnnAttentionConfig
 from asr_lm.lm.families.birnn_attention.network import BirnnAttentionModel, BirnnAttentionNetwork
+from asr_lm.lm.loading import load_model
 from asr_lm.lm.scoring.conditional import Written
 from asr_lm.lm.training.batches import IGNORED
 from asr_lm.lm.training.pairs import ListedPairs, PairBatches, encode_sources, join_source, padded, pair_batch
@@ -221,7 +221,7 @@ def test_it_cannot_score_a_text_without_a_list() -> None:
 def test_save_and_load_change_nothing(tmp_path: Path) -> None:
     model = make_model(heard="first")
     model.save(tmp_path / "model")
-    loaded = load(tmp_path / "model")
+    loaded = load_model(tmp_path / "model")
     assert isinstance(loaded, BirnnAttentionModel)
     assert loaded.fingerprint() == model.fingerprint()
     assert loaded.network.config == model.network.config

@@ -13,7 +13,7 @@ transformers = pytest.importorskip("transformers")
 from test_huggingface import causal  # noqa: E402
 
 from asr_lm.errors import InputError  # noqa: E402
-from asr_lm.lm import load  # noqa: E402
+from asr_lm.lm.loading import load_model  # noqa: E402
 from asr_lm.lm.pretrained.code_references import refuse_code  # noqa: E402
 
 HOSTILE = """
@@ -65,7 +65,7 @@ def test_a_hostile_folder_is_refused_and_its_code_does_not_run(folder: Path, fil
     (folder / file).write_text(json.dumps(json.loads(good) | entry))
     try:
         with pytest.raises(InputError, match="names code") as refusal:
-            load(folder)
+            load_model(folder)
     finally:
         (folder / file).write_text(good)
     assert refusal.value.file == str(folder / file)
@@ -74,7 +74,7 @@ def test_a_hostile_folder_is_refused_and_its_code_does_not_run(folder: Path, fil
 
 
 def test_code_that_nothing_names_is_left_alone(folder: Path) -> None:
-    assert load(folder).vocabulary.size
+    assert load_model(folder).vocabulary.size
     assert not (folder / "ran").exists()
 
 

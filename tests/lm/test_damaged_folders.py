@@ -14,7 +14,7 @@ from campaigns.model_folders import FOLDERS, run
 from safetensors.torch import load_file, save_file
 
 from asr_lm.errors import InputError
-from asr_lm.lm import load
+from asr_lm.lm.loading import load_model
 from asr_lm.lm.pretrained import openai_gpt1
 from asr_lm.lm.pretrained.place import cached_only, is_cached_only
 from asr_lm.rescoring.weights import Weights
@@ -47,7 +47,7 @@ def test_everything_is_opened_or_refused_with_a_reason() -> None:
 def test_facts_of_the_training_of_another_kind(training: Any, tmp_path: Path) -> None:
     folder = made("lstm", tmp_path / "model")
     change(folder / "config.json", training=training, trained_on=None)
-    assert load(folder).trained_on == "sentence"  # type: ignore[attr-defined]
+    assert load_model(folder).trained_on == "sentence"  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("kind", ["released GPT-1", "GPT-2 of transformers"])
@@ -58,7 +58,7 @@ def test_pretrained_weights_that_are_not_finite(kind: str, tmp_path: Path) -> No
     tensors[name].view(-1)[0] = torch.nan
     save_file(tensors, path, metadata={"format": "pt"})
     with pytest.raises(InputError, match=r"damaged weights: .* has values that are not finite"):
-        load(tmp_path / "model")
+        load_model(tmp_path / "model")
 
 
 def test_a_pickle_of_anything(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_a_pickle_of_anything(tmp_path: Path) -> None:
     for content in ([1], {"a": 1}, {"a": torch.ones(2)}, "text"):
         torch.save(content, path)
         with pytest.raises(InputError):
-            load(tmp_path / "model")
+            load_model(tmp_path / "model")
 
 
 @pytest.mark.parametrize("entry", ["n_embd", "resid_pdrop", "n_layer", "attn_pdrop"])
@@ -75,7 +75,7 @@ def test_sizes_of_a_released_model(entry: str, value: Any, tmp_path: Path) -> No
     folder = made("released GPT-1", tmp_path / "model")
     change(folder / "config.json", **{entry: value})
     with pytest.raises(InputError, match=r"config\.json"):
-        load(folder)
+        load_model(folder)
 
 
 def test_a_member_of_the_hub_is_not_downloaded(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_a_member_of_the_hub_is_not_downloaded(tmp_path: Path) -> None:
     change(folder / "config.json", **config)
     begin = time.perf_counter()
     with pytest.raises(InputError, match="hf:nobody/nothing: the model is not in the cache of Hugging Face"):
-        load(folder)
+        load_model(folder)
     assert time.perf_counter() - begin < 10
 
 
@@ -96,7 +96,7 @@ def test_names_that_no_file_can_have(tmp_path: Path) -> None:
         whole["mixture"]["members"][0]["places"] = [name]
         change(folder / "config.json", **whole)
         with pytest.raises(InputError, match=complaint):
-            load(folder)
+            load_model(folder)
 
 
 def test_nothing_is_downloaded_while_only_the_cache_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,9 +110,9 @@ def test_nothing_is_downloaded_while_only_the_cache_is_asked(monkeypatch: pytest
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
     with cached_only(), pytest.raises(InputError, match="not in the cache"):
-        openai_gpt1.download("a/b")
+        openai_gpt1.download_weights("a/b")
     with pytest.raises(InputError, match="cannot be downloaded"):
-        openai_gpt1.download("a/b")
+        openai_gpt1.download_weights("a/b")
     assert asked == [True, False]
     assert not is_cached_only()
 

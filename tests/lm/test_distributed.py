@@ -20,11 +20,11 @@ from asr_lm.errors import InputError
 from asr_lm.lm.training.batches import IGNORED, StreamBatches
 from asr_lm.lm.training.checkpoint import CHECKPOINT_FILE, Checkpoint
 from asr_lm.lm.training.distributed import ALONE, Processes, ProcessLost, SharedBatches, join, shared
-from asr_lm.lm.training.loop import Progress, train_network
+from asr_lm.lm.training.loop import TrainingProgress, train_network
 from asr_lm.lm.training.options import TrainingOptions
 
 PLAIN = replace(one.CONFIG, dropout=0.0)
-Report = Callable[[Progress], None]
+Report = Callable[[TrainingProgress], None]
 
 
 def sources(options: TrainingOptions, count: int) -> list[Any]:
@@ -50,7 +50,7 @@ def train(
     return one.flat(trained), result.best_loss
 
 
-def nothing(progress: Progress) -> None:
+def nothing(progress: TrainingProgress) -> None:
     """No report."""
 
 
@@ -109,7 +109,7 @@ class TestResume:
 
 
 def interrupted(rank: int, folder: Path) -> Any:
-    def report(progress: Progress) -> None:
+    def report(progress: TrainingProgress) -> None:
         if progress.step == 3 and rank == 1:
             signal.raise_signal(signal.SIGINT)
 
@@ -117,7 +117,7 @@ def interrupted(rank: int, folder: Path) -> Any:
 
 
 def dying(rank: int, folder: Path) -> Any:
-    def report(progress: Progress) -> None:
+    def report(progress: TrainingProgress) -> None:
         if progress.step == 3 and rank == 1:
             os.kill(os.getpid(), signal.SIGKILL)
 
@@ -131,7 +131,7 @@ def overflowing(rank: int, folder: Path) -> Any:
         networks.append(make(config))
         return networks[-1]
 
-    def poison(progress: Progress) -> None:
+    def poison(progress: TrainingProgress) -> None:
         if progress.step == 3 and rank == 1:
             with torch.no_grad():
                 networks[0].output.bias[3] = math.nan

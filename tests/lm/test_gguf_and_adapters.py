@@ -20,7 +20,7 @@ peft = pytest.importorskip("peft")
 from test_huggingface import TEXTS, causal, tokenizer  # noqa: E402
 
 from asr_lm.errors import InputError  # noqa: E402
-from asr_lm.lm import load  # noqa: E402
+from asr_lm.lm.loading import load_model  # noqa: E402
 from asr_lm.lm.pretrained.huggingface import HuggingFaceCausalModel  # noqa: E402
 from asr_lm.lm.pretrained.place import Place  # noqa: E402
 from asr_lm.rescoring.scoring.models import name_and_path  # noqa: E402
@@ -58,7 +58,7 @@ class TestGguf:
     """A file that llama.cpp's tools write."""
 
     def test_it_scores_as_the_model_it_was_made_from(self, qwen2: HuggingFaceCausalModel, file: Path) -> None:
-        found = load(file)
+        found = load_model(file)
         assert isinstance(found, HuggingFaceCausalModel)
         assert found.window == qwen2.window
         np.testing.assert_allclose(scores(found), scores(qwen2), atol=1e-3)
@@ -69,7 +69,7 @@ class TestGguf:
         for parameter in rounded.network.parameters():
             if is_product(parameter):
                 parameter.data = torch.from_numpy(eight_bits(parameter.detach().numpy()))
-        found = load(tmp_path / "q8.gguf")
+        found = load_model(tmp_path / "q8.gguf")
         np.testing.assert_allclose(scores(found), scores(rounded), atol=1e-3)
         assert np.abs(scores(found) - scores(qwen2)).max() > 1e-3
 
@@ -78,7 +78,7 @@ class TestGguf:
 
     def test_the_name_says_nothing_and_the_content_everything(self, file: Path, tmp_path: Path) -> None:
         shutil.copy(file, tmp_path / "model.bin")
-        assert load(tmp_path / "model.bin").fingerprint() == load(file).fingerprint()
+        assert load_model(tmp_path / "model.bin").fingerprint() == load_model(file).fingerprint()
 
     def test_a_file_of_the_hub_is_a_name_with_the_file_behind_it(self) -> None:
         place = Place.of("hf:owner/some-model/model-Q4.gguf")
@@ -88,12 +88,12 @@ class TestGguf:
     def test_a_damaged_file_is_refused(self, file: Path, tmp_path: Path, kept: int) -> None:
         (tmp_path / "cut.gguf").write_bytes(file.read_bytes()[:kept])
         with pytest.raises(InputError, match=r"cut\.gguf"):
-            load(tmp_path / "cut.gguf")
+            load_model(tmp_path / "cut.gguf")
 
     def test_what_is_said_where_gguf_is_missing(self, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "gguf", None)
         with pytest.raises(InputError, match=r"GGUF files need gguf: pip install 'asr_lm\[hf\]'"):
-            load(file)
+            load_model(file)
 
 
 def is_product(tensor: torch.Tensor) -> bool:
@@ -157,7 +157,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def adapter(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Random products of rank 2 beside the attention's projections."""
     folder = tmp_path_factory.mktemp("adapters") / "mine"
-    adapted(load(base)).save_pretrained(folder)
+    adapted(load_model(base)).save_pretrained(folder)
     return folder
 
 
@@ -165,11 +165,11 @@ class TestAdapter:
     """``BASE+ADAPTER``."""
 
     def test_it_scores_as_the_network_that_peft_wraps(self, base: Path, adapter: Path) -> None:
-        plain: Any = load(base)
+        plain: Any = load_model(base)
         before = scores(plain)
-        wrapped = peft.PeftModel.from_pretrained(load(base).network, adapter)  # type: ignore[attr-defined]
+        wrapped = peft.PeftModel.from_pretrained(load_model(base).network, adapter)  # type: ignore[attr-defined]
         expected = HuggingFaceCausalModel(wrapped.merge_and_unload(), tokenizer("gpt2"))
-        found = load(f"{base}+{adapter}")
+        found = load_model(f"{base}+{adapter}")
         np.testing.assert_allclose(scores(found), scores(expected), atol=1e-4)
         assert np.abs(scores(found) - before).max() > 0.1
         assert found.fingerprint() != plain.fingerprint()
@@ -186,9 +186,9 @@ class TestAdapter:
     def test_a_plus_in_a_path_is_part_of_it(self, base: Path, adapter: Path, tmp_path: Path) -> None:
         shutil.copytree(base, tmp_path / "a+b")
         shutil.copytree(adapter, tmp_path / "c+d")
-        assert load(tmp_path / "a+b").fingerprint() == load(base).fingerprint()
-        both = load(f"{tmp_path}/a+b+{tmp_path}/c+d")
-        assert both.fingerprint() == load(f"{base}+{adapter}").fingerprint()
+        assert load_model(tmp_path / "a+b").fingerprint() == load_model(base).fingerprint()
+        both = load_model(f"{tmp_path}/a+b+{tmp_path}/c+d")
+        assert both.fingerprint() == load_model(f"{base}+{adapter}").fingerprint()
 
     @pytest.mark.parametrize(
         ("damage", "message"),
@@ -206,19 +206,19 @@ class TestAdapter:
         config = json.loads((folder / "adapter_config.json").read_text())
         (folder / "adapter_config.json").write_text(json.dumps(config | damage))
         with pytest.raises(InputError, match=message):
-            load(f"{base}+{folder}")
+            load_model(f"{base}+{folder}")
 
     def test_an_adapter_of_another_model_is_refused(self, adapter: Path, tmp_path: Path) -> None:
         causal("opt").save(tmp_path / "opt")
         with pytest.raises(InputError, match="does not go with the model"):
-            load(f"{tmp_path / 'opt'}+{adapter}")
+            load_model(f"{tmp_path / 'opt'}+{adapter}")
 
     def test_an_adapter_of_a_deeper_model_is_refused(self, base: Path, adapter: Path, tmp_path: Path) -> None:
         config = json.loads((adapter / "adapter_config.json").read_text())
         folder = Path(shutil.copytree(adapter, tmp_path / "one-layer"))
         (folder / "adapter_config.json").write_text(json.dumps(config | {"layers_to_transform": [0]}))
         with pytest.raises(InputError, match=r"has weights for unknown places, as .*h\.1\."):
-            load(f"{base}+{folder}")
+            load_model(f"{base}+{folder}")
 
     def test_an_adapter_without_its_weights_or_alone_is_refused(
         self, base: Path, adapter: Path, tmp_path: Path
@@ -226,18 +226,18 @@ class TestAdapter:
         folder = Path(shutil.copytree(adapter, tmp_path / "bare"))
         (folder / "adapter_model.safetensors").unlink()
         with pytest.raises(InputError, match=r"has no weights: expected adapter_model\.safetensors"):
-            load(f"{base}+{folder}")
+            load_model(f"{base}+{folder}")
         with pytest.raises(InputError, match=r"is an adapter without its model; give BASE\+ADAPTER"):
-            load(adapter)
+            load_model(adapter)
         with pytest.raises(InputError, match=r"no adapter: it has no adapter_config\.json"):
-            load(f"{base}+{base}")
+            load_model(f"{base}+{base}")
 
     def test_what_is_said_where_peft_is_missing(
         self, base: Path, adapter: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setitem(sys.modules, "peft", None)
         with pytest.raises(InputError, match=r"adapters need peft: pip install 'asr_lm\[hf\]'"):
-            load(f"{base}+{adapter}")
+            load_model(f"{base}+{adapter}")
 
 
 def adapted(model: Any) -> Any:

@@ -17,12 +17,12 @@ from torch import nn
 
 from asr_lm.errors import InputError
 from asr_lm.evaluation.perplexity import measure
-from asr_lm.lm import load
 from asr_lm.lm.families.gpt1 import Gpt1Config
 from asr_lm.lm.families.gpt1 import network as gpt1
 from asr_lm.lm.families.gpt1.network import Gpt1Model, Gpt1Network
 from asr_lm.lm.families.gpt1_choice import Gpt1ChoiceConfig
 from asr_lm.lm.families.gpt1_choice.network import Gpt1ChoiceModel, Gpt1ChoiceNetwork, choice_loss
+from asr_lm.lm.loading import load_model
 from asr_lm.lm.protocol import LanguageModel, Tokens, language_model
 from asr_lm.lm.training.distributed import join
 from asr_lm.lm.training.list_batches import EncodedList, ListBatches
@@ -166,7 +166,7 @@ class TestScores:
     def test_saving_and_loading_changes_nothing(self, tmp_path: Path) -> None:
         model = Gpt1ChoiceModel("gpt1-choice", network(target="oracle"), VOCABULARY, "as-is")
         model.save(tmp_path)
-        loaded = load(tmp_path)
+        loaded = load_model(tmp_path)
         assert isinstance(loaded, Gpt1ChoiceModel)
         assert loaded.network.config == model.network.config
         assert loaded.fingerprint() == model.fingerprint()
@@ -231,7 +231,7 @@ class TestFineTuning:
         options = ChoiceOptions(str(initial), (lists[0],), (lists[1],), target=target)  # type: ignore[arg-type]
         model, result = fine_tune_on_lists(options, OPTIONS, tmp_path / "out")
         assert result.best_loss < 0.1  # by chance: three errors of four hypotheses, or log 4
-        assert load(tmp_path / "out").fingerprint() == model.fingerprint()
+        assert load_model(tmp_path / "out").fingerprint() == model.fingerprint()
         opened = RescoringModel.open(str(tmp_path / "out"))
         right, wrong = opened.scorer.score(["w3 w4 w5", "w3 w11 w5"]).log_prob
         assert right > wrong + 1
@@ -252,7 +252,7 @@ class TestFineTuning:
     def test_it_begins_with_the_weights_it_was_given(self, initial: Path) -> None:
         from asr_lm.lm.training.list_fine_tuning import _begin
 
-        model = load(initial)
+        model = load_model(initial)
         assert isinstance(model, Gpt1Model)
         begun = _begin(model, ChoiceOptions(str(initial), (), (), dropout=0.3))
         assert begun.config.dropout == begun.language.config.dropout == 0.3

@@ -24,7 +24,7 @@ from asr_lm.lm.families.gru.network import GruNetwork
 from asr_lm.lm.neural import NeuralLanguageModel
 from asr_lm.lm.protocol import LogProbs, Tokens
 from asr_lm.lm.training.batches import StreamBatches
-from asr_lm.lm.training.loop import Progress, TrainingResult, train_network
+from asr_lm.lm.training.loop import TrainingProgress, TrainingResult, train_network
 from asr_lm.lm.training.options import TrainingOptions
 
 CONFIGS = {
@@ -126,7 +126,7 @@ class TestTraining:
         torch.manual_seed(3)
         network, corpus = GruNetwork(CONFIGS["two layers, tied"]), corpus_of(random_sentences(60))
 
-        def report(progress: Progress) -> None:
+        def report(progress: TrainingProgress) -> None:
             if progress.step == stop:
                 raise KeyboardInterrupt
 

@@ -19,7 +19,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from asr_lm.errors import InputError  # noqa: E402
 from asr_lm.evaluation.perplexity import measure  # noqa: E402
 from asr_lm.hypotheses.prefix_tree import PrefixTree  # noqa: E402
-from asr_lm.lm import load  # noqa: E402
+from asr_lm.lm.loading import load_model  # noqa: E402
 from asr_lm.lm.mixtures.linear import LinearMixture  # noqa: E402
 from asr_lm.lm.mixtures.log_linear import LogLinearMixture  # noqa: E402
 from asr_lm.lm.mixtures.members import Member  # noqa: E402
@@ -322,10 +322,10 @@ def test_positions_behind_the_padding_are_no_window() -> None:
 def test_saved_and_loaded_from_a_folder_of_transformers(kind: str, tmp_path: Path) -> None:
     model: Any = masked() if kind == "bert" else causal(kind)
     model.save(tmp_path / "model")
-    loaded = load(tmp_path / "model")
+    loaded = load_model(tmp_path / "model")
     assert type(loaded) is type(model)
     assert loaded.fingerprint() == model.fingerprint()
-    assert load(f"hf:{tmp_path / 'model'}").fingerprint() == model.fingerprint()
+    assert load_model(f"hf:{tmp_path / 'model'}").fingerprint() == model.fingerprint()
     sentences = model.vocabulary.encode_batch(TEXTS)
     for one, other in zip(loaded.token_log_probs(sentences), model.token_log_probs(sentences), strict=True):
         np.testing.assert_array_equal(one, other)
@@ -340,10 +340,10 @@ def test_a_model_without_a_head_is_refused(tmp_path: Path) -> None:
     whole = (tmp_path / "config.json").read_text()
     model.network.bert.save_pretrained(tmp_path)
     with pytest.raises(InputError, match="BertModel is no causal or masked language model"):
-        load(tmp_path)
+        load_model(tmp_path)
     (tmp_path / "config.json").write_text(whole)
     with pytest.raises(InputError, match="no weights for cls"):
-        load(tmp_path)
+        load_model(tmp_path)
 
 
 @pytest.mark.parametrize("damage", ["weights", "tokenizer", "type", "t5"])
@@ -359,7 +359,7 @@ def test_folders_that_make_no_scorer_are_refused(damage: str, tmp_path: Path) ->
         config = {"model_type": "nonsense"} if damage == "type" else {"model_type": "t5", "is_encoder_decoder": True}
         (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises(InputError):
-        load(tmp_path)
+        load_model(tmp_path)
 
 
 def test_a_tokeniser_of_another_model_is_refused() -> None:
@@ -376,14 +376,14 @@ def test_what_is_said_where_the_hub_is_out_of_reach(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(transformers.PreTrainedConfig, "get_config_dict", unreachable)
     with pytest.raises(InputError, match=r"hf:some/model: .*hub.*hf download some/model .* --lm DIR"):
-        load("hf:some/model")
+        load_model("hf:some/model")
     assert asked == [{"local_files_only": True}, {}]
 
 
 def test_what_is_said_where_transformers_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(InputError, match=r"pip install 'asr_lm\[hf\]'"):
-        load("hf:some/model")
+        load_model("hf:some/model")
 
 
 def test_names_and_columns() -> None:
@@ -428,4 +428,4 @@ def test_a_folder_of_ours_is_not_taken_for_one_of_theirs(tmp_path: Path) -> None
         json.dumps({**config, "format": 1, "family": "x", "normalizer": "as-is"})
     )
     with pytest.raises(InputError, match="unknown model family 'x'"):
-        load(tmp_path / "ours")
+        load_model(tmp_path / "ours")

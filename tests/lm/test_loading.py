@@ -16,10 +16,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from asr_lm.errors import InputError
-from asr_lm.lm import load
 from asr_lm.lm.device import resolve_device
 from asr_lm.lm.families.lstm import LstmConfig
 from asr_lm.lm.families.lstm.network import LstmNetwork
+from asr_lm.lm.loading import load_model
 from asr_lm.lm.neural import NeuralLanguageModel
 from asr_lm.text.vocabulary import SentencePieceVocabulary, WordVocabulary
 
@@ -47,7 +47,7 @@ def folder(whole: Path, tmp_path: Path) -> Path:
 
 def refusal(path: Path) -> InputError:
     with pytest.raises(InputError) as error:
-        load(path)
+        load_model(path)
     assert error.value.file is not None
     assert error.value.file.startswith(str(path))
     return error.value
@@ -67,7 +67,7 @@ def change_weights(folder: Path, change: Callable[[dict[str, Tensor]], object]) 
 
 class TestWhole:
     def test_it_loads_and_says_what_it_is(self, folder: Path) -> None:
-        model = load(folder)
+        model = load_model(folder)
         assert (model.family, model.normalizer, model.vocabulary.tokens[3:]) == ("lstm", "librispeech", WORDS)
         assert model.fingerprint() == small_model().fingerprint()
 
@@ -88,7 +88,7 @@ class TestWhole:
 
     def test_a_model_can_be_moved(self, folder: Path, tmp_path: Path) -> None:
         folder.rename(tmp_path / "elsewhere")
-        assert load(tmp_path / "elsewhere").fingerprint() == small_model().fingerprint()
+        assert load_model(tmp_path / "elsewhere").fingerprint() == small_model().fingerprint()
 
     def test_the_package_imports_no_torch(self) -> None:
         code = "import sys, asr_lm.lm; assert 'torch' not in sys.modules"
@@ -253,4 +253,4 @@ class TestDevice:
     @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
     def test_a_gpu_where_there_is_none(self, folder: Path) -> None:
         with pytest.raises(InputError, match="no device of the kind cuda that torch can use was found"):
-            load(folder, "cuda")
+            load_model(folder, "cuda")

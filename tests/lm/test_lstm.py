@@ -23,9 +23,9 @@ from torch import nn
 
 from asr_lm.errors import InputError
 from asr_lm.hypotheses.prefix_tree import PrefixTree
-from asr_lm.lm import load
 from asr_lm.lm.families.lstm import LstmConfig
 from asr_lm.lm.families.lstm.network import LstmNetwork
+from asr_lm.lm.loading import load_model
 from asr_lm.lm.neural import NeuralLanguageModel
 from asr_lm.lm.protocol import LogProbs, Tokens
 from asr_lm.lm.training.batches import StreamBatches
@@ -178,7 +178,7 @@ class TestFolder:
     def test_a_new_model_in_an_old_folder_is_the_new_one(self, tmp_path: Path) -> None:
         model("one layer").save(tmp_path)
         model("three layers").save(tmp_path)
-        assert load(tmp_path).fingerprint() == model("three layers").fingerprint()
+        assert load_model(tmp_path).fingerprint() == model("three layers").fingerprint()
 
 
 class SmallMemory(LstmNetwork):

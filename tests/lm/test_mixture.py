@@ -15,10 +15,10 @@ from torch import nn
 
 from asr_lm.errors import InputError
 from asr_lm.evaluation.perplexity import measure
-from asr_lm.lm import load
 from asr_lm.lm.families.lstm import LstmConfig
 from asr_lm.lm.families.lstm.network import LstmNetwork
 from asr_lm.lm.families.ngram import NgramModel
+from asr_lm.lm.loading import load_model
 from asr_lm.lm.mixtures.estimation import MixtureTraining, train_mixture
 from asr_lm.lm.mixtures.linear import LinearMixture, interpolate, validation_log_probs
 from asr_lm.lm.mixtures.log_linear import LogLinearMixture, interpolate_log_linearly
@@ -235,13 +235,13 @@ def members(tmp_path: Path) -> list[Member]:
     """An n-gram and an LSTM over its words, each in a folder."""
     bigram = ngram(tmp_path / "ngram")
     lstm(bigram.vocabulary).save(tmp_path / "lstm")
-    return [Member(name, load(tmp_path / name), tmp_path / name) for name in ("ngram", "lstm")]
+    return [Member(name, load_model(tmp_path / name), tmp_path / name) for name in ("ngram", "lstm")]
 
 
 def _train(members: list[Member], folder: Path, **options: object) -> MixtureTraining:
     valid = folder.parent / "valid.txt"
     valid.write_text("a b a\nc a\nb a c\n\nc\n")
-    return train_mixture(members, valid, folder, open_model=load, **options)  # type: ignore[arg-type]
+    return train_mixture(members, valid, folder, open_model=load_model, **options)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("kind", ["linear", "log-linear"])
@@ -252,14 +252,14 @@ def test_a_saved_mixture_scores_as_before(members: list[Member], tmp_path: Path,
     if copy:
         for name in ("ngram", "lstm"):
             (tmp_path / name).rename(tmp_path / f"{name}.gone")
-    loaded = load(tmp_path / "runs" / "mixture")
+    loaded = load_model(tmp_path / "runs" / "mixture")
     assert loaded.fingerprint() == result.mixture.fingerprint()
     sentences = encoded(loaded, TEXT)
     pairs = zip(loaded.token_log_probs(sentences), result.mixture.token_log_probs(sentences), strict=True)
     for one, other in pairs:
         np.testing.assert_array_equal(one, other)
     loaded.save(tmp_path / "again")
-    assert load(tmp_path / "again").fingerprint() == loaded.fingerprint()
+    assert load_model(tmp_path / "again").fingerprint() == loaded.fingerprint()
 
 
 @pytest.mark.parametrize("carry_state", [False, True])
@@ -268,7 +268,7 @@ def test_a_mixture_is_never_worse_on_its_validation_text_than_a_member(
 ) -> None:
     result = _train(members, tmp_path / "mixture", carry_state=carry_state)
     lines = (tmp_path / "valid.txt").read_text().splitlines()
-    measured = perplexity(load(tmp_path / "mixture"), lines, carry_state)
+    measured = perplexity(load_model(tmp_path / "mixture"), lines, carry_state)
     assert measured == pytest.approx(result.perplexity, rel=1e-6)
     assert measured <= min(result.alone)
     assert result.alone[1] == pytest.approx(perplexity(members[1].model, lines, carry_state), rel=1e-6)
@@ -280,17 +280,17 @@ def test_mixture_and_members_move_together(members: list[Member], tmp_path: Path
     new.mkdir()
     for name in ("ngram", "lstm", "mixture"):
         (tmp_path / name).rename(new / name)
-    assert load(new / "mixture").parameters == sum(member.model.parameters for member in members)
+    assert load_model(new / "mixture").parameters == sum(member.model.parameters for member in members)
     (new / "lstm").rename(new / "gone")
     with pytest.raises(InputError, match="member 'lstm' of the mixture is missing"):
-        load(new / "mixture")
+        load_model(new / "mixture")
 
 
 def test_a_member_that_has_changed_is_refused(members: list[Member], tmp_path: Path) -> None:
     _train(members, tmp_path / "mixture")
     lstm(members[0].model.vocabulary, seed=9).save(tmp_path / "lstm")
     with pytest.raises(InputError, match=r"'lstm' of the mixture .* has changed"):
-        load(tmp_path / "mixture")
+        load_model(tmp_path / "mixture")
 
 
 @pytest.mark.parametrize(
@@ -306,7 +306,7 @@ def test_a_damaged_folder_is_refused(members: list[Member], tmp_path: Path, dama
         config["mixture"] |= damage
     path.write_text(json.dumps(config))
     with pytest.raises(InputError, match="damaged model folder"):
-        load(tmp_path / "mixture")
+        load_model(tmp_path / "mixture")
 
 
 def test_the_mixture_has_seen_what_its_members_have_seen(tmp_path: Path) -> None:
@@ -315,7 +315,7 @@ def test_the_mixture_has_seen_what_its_members_have_seen(tmp_path: Path) -> None
         ngram(tmp_path / name, lines)
         for fold in (0, 1):
             ngram(tmp_path / name / "folds" / str(fold), [f"a{fold}", *lines])
-        members.append(Member(name, load(tmp_path / name), tmp_path / name))
+        members.append(Member(name, load_model(tmp_path / name), tmp_path / name))
     members.append(Member("unknown", lstm()))
     result = _train(members, tmp_path / "mixture")
     assert result.folds == 2
@@ -328,7 +328,7 @@ def test_the_mixture_has_seen_what_its_members_have_seen(tmp_path: Path) -> None
             not fold,
             bool(fold),
         ]
-        np.testing.assert_array_equal(load(folder).weights, result.mixture.weights)  # type: ignore[attr-defined]
+        np.testing.assert_array_equal(load_model(folder).weights, result.mixture.weights)  # type: ignore[attr-defined]
 
 
 def test_training_refuses_what_makes_no_mixture(members: list[Member], tmp_path: Path) -> None:

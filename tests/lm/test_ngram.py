@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from asr_lm.errors import InputError
-from asr_lm.lm import load
 from asr_lm.lm.families.ngram import NgramModel, NgramTraining, train_ngram
+from asr_lm.lm.loading import load_model
 from asr_lm.lm.ngrams.arpa_reading import read_arpa
 from asr_lm.lm.ngrams.arrays import Log10, NgramArrays, Rows
 from asr_lm.lm.training.corpus import TokenCorpus
@@ -156,8 +156,8 @@ def test_training_is_described(folder: Path, tmp_path: Path) -> None:
 
 
 def test_load_opens_folders_and_files(folder: Path, small: Path) -> None:
-    assert isinstance(load(folder), NgramModel)
-    assert isinstance(load(small), NgramModel)
+    assert isinstance(load_model(folder), NgramModel)
+    assert isinstance(load_model(small), NgramModel)
 
 
 def test_saving_and_loading_change_nothing(folder: Path, small: Path, tmp_path: Path) -> None:

@@ -247,11 +247,11 @@ import sys
 sys.modules["kenlm"] = None
 from asr_lm.errors import InputError
 from asr_lm.evaluation.perplexity import measure
-from asr_lm.lm.loading import load
-model = load({str(tmp_path / "closed.arpa")!r})
+from asr_lm.lm.loading import load_model
+model = load_model({str(tmp_path / "closed.arpa")!r})
 print(model.score_tokens(model.vocabulary.encode_batch(["day night"]))[0])
 try:
-    load({str(tmp_path / "model.klm")!r})
+    load_model({str(tmp_path / "model.klm")!r})
 except InputError as error:
     print(error.message)
 """

@@ -17,12 +17,12 @@ from asr_lm.errors import InputError
 from asr_lm.hypotheses.reading import read_nbest
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
 from asr_lm.hypotheses.writing import write_nbest
-from asr_lm.lm import load
 from asr_lm.lm.families.birnn_attention import BirnnAttentionConfig
 from asr_lm.lm.families.birnn_attention.network import BirnnAttentionModel
 from asr_lm.lm.folder import SENTENCES_FILE, fold_folder
+from asr_lm.lm.loading import load_model
 from asr_lm.lm.training.distributed import join
-from asr_lm.lm.training.loop import Progress
+from asr_lm.lm.training.loop import TrainingProgress
 from asr_lm.lm.training.options import TrainingOptions
 from asr_lm.lm.training.pair_recipe import ListOptions, train_on_lists
 from asr_lm.rescoring.scoring.models import RescoringModel
@@ -51,7 +51,7 @@ def lists(tmp_path_factory: pytest.TempPathFactory) -> ListOptions:
 
 
 def train(
-    lists: ListOptions, folder: Path, report: Callable[[Progress], None] = lambda progress: None
+    lists: ListOptions, folder: Path, report: Callable[[TrainingProgress], None] = lambda progress: None
 ) -> BirnnAttentionModel:
     return train_on_lists(SIZES, lists, OPTIONS, folder, pretraining_epochs=1, report=report)[0]
 
@@ -73,7 +73,7 @@ def test_a_killed_training_comes_to_the_same_weights(
 ) -> None:
     seen = 0
 
-    def report(progress: Progress) -> None:
+    def report(progress: TrainingProgress) -> None:
         nonlocal seen
         seen += 1
         if seen == kill_at:
@@ -81,7 +81,7 @@ def test_a_killed_training_comes_to_the_same_weights(
 
     with pytest.raises(Killed):
         train(lists, tmp_path / "model", report)
-    assert train(lists, tmp_path / "model").fingerprint() == load(trained).fingerprint()
+    assert train(lists, tmp_path / "model").fingerprint() == load_model(trained).fingerprint()
     curves = [
         [json.loads(line) for line in (folder / "training.jsonl").read_text().splitlines()]
         for folder in (trained, tmp_path / "model")
@@ -101,7 +101,7 @@ def shared_training(rank: int, lists: ListOptions, options: TrainingOptions, fol
 def test_two_processes_train_what_one_trains_with_twice_the_batch(lists: ListOptions, tmp_path: Path) -> None:
     options = replace(OPTIONS, validations=2)
     fingerprints = in_processes(shared_training, lists, options, tmp_path / "two")
-    assert fingerprints == [load(tmp_path / "two").fingerprint()] * 2
+    assert fingerprints == [load_model(tmp_path / "two").fingerprint()] * 2
     shared_training(0, lists, replace(options, accumulate=2), tmp_path / "one")
     assert curve(tmp_path / "two") == pytest.approx(curve(tmp_path / "one"), abs=1e-4)
     assert sorted(os.listdir(tmp_path / "two")) == sorted(os.listdir(tmp_path / "one"))
@@ -128,7 +128,7 @@ def test_what_was_seen_is_written_down(lists: ListOptions, trained: Path) -> Non
 
 def test_pretraining_matters_and_is_no_must(lists: ListOptions, trained: Path, tmp_path: Path) -> None:
     bare = ListOptions(lists.nbest, lists.valid, vocabulary="words")
-    assert train(bare, tmp_path / "bare").fingerprint() != load(trained).fingerprint()
+    assert train(bare, tmp_path / "bare").fingerprint() != load_model(trained).fingerprint()
 
 
 def test_a_fold_model_has_not_seen_its_fold_and_scores_it(lists: ListOptions, trained: Path, tmp_path: Path) -> None:
@@ -162,7 +162,7 @@ def test_what_cannot_be_trained_on_is_named(lists: ListOptions, tmp_path: Path) 
 
 
 def test_other_settings_do_not_take_up_a_training(lists: ListOptions, tmp_path: Path) -> None:
-    def stop(progress: Progress) -> None:
+    def stop(progress: TrainingProgress) -> None:
         raise Killed
 
     with pytest.raises(Killed):

@@ -15,8 +15,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from asr_lm.errors import InputError
-from asr_lm.lm import load
 from asr_lm.lm.families.gpt1.network import Gpt1Model
+from asr_lm.lm.loading import load_model
 from asr_lm.lm.pretrained.openai_gpt1 import load_openai_gpt
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "text"))
@@ -72,7 +72,7 @@ def test_the_logits_are_those_of_transformers(reference: Any, folder: Path) -> N
 
 
 def test_sentences_begin_and_end_with_a_full_stop(reference: Any, folder: Path) -> None:
-    model = load(folder)
+    model = load_model(folder)
     assert isinstance(model, Gpt1Model)
     stop = model.vocabulary.encode(".").tolist()
     for line in list(generated_lines(40))[:20]:
@@ -85,9 +85,9 @@ def test_sentences_begin_and_end_with_a_full_stop(reference: Any, folder: Path) 
 
 
 def test_it_can_be_saved_as_one_of_ours(folder: Path, tmp_path: Path) -> None:
-    model = load(folder)
+    model = load_model(folder)
     model.save(tmp_path / "ours")
-    again = load(tmp_path / "ours")
+    again = load_model(tmp_path / "ours")
     assert (again.family, again.normalizer, again.fingerprint()) == ("gpt1", "as-is", model.fingerprint())
     assert again.trained_on == model.trained_on == "stream"
     sentences = model.vocabulary.encode_batch(list(generated_lines(10)))

@@ -23,9 +23,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from asr_lm.errors import InputError
-from asr_lm.lm import load
 from asr_lm.lm.families.rnnlm import RnnlmConfig
 from asr_lm.lm.families.rnnlm.network import RnnlmNetwork, sigmoid_recurrence
+from asr_lm.lm.loading import load_model
 from asr_lm.lm.neural import NeuralLanguageModel
 from asr_lm.lm.output.classes import ClassOutput
 from asr_lm.lm.protocol import LogProbs, Tokens
@@ -168,7 +168,7 @@ class TestFolder:
         scorer.save(tmp_path, half=True)
         stored = load_file(tmp_path / WEIGHTS_FILE)
         assert stored["output.rank"].dtype == stored["output.edges"].dtype == torch.int64
-        assert torch.equal(load(tmp_path).network.output.rank, network.output.rank)  # type: ignore[attr-defined]
+        assert torch.equal(load_model(tmp_path).network.output.rank, network.output.rank)  # type: ignore[attr-defined]
         units, words, classes = CONFIG.hidden, VOCABULARY.size, CONFIG.classes
         assert scorer.parameters == units * (words + units + 1) + (units + 1) * (words + classes)
 
@@ -194,7 +194,7 @@ class TestFolder:
         tensors = load_file(tmp_path / WEIGHTS_FILE)
         save_file({**tensors, name: change(tensors[name]).contiguous()}, tmp_path / WEIGHTS_FILE)
         with pytest.raises(InputError, match=complaint):
-            load(tmp_path)
+            load_model(tmp_path)
 
 
 class Killed(Exception):
@@ -248,7 +248,7 @@ class TestTraining:
         sizes = RnnlmConfig(1, output=output, hidden=12, classes=3)
         trained, result = train_model("rnnlm", sizes, texts, options, tmp_path / "model")
         assert result.best_loss < 1.0  # the unigram's entropy is 1.4
-        loaded = load(tmp_path / "model")
+        loaded = load_model(tmp_path / "model")
         assert loaded.fingerprint() == trained.fingerprint()
         if output in ("class", "adaptive"):
             rank = loaded.network.output.rank  # type: ignore[attr-defined]

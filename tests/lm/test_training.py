@@ -24,23 +24,23 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from asr_lm.errors import InputError
-from asr_lm.lm import load
 from asr_lm.lm.families.lstm import LstmConfig
 from asr_lm.lm.families.lstm.network import LstmNetwork
 from asr_lm.lm.families.registry import find_preset
+from asr_lm.lm.loading import load_model
 from asr_lm.lm.neural import NeuralLanguageModel
 from asr_lm.lm.training import loop as training_module
 from asr_lm.lm.training.batches import Batch, SentenceBatches, StreamBatches
 from asr_lm.lm.training.checkpoint import CHECKPOINT_FILE, Checkpoint
 from asr_lm.lm.training.corpus import TokenCorpus
-from asr_lm.lm.training.loop import CURVE_FILE, Progress, TrainingResult, learning_rate_factor, train_network
+from asr_lm.lm.training.loop import CURVE_FILE, TrainingProgress, TrainingResult, learning_rate_factor, train_network
 from asr_lm.lm.training.muon import hidden_matrices
 from asr_lm.lm.training.options import TextOptions, TrainingOptions
 from asr_lm.lm.training.recipe import train_model
 from asr_lm.text.vocabulary import WordVocabulary
 
 VOCABULARY = WordVocabulary([f"w{number}" for number in range(9)])
-Report = Callable[[Progress], None]
+Report = Callable[[TrainingProgress], None]
 
 
 @pytest.fixture(autouse=True)
@@ -113,7 +113,7 @@ class Killed(Exception):
 def killed_at(*steps: int) -> Report:
     left = list(steps)
 
-    def report(progress: Progress) -> None:
+    def report(progress: TrainingProgress) -> None:
         if left and progress.step == left[0]:
             left.pop(0)
             raise Killed
@@ -244,7 +244,7 @@ def test_a_killed_process_is_taken_up_by_another(tmp_path: Path) -> None:
 
 class TestInterrupt:
     def test_ctrl_c_saves(self, tmp_path: Path) -> None:
-        def interrupt(progress: Progress) -> None:
+        def interrupt(progress: TrainingProgress) -> None:
             if progress.step == 6:
                 raise KeyboardInterrupt
 
@@ -387,7 +387,7 @@ class TestDamage:
 
 class TestCurve:
     def test_every_point_says_where_it_stands(self, tmp_path: Path) -> None:
-        seen: list[Progress] = []
+        seen: list[TrainingProgress] = []
         _, result = train(tmp_path, report=seen.append)
         points = [json.loads(line) for line in (tmp_path / CURVE_FILE).read_text().splitlines()]
         assert [point["step"] for point in points] == [4, 8, 12, 16, 20, 22]
@@ -482,7 +482,7 @@ class TestSchedule:
         assert self.rates(replace(OPTIONS, warmup=1.0), 4) == pytest.approx([0.2, 0.4, 0.6, 0.8])
 
     def test_the_optimiser_gets_the_rate(self, tmp_path: Path) -> None:
-        seen: list[Progress] = []
+        seen: list[TrainingProgress] = []
         train(tmp_path, report=seen.append)
         expected = [OPTIONS.learning_rate * learning_rate_factor(step, 22, OPTIONS) for step in range(22)]
         assert [progress.learning_rate for progress in seen] == pytest.approx(expected)
@@ -620,7 +620,7 @@ class TestAccumulation:
             torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-5)
 
     def test_the_last_step_of_an_epoch_may_have_fewer(self, tmp_path: Path) -> None:
-        seen: list[Progress] = []
+        seen: list[TrainingProgress] = []
         options = replace(OPTIONS, accumulate=4, epochs=2.0)
         _, result = train(tmp_path, options, seen.append)
         count = batches(OPTIONS)[0].count(0)
@@ -667,7 +667,7 @@ class TestAverages:
         wild = replace(OPTIONS, learning_rate=0.5, schedule="constant", warmup=0.0, clip=0.0, validations=11)
         plain, alone = network(), []
 
-        def report(progress: Progress) -> None:
+        def report(progress: TrainingProgress) -> None:
             if progress.step % 2 == 0:
                 alone.append(flat(plain))
 
@@ -699,7 +699,7 @@ def valid_loss(trained: LstmNetwork) -> float:
 
 class TestNotFinite:
     def test_a_loss_that_overflows_is_told_and_the_older_checkpoint_stays(self, tmp_path: Path) -> None:
-        def poison(progress: Progress) -> None:
+        def poison(progress: TrainingProgress) -> None:
             if progress.step == 9:
                 with torch.no_grad():
                     trained.output.bias[3] = math.nan
@@ -757,7 +757,7 @@ class TestFolder:
 
     def test_the_folder_holds_the_model_that_was_trained(self, texts: TextOptions, tmp_path: Path) -> None:
         model, result = self.train(texts, tmp_path / "model")
-        loaded = load(tmp_path / "model")
+        loaded = load_model(tmp_path / "model")
         assert loaded.fingerprint() == model.fingerprint()
         assert loaded.normalizer == "as-is"
         kept = {"config.json", "model.safetensors", "words.txt", "training.jsonl"}
@@ -788,7 +788,7 @@ class TestFolder:
                 self.train(texts, tmp_path / "killed")
         (tmp_path / "killed" / "words.txt").unlink()  # had it been killed a moment earlier
         with pytest.raises(InputError, match="not a trained model"):
-            load(tmp_path / "killed")
+            load_model(tmp_path / "killed")
         killed_model, _ = self.train(texts, tmp_path / "killed")
         whole, _ = self.train(texts, tmp_path / "whole")
         assert killed_model.fingerprint() == whole.fingerprint()
@@ -799,7 +799,7 @@ class TestFolder:
         model, _ = self.train(texts, tmp_path / "model")
         with pytest.raises(InputError, match="holds a trained model already"):
             self.train(texts, tmp_path / "model", replace(OPTIONS, seed=2))
-        assert load(tmp_path / "model").fingerprint() == model.fingerprint()
+        assert load_model(tmp_path / "model").fingerprint() == model.fingerprint()
 
     def test_another_vocabulary_is_not_taken_from_an_unfinished_training(
         self, texts: TextOptions, tmp_path: Path

@@ -11,10 +11,10 @@ import pytest
 from rich.console import Console
 from toy_language import Command, Toy
 
-from asr_lm.lm.training.loop import Progress
+from asr_lm.lm.training.loop import TrainingProgress
 from pipelines import display
 
-PROGRESS = Progress(30, 120, 4000, 250.0, 3725.0, 2.0, None, 0.001)
+PROGRESS = TrainingProgress(30, 120, 4000, 250.0, 3725.0, 2.0, None, 0.001)
 
 
 @pytest.fixture
@@ -38,9 +38,9 @@ def file(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
 def test_training_shows_what_is_done_how_well_how_fast_and_how_long(file: io.StringIO) -> None:
     with display.training_progress("runs/a [/b]") as show:
         show(PROGRESS)
-        show(Progress(60, 120, 8000, 250.0, 0.4, 2.0, 1.0, 0.001))
-        show(Progress(60, 120, 8000, 0.01, 100 * 3600.0, 2000.0, 1000.0, 0.001))
-        show(Progress(90, 120, 9000, 250.0, 0.4, 2.0, None, 0.001, pseudo=True))
+        show(TrainingProgress(60, 120, 8000, 250.0, 0.4, 2.0, 1.0, 0.001))
+        show(TrainingProgress(60, 120, 8000, 0.01, 100 * 3600.0, 2000.0, 1000.0, 0.001))
+        show(TrainingProgress(90, 120, 9000, 250.0, 0.4, 2.0, None, 0.001, pseudo=True))
     assert file.getvalue().splitlines() == [
         "training runs/a [/b]: 30/120 ppl 7.4, 250 tokens/s, 01:02:05 left",
         "training runs/a [/b]: 60/120 ppl 7.4, valid 2.7, 250 tokens/s, 00:00:00 left",

@@ -15,8 +15,8 @@ import pytest
 from toy_language import Command, Toy
 
 from asr_lm.errors import InputError
-from asr_lm.lm import load
 from asr_lm.lm.families.registry import FAMILIES, find_preset
+from asr_lm.lm.loading import load_model
 from asr_lm.lm.training.options import TextOptions, TrainingOptions
 from asr_lm.text.sentence_hashes import SentenceHashes
 
@@ -38,7 +38,7 @@ class TestInitFrom:
         self, command: Command, arguments: tuple[object, ...], lstm: Path
     ) -> None:
         assert command(*arguments, "--learning-rate", 1e-12).code == 0
-        tuned, trained = load("m"), load(lstm)
+        tuned, trained = load_model("m"), load_model(lstm)
         assert config("m")["network"] == config(lstm)["network"]
         assert (Path("m/words.txt").read_bytes(), tuned.normalizer) == (
             Path(lstm, "words.txt").read_bytes(),
@@ -76,7 +76,7 @@ class TestInitFrom:
         again[again.index("--out") + 1] = "again"
         assert "output is 'nce' there, not 'adaptive'" in command(*again, "--output", "adaptive", "--no-tied").complaint
         assert command(*again, "--output", "full", "--learning-rate", 1e-12).code == 0
-        first, *others = (load(name) for name in (lstm, "m", "again"))
+        first, *others = (load_model(name) for name in (lstm, "m", "again"))
         sentences = first.vocabulary.encode_batch(["the cat sees the boat", "a dog", ""])
         for other in others:
             assert other.score_tokens(sentences) == pytest.approx(first.score_tokens(sentences), abs=1e-4)
@@ -89,7 +89,7 @@ class TestInitFrom:
         assert command(*first, "--vocabulary", "words").code == 0
         finished = command(*texts, "--out", "second", "--init-from", "first", "--learning-rate", 1e-12)
         assert finished.code == 0, finished.err
-        one, other = load("first"), load("second")
+        one, other = load_model("first"), load_model("second")
         sentences = one.vocabulary.encode_batch(["the cat sees the boat", "a dog"])
         assert other.score_tokens(sentences) == pytest.approx(one.score_tokens(sentences), abs=1e-4)
 

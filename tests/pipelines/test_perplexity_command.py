@@ -10,14 +10,14 @@ import pytest
 from toy_language import Command, Toy
 
 from asr_lm.evaluation.perplexity import measure
-from asr_lm.lm import load
+from asr_lm.lm.loading import load_model
 
 
 def test_the_table_and_the_json_say_what_was_measured(command: Command, toy: Toy, ngram: Path, lstm: Path) -> None:
     finished = command("perplexity", "--lm", ngram, "--lm", lstm, "--text", toy.valid, "--json", "p.json")
     assert finished.code == 0, finished.err
     records = json.loads(Path("p.json").read_text())
-    measured = measure([load(ngram), load(lstm)], toy.valid.read_text().splitlines())
+    measured = measure([load_model(ngram), load_model(lstm)], toy.valid.read_text().splitlines())
     assert [record.pop("lm") for record in records] == [str(ngram), str(lstm)]
     for record, result in zip(records, measured, strict=True):
         expected = {**result.to_json(), "training_overlap": 0.0}

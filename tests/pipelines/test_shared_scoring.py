@@ -15,7 +15,7 @@ from processes import in_processes
 from toy_language import Command, Finished, Toy, call
 
 from asr_lm.hypotheses.reading import read_nbest
-from asr_lm.lm import load
+from asr_lm.lm.loading import load_model
 from asr_lm.rescoring.scoring import scorer as scoring
 from pipelines import shared_scoring
 
@@ -147,8 +147,8 @@ def test_standard_input_is_no_list_for_several(lstm: Path) -> None:
 def test_scoring_is_a_function_of_the_model_and_the_texts_alone(toy: Toy, lstm: Path) -> None:
     """So a worker of any framework may map it over parts of a list, in any order and wherever it runs."""
     texts = [hypothesis.text for utterance in read_nbest(toy.test) for hypothesis in utterance.hypotheses]
-    whole = scoring.score_texts(load(lstm), texts)
-    model = load(lstm)
+    whole = scoring.score_texts(load_model(lstm), texts)
+    model = load_model(lstm)
     for begin in range(len(texts) - 7, -1, -37):
         part = scoring.score_texts(model, texts[begin : begin + 7])
         np.testing.assert_allclose(part.log_prob, whole.log_prob[begin : begin + 7], atol=1e-4)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from toy_language import Command, Toy, call, started
 
-from asr_lm.lm import load
+from asr_lm.lm.loading import load_model
 from asr_lm.text.sentence_hashes import SentenceHashes
 
 SIZES = ("--vocabulary", "words", "--embedding", 12, "--hidden", 12, "--dropout", 0.2)
@@ -45,7 +45,7 @@ class TestNgram:
         assert re.search(r"^m: \d+, \d+, \d+ n-grams of order 1 to 3", finished.err)
         names = {name.removeprefix("m/") for name in finished.written} - {"m", "model.bin"}
         assert names == {"config.json", "model.arpa", "words.txt", "sentences.hashes"}
-        model = load("m")
+        model = load_model("m")
         assert model.family == "ngram"
         assert model.normalizer == "librispeech"
         command("perplexity", "--lm", "m", "--text", toy.valid, "--json", "p.json")
@@ -63,12 +63,12 @@ class TestNgram:
     def test_options_reach_the_model(self, command: Command, toy: Toy) -> None:
         pieces = ("--vocabulary", "bpe", "--vocabulary-size", 330, "--normalizer", "as-is", "--prune", 0, 0, 1)
         assert command("train", "ngram", "--text", toy.train, "--out", "m", "--order", 3, *pieces).code == 0
-        model = load("m")
+        model = load_model("m")
         assert (model.vocabulary.kind, model.vocabulary.size, model.normalizer) == ("sentencepiece", 330, "as-is")
         config = json.loads(Path("m/config.json").read_text())
         assert (config["order"], config["prune"]) == (3, [0, 0, 1])
         assert command("train", "ngram", "--text", toy.train, "--out", "w", "--min-count", 3).code == 0
-        assert load("w").vocabulary.size < load("m").vocabulary.size
+        assert load_model("w").vocabulary.size < load_model("m").vocabulary.size
 
     def test_a_folder_in_use_is_left_alone(self, command: Command, toy: Toy, ngram: Path) -> None:
         before = (ngram / "model.arpa").read_bytes()
@@ -129,7 +129,7 @@ class TestLstm:
     """Trained networks."""
 
     def test_a_folder_that_can_be_used(self, command: Command, toy: Toy, lstm: Path) -> None:
-        model = load(lstm)
+        model = load_model(lstm)
         assert model.family == "lstm"
         points = curve(lstm)
         losses = [point["valid_loss"] for point in points]

@@ -10,7 +10,7 @@ import pytest
 from toy_language import Command, Toy, call
 
 from asr_lm.hypotheses.reading import read_nbest
-from asr_lm.lm import load
+from asr_lm.lm.loading import load_model
 from asr_lm.rescoring.scoring.models import RescoringModel
 
 
@@ -72,4 +72,4 @@ def test_models_that_are_not_trained_for_it(
 def test_the_two_are_different_models_to_a_cache(nce: Path) -> None:
     exact, quick = RescoringModel.open(f"n={nce}"), RescoringModel.open(f"n={nce}", unnormalised=["n"])
     assert (exact.unnormalised, quick.unnormalised) == (False, True)
-    assert exact.model.fingerprint() == load(nce).fingerprint() != quick.model.fingerprint()
+    assert exact.model.fingerprint() == load_model(nce).fingerprint() != quick.model.fingerprint()

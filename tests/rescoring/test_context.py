@@ -13,10 +13,10 @@ from torch import nn
 
 from asr_lm.errors import InputError
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
-from asr_lm.lm import load
 from asr_lm.lm.families.lstm import LstmConfig
 from asr_lm.lm.families.lstm.network import LstmNetwork
 from asr_lm.lm.families.ngram import NgramModel
+from asr_lm.lm.loading import load_model
 from asr_lm.lm.mixtures.linear import LinearMixture
 from asr_lm.lm.mixtures.members import Member
 from asr_lm.lm.neural import NeuralLanguageModel
@@ -222,7 +222,7 @@ def test_jackknife_models_get_the_contexts_of_their_utterances(tmp_path: Path) -
     column = RescoringModel("m", Path("m"), Scorer(lstm()), seen, [(tmp_path, rest)])
     contexts = SpokenBefore(1).contexts(three())
     found = column.score_unseen(three(), lambda count: None, contexts).log_prob
-    full, fold = scores(lstm(), three()), scores(load(tmp_path), three())
+    full, fold = scores(lstm(), three()), scores(load_model(tmp_path), three())
     expected = np.concatenate([full[:4], fold[4:6], full[6:]])
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 
@@ -231,11 +231,11 @@ def test_how_a_model_was_trained_is_kept(tmp_path: Path) -> None:
     for trained_on in ("stream", "sentence"):
         model = lstm(trained_on)
         model.save(tmp_path)
-        loaded = load(tmp_path)
+        loaded = load_model(tmp_path)
         assert isinstance(loaded, NeuralLanguageModel)
         assert loaded.trained_on == trained_on
         assert loaded.context_rule == "stream"
         config = tmp_path / "config.json"
         config.write_text(config.read_text().replace(f'"trained_on": "{trained_on}"', '"trained_on": "paper"'))
         with pytest.raises(InputError, match="expected sentence or stream, not 'paper'"):
-            load(tmp_path)
+            load_model(tmp_path)

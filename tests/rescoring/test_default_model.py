@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from asr_lm.errors import InputError
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
-from asr_lm.lm import load
+from asr_lm.lm.loading import load_model
 from asr_lm.rescoring import default_model
 from asr_lm.rescoring.default_model import (
     FIRST_PASS_TOTAL,
@@ -190,7 +190,7 @@ class TestPackagedModel:
         assert sum(path.stat().st_size for path in files) <= LARGEST_PACKAGE
 
     def test_nothing_is_unknown_to_it(self) -> None:
-        model = load(default_folder())
+        model = load_model(default_folder())
         vocabulary = model.vocabulary
         texts = ["zyxgwy", "don't", "naïve 東京 Ω", "1984 & 🎉", "\u0301", ""]
         assert vocabulary.is_open
@@ -200,7 +200,7 @@ class TestPackagedModel:
         assert (scores < 0).all()
 
     def test_it_knows_some_english(self) -> None:
-        model = load(default_folder())
+        model = load_model(default_folder())
         said = ["he did not know what to say", "the old man sat by the fire", "it was a very cold night"]
         jumbled = [" ".join(reversed(text.split())) for text in said]
         encode = model.vocabulary.encode_batch

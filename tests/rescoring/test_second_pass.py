@@ -25,7 +25,7 @@ from asr_lm.rescoring.scoring.scorer import shards
 from asr_lm.rescoring.second_pass import Rescored, rescore
 from asr_lm.rescoring.settings import Measuring
 from asr_lm.rescoring.systems import System, systems_for_comparison, systems_for_rescore
-from asr_lm.rescoring.tuned import DEVELOPMENT, Development, Tuned, fingerprint, refuse_development
+from asr_lm.rescoring.tuned import DEVELOPMENT, Development, Tuned, references_fingerprint, refuse_development
 from asr_lm.rescoring.weights import Weights
 from asr_lm.text.sentence_hashes import SentenceHashes
 
@@ -469,7 +469,9 @@ class TestHonesty:
                 return "the one that the weights name" in str(error)
             return False
 
-        assert weights.fingerprints[DEVELOPMENT] == fingerprint((u.id, u.reference or "") for u in utterances)
+        assert weights.fingerprints[DEVELOPMENT] == references_fingerprint(
+            (u.id, u.reference or "") for u in utterances
+        )
         assert known(utterances)
         assert known(utterances[::-1])
         assert not known(utterances[1:])

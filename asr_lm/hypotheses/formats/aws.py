@@ -11,7 +11,7 @@ from typing import Any
 from asr_lm.hypotheses.preset import preset
 
 
-def fits(record: Any) -> bool:
+def _fits(record: Any) -> bool:
     """Whether a record is a result with segments or transcripts."""
     results = record.get("results") if isinstance(record, dict) else None
     return isinstance(results, dict) and isinstance(results.get("transcripts"), list)
@@ -21,6 +21,6 @@ FORMAT = preset(
     "aws",
     "Amazon Transcribe with alternatives: results.segments[].alternatives[].transcript",
     "utterances=results.segments[] text=alternatives[].transcript",
-    fits,
+    _fits,
     advice="ask Amazon Transcribe for alternatives: ShowAlternatives=true, MaxAlternatives=10",
 )

@@ -26,7 +26,7 @@ from asr_lm.hypotheses.inference import infer
 from asr_lm.hypotheses.json_records import decode_record, json_records
 from asr_lm.hypotheses.taking import looks_like_reference, looks_like_score
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
-from asr_lm.hypotheses.validation import Located, Place
+from asr_lm.hypotheses.validation import Located, Location
 
 _UTTERANCE = frozenset(Utterance.__struct_fields__)
 _HYPOTHESIS = frozenset(Hypothesis.__struct_fields__)
@@ -53,7 +53,7 @@ def read_canonical(path: Path, sides: SideInputs, notices: Notices) -> Located:
         notices.say(f"canonical: left unread: {', '.join(left)}")
 
 
-def _known_fields(raw: bytes, error: msgspec.ValidationError, place: Place, left: dict[str, None]) -> bytes:
+def _known_fields(raw: bytes, error: msgspec.ValidationError, place: Location, left: dict[str, None]) -> bytes:
     """The record without the fields that are not read, which join those ``left``."""
     if "unknown field" not in str(error):
         return raw
@@ -82,7 +82,7 @@ def _unread(record: Any) -> Iterator[tuple[str, str, Any]]:
                 yield f"hypotheses[].{name}", name, found
 
 
-def _check(record: dict[str, Any], path: str, name: str, found: Any, place: Place) -> None:
+def _check(record: dict[str, Any], path: str, name: str, found: Any, place: Location) -> None:
     identity = record.get("id") if isinstance(record.get("id"), str) else None
     if looks_like_score(name, found):
         message = f'looks like a score and is not read here, expected "scores": {{"{name}": …}} in each hypothesis'
@@ -91,7 +91,7 @@ def _check(record: dict[str, Any], path: str, name: str, found: Any, place: Plac
         raise place.error('looks like a reference and is not read here, expected it as "reference"', identity, path)
 
 
-def fits(beginning: Beginning) -> bool:
+def _fits(beginning: Beginning) -> bool:
     """Whether the first record has hypotheses as this form has them, or nothing that another reader could find."""
     record = beginning.first
     if beginning.is_folder or not isinstance(record, dict) or "hypotheses" not in record:
@@ -117,7 +117,7 @@ def _is_strict(record: dict[str, Any]) -> bool:
         return False
     try:
         for path, name, found in _unread(record):
-            _check(record, path, name, found, Place(""))
+            _check(record, path, name, found, Location(""))
     except InputError:
         return False
     return True
@@ -138,6 +138,6 @@ def _is_near(sample: list[Any]) -> bool:
 FORMAT = Format(
     name="canonical",
     about="JSON Lines or a JSON array of this package's own objects: id, hypotheses with text and scores",
-    fits=fits,
+    fits=_fits,
     read=read_canonical,
 )

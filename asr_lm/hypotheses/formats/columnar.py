@@ -16,25 +16,25 @@ from asr_lm.hypotheses.validation import Located
 _SAMPLE = 200
 
 
-def fits(beginning: Beginning) -> bool:
+def _fits(beginning: Beginning) -> bool:
     """Whether it is a Parquet or Arrow file, or a folder of them."""
     return bool(columnar_files(beginning.path))
 
 
-def mapping_of(path: Path) -> Mapping | None:
+def _mapping_of(path: Path) -> Mapping | None:
     """The mapping that the first rows suggest."""
     sample = [record.value for record in itertools.islice(columnar_rows(path), _SAMPLE)]
     return infer(sample) or infer_rows(sample)
 
 
 def _read(path: Path, sides: SideInputs, notices: Notices) -> Located:
-    return take("parquet", columnar_rows(path), mapping_of(path), path, notices)
+    return take("parquet", columnar_rows(path), _mapping_of(path), path, notices)
 
 
 FORMAT = Format(
     name="parquet",
     about="Parquet or Arrow files and folders of Hugging Face datasets: a list column, or a hypothesis a row",
-    fits=fits,
+    fits=_fits,
     read=_read,
     advice="write a row for each hypothesis, or a list of them",
 )

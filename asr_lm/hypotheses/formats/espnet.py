@@ -14,7 +14,7 @@ from asr_lm.hypotheses.beginning import Beginning
 from asr_lm.hypotheses.format import Format, plain
 from asr_lm.hypotheses.mapped import number_in
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
-from asr_lm.hypotheses.validation import Located, Place
+from asr_lm.hypotheses.validation import Located, Location
 
 ADVICE = "run asr_inference with --nbest 20 and give the folder that holds 1best_recog, 2best_recog, …"
 
@@ -46,7 +46,7 @@ def read_espnet(path: Path) -> Located:
     """
     for output in _outputs(path):
         hypotheses: dict[str, list[Hypothesis]] = {}
-        places: dict[str, Place] = {}
+        places: dict[str, Location] = {}
         for rank, folder in enumerate(_ranked(output), 1):
             scores = _scores(folder / "score") if (folder / "score").is_file() else None
             for place, identity, text in _lines(folder / "text"):
@@ -59,12 +59,12 @@ def read_espnet(path: Path) -> Located:
             yield places[identity], Utterance(identity, tuple(found))
 
 
-def _lines(file: Path) -> list[tuple[Place, str, str]]:
+def _lines(file: Path) -> list[tuple[Location, str, str]]:
     name, found = display_name(file), []
     for number, line in iterate_text(file):
         key, _, value = line.strip().partition(" ")
         if key:
-            found.append((Place(name, number), key, value.strip()))
+            found.append((Location(name, number), key, value.strip()))
     return found
 
 
@@ -78,7 +78,7 @@ def _scores(file: Path) -> dict[str, float]:
     return scores
 
 
-def _score(scores: dict[str, float] | None, identity: str, place: Place) -> dict[str, float]:
+def _score(scores: dict[str, float] | None, identity: str, place: Location) -> dict[str, float]:
     if scores is None:
         return {}
     if identity not in scores:
@@ -86,7 +86,7 @@ def _score(scores: dict[str, float] | None, identity: str, place: Place) -> dict
     return {"score": scores[identity]}
 
 
-def fits(beginning: Beginning) -> bool:
+def _fits(beginning: Beginning) -> bool:
     """Whether a folder has ``Nbest_recog`` folders, itself or in ``output.N``."""
     return beginning.is_folder and bool(_outputs(beginning.path))
 
@@ -94,7 +94,7 @@ def fits(beginning: Beginning) -> bool:
 FORMAT = Format(
     name="espnet",
     about="ESPnet's decoding folders: output.N with 1best_recog, 2best_recog, …, each with text and score",
-    fits=fits,
+    fits=_fits,
     read=plain(read_espnet),
     advice=ADVICE,
 )

@@ -20,7 +20,7 @@ from asr_lm.hypotheses.validation import Located
 _END = "<eos>"
 
 
-def fits(record: Any) -> bool:
+def _fits(record: Any) -> bool:
     """Whether a record is such a document."""
     utterances = record.get("utts") if isinstance(record, dict) else None
     first = next(iter(utterances.values()), None) if isinstance(utterances, dict) else None
@@ -44,7 +44,7 @@ _PRESET = preset(
     "espnet1",
     "ESPnet 1's data.json: utts with an output for each hypothesis: rec_text, score, text (the reference)",
     "utterances=utts{} reference=output[0].text text=output[].rec_text score=output[].score",
-    fits,
+    _fits,
     advice="run asr_recog.py with --nbest 20",
 )
 FORMAT = replace(_PRESET, read=_read)

@@ -15,7 +15,7 @@ from asr_lm.files import display_name, iterate_text
 from asr_lm.hypotheses.beginning import Beginning
 from asr_lm.hypotheses.format import Format, Notices, SideInputs
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
-from asr_lm.hypotheses.validation import Located, Place, decimal, not_decimal
+from asr_lm.hypotheses.validation import Located, Location, decimal, not_decimal
 
 _FIELDS = 6
 
@@ -34,12 +34,12 @@ def _read(path: Path, sides: SideInputs, notices: Notices) -> Located:
         yield entries[0][0], Utterance(identity, tuple(entry[2] for entry in entries))
 
 
-def _entries(path: Path) -> Iterator[tuple[Place, str, Hypothesis]]:
+def _entries(path: Path) -> Iterator[tuple[Location, str, Hypothesis]]:
     name = display_name(path)
     for number, line in iterate_text(path):
         if not line.strip():
             continue
-        place, fields = Place(name, number), [field.strip() for field in line.split("|", _FIELDS - 1)]
+        place, fields = Location(name, number), [field.strip() for field in line.split("|", _FIELDS - 1)]
         if len(fields) != _FIELDS:
             raise place.error("expected id | score | acoustic | lm | WER | text")
         score = decimal(fields[1])
@@ -48,7 +48,7 @@ def _entries(path: Path) -> Iterator[tuple[Place, str, Hypothesis]]:
         yield place, fields[0], Hypothesis(fields[5], {"score": score})
 
 
-def fits(beginning: Beginning) -> bool:
+def _fits(beginning: Beginning) -> bool:
     """Whether each of the first lines has six fields of which the second to fifth are numbers."""
     rows = [[field.strip() for field in line.split("|", _FIELDS - 1)] for line in beginning.lines[:10]]
     return bool(rows) and all(len(row) == _FIELDS and None not in map(decimal, row[1:5]) for row in rows)
@@ -57,7 +57,7 @@ def fits(beginning: Beginning) -> bool:
 FORMAT = Format(
     name="flashlight",
     about="beam dumps of flashlight: id | score | acoustic | lm | WER | text",
-    fits=fits,
+    fits=_fits,
     read=_read,
     scores_known=True,
 )

@@ -16,7 +16,7 @@ from asr_lm.hypotheses.taking import take
 from asr_lm.hypotheses.validation import Located
 
 
-def fits(beginning: Beginning) -> bool:
+def _fits(beginning: Beginning) -> bool:
     """Whether the first record is a response with results that have alternatives."""
     record = beginning.first
     results = record.get("results") if isinstance(record, dict) else None
@@ -36,7 +36,7 @@ def _read(path: Path, sides: SideInputs, notices: Notices) -> Located:
 FORMAT = Format(
     name="google",
     about="responses of Google's Speech-to-Text v1 and v2, Riva and Watson: results[].alternatives[].transcript",
-    fits=fits,
+    fits=_fits,
     read=_read,
     advice="ask for more: maxAlternatives=30 (Google), max_alternatives (Riva, Watson)",
 )

@@ -15,7 +15,7 @@ from asr_lm.files import display_name, iterate_text
 from asr_lm.hypotheses.beginning import Beginning
 from asr_lm.hypotheses.format import Format, plain
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
-from asr_lm.hypotheses.validation import Located, Place, decimal
+from asr_lm.hypotheses.validation import Located, Location, decimal
 
 HEADER = "#!MLF!#"
 NO_WORDS = frozenset(("!NULL", "!ENTER", "!EXIT", "<s>", "</s>", "SENT-START", "SENT-END"))
@@ -31,9 +31,9 @@ def read_mlf(path: Path) -> Located:
     """
     name = display_name(path)
     identity, start = "", 1
-    lines: list[tuple[Place, list[str]]] = []
+    lines: list[tuple[Location, list[str]]] = []
     for number, line in iterate_text(path):
-        place, fields = Place(name, number), line.split()
+        place, fields = Location(name, number), line.split()
         if number == 1 and line.strip() != HEADER:
             raise place.error(f"expected {HEADER}")
         if number == 1 or not fields:
@@ -44,18 +44,18 @@ def read_mlf(path: Path) -> Located:
                 raise place.error("expected the name of a label file in quotes")
             identity, start, lines = match[1], number, []
         elif fields == ["."]:
-            yield Place(name, start), Utterance(identity, tuple(_hypotheses(lines, identity)))
+            yield Location(name, start), Utterance(identity, tuple(_hypotheses(lines, identity)))
             identity = ""
         else:
             lines.append((place, fields))
     if identity:
-        raise Place(name, start).error("the labels do not end in a line with a dot", identity)
+        raise Location(name, start).error("the labels do not end in a line with a dot", identity)
 
 
-def _hypotheses(lines: list[tuple[Place, list[str]]], identity: str) -> Iterator[Hypothesis]:
+def _hypotheses(lines: list[tuple[Location, list[str]]], identity: str) -> Iterator[Hypothesis]:
     words: list[str] = []
     scores: list[float] = []
-    for place, fields in [*lines, (Place(lines[-1][0].file if lines else ""), ["///"])]:
+    for place, fields in [*lines, (Location(lines[-1][0].file if lines else ""), ["///"])]:
         if fields == ["///"]:
             if words and len(scores) not in (0, len(words)):
                 raise place.error("some words have scores and some have none", identity)
@@ -74,7 +74,7 @@ def _hypotheses(lines: list[tuple[Place, list[str]]], identity: str) -> Iterator
             scores.append(score)
 
 
-def fits(beginning: Beginning) -> bool:
+def _fits(beginning: Beginning) -> bool:
     """Whether the file begins with the header and has alternatives."""
     return beginning.lines[:1] == [HEADER] and "///" in (line.strip() for line in beginning.lines)
 
@@ -82,7 +82,7 @@ def fits(beginning: Beginning) -> bool:
 FORMAT = Format(
     name="htk-mlf",
     about="HTK master label files with alternatives (HVite -n): words with scores, /// between hypotheses",
-    fits=fits,
+    fits=_fits,
     read=plain(read_mlf),
     scores_known=True,
 )

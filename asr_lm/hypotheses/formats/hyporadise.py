@@ -16,7 +16,7 @@ from asr_lm.hypotheses.beginning import Beginning
 from asr_lm.hypotheses.format import Format, plain
 from asr_lm.hypotheses.json_records import decode_record, json_records
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
-from asr_lm.hypotheses.validation import Located, Place
+from asr_lm.hypotheses.validation import Located, Location
 
 
 class _Entry(msgspec.Struct):
@@ -46,7 +46,7 @@ def read_hyporadise(path: Path) -> Located:
         yield place, Utterance(identity, _hypotheses(entry, place, identity), entry.output)
 
 
-def _hypotheses(entry: _Entry, place: Place, identity: str) -> tuple[Hypothesis, ...]:
+def _hypotheses(entry: _Entry, place: Location, identity: str) -> tuple[Hypothesis, ...]:
     columns = {"score": entry.score, "am_score": entry.am_score}
     given = {name: column for name, column in columns.items() if column is not None}
     for name, column in given.items():
@@ -59,7 +59,7 @@ def _hypotheses(entry: _Entry, place: Place, identity: str) -> tuple[Hypothesis,
     )
 
 
-def fits(beginning: Beginning) -> bool:
+def _fits(beginning: Beginning) -> bool:
     """Whether the first record has a list of inputs, or any input and no hypotheses."""
     record = beginning.first
     if not isinstance(record, dict) or "input" not in record:
@@ -70,6 +70,6 @@ def fits(beginning: Beginning) -> bool:
 FORMAT = Format(
     name="hyporadise",
     about="HyPoradise lists: a JSON array of input (hypotheses), output (reference), score or am_score",
-    fits=fits,
+    fits=_fits,
     read=plain(read_hyporadise),
 )

@@ -18,26 +18,26 @@ from asr_lm.hypotheses.taking import take
 from asr_lm.hypotheses.validation import Located
 
 
-def mapping_of(beginning: Beginning) -> Mapping | None:
+def _mapping_of(beginning: Beginning) -> Mapping | None:
     """The mapping that the first records suggest."""
     if not beginning.is_json or beginning.malformed:
         return None
     return infer(beginning.sample) or infer_rows(beginning.sample)
 
 
-def fits(beginning: Beginning) -> bool:
+def _fits(beginning: Beginning) -> bool:
     """Whether a list of hypotheses is found."""
-    return mapping_of(beginning) is not None
+    return _mapping_of(beginning) is not None
 
 
 def _read(path: Path, sides: SideInputs, notices: Notices) -> Located:
-    return take("json", json_values(path), mapping_of(Beginning(path)), path, notices)
+    return take("json", json_values(path), _mapping_of(Beginning(path)), path, notices)
 
 
 FORMAT = Format(
     name="json",
     about="any JSON with a list of hypotheses under a usual name: nbest, hyps, alternatives, beams, candidates, …",
-    fits=fits,
+    fits=_fits,
     read=_read,
     general=True,
     advice="ask the recogniser for its beams, not for the best of them",

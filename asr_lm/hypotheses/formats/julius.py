@@ -14,7 +14,7 @@ from asr_lm.files import display_name, iterate_text
 from asr_lm.hypotheses.beginning import Beginning
 from asr_lm.hypotheses.format import Format, plain
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
-from asr_lm.hypotheses.validation import Located, Place, decimal, not_decimal
+from asr_lm.hypotheses.validation import Located, Location, decimal, not_decimal
 
 NO_WORDS = frozenset(("<s>", "</s>", "silB", "silE", "sp"))
 
@@ -30,11 +30,11 @@ def read_julius(path: Path) -> Located:
         InputError: a score is no number, or there are not as many as sentences.
     """
     name = display_name(path)
-    identity, place, count = None, Place(name), 0
+    identity, place, count = None, Location(name), 0
     texts: list[str] = []
     scores: list[dict[str, float]] = []
 
-    def utterance() -> tuple[Place, Utterance]:
+    def utterance() -> tuple[Location, Utterance]:
         if scores and len(scores) != len(texts):
             raise place.error(f"{len(scores)} scores for {len(texts)} sentences, expected one each", identity)
         found = scores or [{} for _ in texts]
@@ -43,7 +43,7 @@ def read_julius(path: Path) -> Located:
 
     waiting: str | None = None
     for number, line in iterate_text(path):
-        here = Place(name, number)
+        here = Location(name, number)
         if match := _INPUT.fullmatch(line.strip()):
             waiting = Path(match[1]).stem
         elif match := _SENTENCE.fullmatch(line.strip()):
@@ -59,7 +59,7 @@ def read_julius(path: Path) -> Located:
         yield utterance()
 
 
-def _scores(match: re.Match[str], place: Place) -> dict[str, float]:
+def _scores(match: re.Match[str], place: Location) -> dict[str, float]:
     named = {"acoustic": match[3], "lm": match[4]} if match[3] else {"score": match[2]}
     scores = {}
     for name, text in named.items():
@@ -70,7 +70,7 @@ def _scores(match: re.Match[str], place: Place) -> dict[str, float]:
     return scores
 
 
-def fits(beginning: Beginning) -> bool:
+def _fits(beginning: Beginning) -> bool:
     """Whether there are a first and a second sentence among the lines."""
     numbers = [match[1] for line in beginning.lines if (match := _SENTENCE.fullmatch(line.strip()))]
     return "2" in numbers and numbers[0] == "1"
@@ -79,7 +79,7 @@ def fits(beginning: Beginning) -> bool:
 FORMAT = Format(
     name="julius",
     about="what Julius prints with -output N: sentence1, score1, sentence2, …",
-    fits=fits,
+    fits=_fits,
     read=plain(read_julius),
     scores_known=True,
 )

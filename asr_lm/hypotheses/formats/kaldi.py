@@ -34,7 +34,7 @@ from asr_lm.hypotheses.beginning import Beginning
 from asr_lm.hypotheses.format import Format, Notices, SideInputs
 from asr_lm.hypotheses.numbered_keys import are_ranks
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
-from asr_lm.hypotheses.validation import Located, Place, decimal, not_decimal
+from asr_lm.hypotheses.validation import Located, Location, decimal, not_decimal
 
 HYPOTHESES = ("words_text", "text")
 REFERENCES = ("ref", "text")
@@ -189,9 +189,9 @@ def _utterances(archives: _Archives, references: dict[str, str]) -> Located:
         for first, second in itertools.pairwise(entries):
             if first.number == second.number:
                 message = f"second hypothesis of number {second.number}"
-                raise Place(file, second.line).error(message, identity)
+                raise Location(file, second.line).error(message, identity)
         hypotheses = tuple(entry.hypothesis for entry in entries)
-        yield Place(file, entries[0].line), Utterance(identity, hypotheses, references.get(identity))
+        yield Location(file, entries[0].line), Utterance(identity, hypotheses, references.get(identity))
 
 
 def _entries(archives: _Archives) -> Iterator[_Entry]:
@@ -235,7 +235,7 @@ def _lines(archive: Path) -> Iterator[tuple[int, str, str]]:
         yield number, key, value.strip()
 
 
-def fits(beginning: Beginning) -> bool:
+def _fits(beginning: Beginning) -> bool:
     """Whether a folder has hypotheses, with scores or with keys that are ranks."""
     if not beginning.is_folder or not has_hypotheses(beginning.path):
         return False
@@ -252,7 +252,7 @@ def fits(beginning: Beginning) -> bool:
 FORMAT = Format(
     name="kaldi",
     about="Kaldi's n-best archives: a folder with words_text, acwt, lmwt.*, or ac_cost, lm_cost, text",
-    fits=fits,
+    fits=_fits,
     read=read_kaldi,
     sides=frozenset({"acoustic_scale"}),
     scores_known=True,

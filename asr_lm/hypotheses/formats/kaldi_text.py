@@ -17,12 +17,12 @@ from asr_lm.hypotheses.beginning import Beginning
 from asr_lm.hypotheses.format import Format, plain
 from asr_lm.hypotheses.numbered_keys import are_ranks, grouped
 from asr_lm.hypotheses.utterance import Hypothesis
-from asr_lm.hypotheses.validation import Located, Place, decimal
+from asr_lm.hypotheses.validation import Located, Location, decimal
 
 _CTM_FIELDS = (5, 6)
 
 
-def read_text(path: Path) -> Located:
+def _read_text(path: Path) -> Located:
     """Utterances of a text file.
 
     Raises:
@@ -31,12 +31,12 @@ def read_text(path: Path) -> Located:
     return grouped(_texts(path))
 
 
-def _texts(path: Path) -> Iterator[tuple[Place, str, Hypothesis]]:
+def _texts(path: Path) -> Iterator[tuple[Location, str, Hypothesis]]:
     name = display_name(path)
     for number, line in iterate_text(path):
         if line.strip():
             key, _, text = line.replace("\t", " ").strip().partition(" ")
-            yield Place(name, number), key, Hypothesis(text.strip())
+            yield Location(name, number), key, Hypothesis(text.strip())
 
 
 def read_ctm(path: Path) -> Located:
@@ -48,8 +48,10 @@ def read_ctm(path: Path) -> Located:
     return grouped(_timed(path))
 
 
-def _timed(path: Path) -> Iterator[tuple[Place, str, Hypothesis]]:
-    lines = ((Place(display_name(path), number), line.split()) for number, line in iterate_text(path) if line.strip())
+def _timed(path: Path) -> Iterator[tuple[Location, str, Hypothesis]]:
+    lines = (
+        (Location(display_name(path), number), line.split()) for number, line in iterate_text(path) if line.strip()
+    )
     for key, group in itertools.groupby(lines, key=lambda entry: entry[1][0]):
         words, times = [], []
         for place, fields in group:
@@ -84,7 +86,7 @@ TEXT = Format(
     name="kaldi-text",
     about="Kaldi's n-best text: utterance-N and the words on each line, without scores",
     fits=_fits_text,
-    read=plain(read_text),
+    read=plain(_read_text),
 )
 CTM = Format(
     name="kaldi-ctm",

@@ -15,7 +15,7 @@ from asr_lm.hypotheses.mapping import Mapping, parse_mapping, written
 from asr_lm.hypotheses.records import Record, columnar_files, columnar_rows, json_values, table_of
 from asr_lm.hypotheses.refusal import refused
 from asr_lm.hypotheses.taking import and_left
-from asr_lm.hypotheses.validation import Located, Place
+from asr_lm.hypotheses.validation import Located, Location
 
 NAME = "map"
 
@@ -31,7 +31,7 @@ def mapped_format(lines: tuple[str, ...]) -> Format:
     def read(path: Path, sides: SideInputs, notices: Notices) -> Located:
         left: dict[str, None] = {}
 
-        def unread(path: str, found: Any, place: Place, utterance: str) -> None:
+        def unread(path: str, found: Any, place: Location, utterance: str) -> None:
             left.setdefault(path)
 
         yield from _found(read_mapped(_records(path, mapping), mapping, unread), mapping)
@@ -42,7 +42,7 @@ def mapped_format(lines: tuple[str, ...]) -> Format:
 
 def _found(located: Located, mapping: Mapping) -> Located:
     """The utterances, refused where a path leads to nothing, which is a path that was written wrongly."""
-    last, has_reference = Place(""), mapping.reference is None
+    last, has_reference = Location(""), mapping.reference is None
     for place, utterance in located:
         for score in mapping.scores:
             if utterance.hypotheses and score.name not in utterance.hypotheses[0].scores:

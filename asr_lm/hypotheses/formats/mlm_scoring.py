@@ -19,7 +19,7 @@ from asr_lm.hypotheses.beginning import Beginning
 from asr_lm.hypotheses.format import Format, plain
 from asr_lm.hypotheses.json_records import BYTE_ORDER_MARK, NOT_FINITE, SURROGATE, parse_document
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
-from asr_lm.hypotheses.validation import Located, Place
+from asr_lm.hypotheses.validation import Located, Location
 
 _KEY = re.compile(r"hyp_(\d{1,9})", re.ASCII)
 _START = re.compile(r'\s*\{\s*"(?:[^"\\]|\\.)*"\s*:\s*\{\s*"hyp_\d+"\s*:')
@@ -31,7 +31,7 @@ def read_mlm_scoring(path: Path) -> Located:
     Raises:
         InputError: malformed JSON, a key given twice, an unknown key or a wrong type.
     """
-    place = Place(display_name(path))
+    place = Location(display_name(path))
 
     def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         entries = dict(pairs)
@@ -50,7 +50,7 @@ def read_mlm_scoring(path: Path) -> Located:
         yield place, _utterance(_text(identity, place, None, "id"), entry, place)
 
 
-def _utterance(identity: str, entry: Any, place: Place) -> Utterance:
+def _utterance(identity: str, entry: Any, place: Location) -> Utterance:
     if not isinstance(entry, dict):
         raise place.error(f"expected an object with hyp_1, hyp_2, …, got {_named(entry)}", identity)
     reference = entry.pop("ref", None)
@@ -73,7 +73,7 @@ def _number(key: str) -> int | None:
     return int(match[1]) if match else None
 
 
-def _hypothesis(value: Any, place: Place, identity: str, key: str) -> Hypothesis:
+def _hypothesis(value: Any, place: Location, identity: str, key: str) -> Hypothesis:
     if not isinstance(value, dict):
         raise place.error(f"expected an object with score and text, got {_named(value)}", identity, key)
     for field in ("score", "text"):
@@ -83,7 +83,7 @@ def _hypothesis(value: Any, place: Place, identity: str, key: str) -> Hypothesis
     return Hypothesis(_text(value["text"], place, identity, key, "text"), {"score": score})
 
 
-def _score(value: Any, place: Place, identity: str, key: str) -> float:
+def _score(value: Any, place: Location, identity: str, key: str) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise place.error(f"expected a number, got {_named(value)}", identity, f"{key}.score")
     try:
@@ -95,7 +95,7 @@ def _score(value: Any, place: Place, identity: str, key: str) -> float:
     return score
 
 
-def _text(value: Any, place: Place, identity: str | None, *field: str) -> str:
+def _text(value: Any, place: Location, identity: str | None, *field: str) -> str:
     if not isinstance(value, str):
         raise place.error(f"expected a string, got {_named(value)}", identity, ".".join(field))
     try:
@@ -110,7 +110,7 @@ def _named(value: Any) -> str:
     return names.get(type(value), "a number")
 
 
-def fits(beginning: Beginning) -> bool:
+def _fits(beginning: Beginning) -> bool:
     """Whether the file is one object whose entries have hyp_1, hyp_2, …; most are told without reading them whole."""
     if _START.match(beginning.text):
         return True
@@ -123,6 +123,6 @@ def fits(beginning: Beginning) -> bool:
 FORMAT = Format(
     name="mlm-scoring",
     about="mlm-scoring's dictionary: utterance, hyp_1 with score and text, …, ref",
-    fits=fits,
+    fits=_fits,
     read=plain(read_mlm_scoring),
 )

@@ -21,7 +21,7 @@ from asr_lm.hypotheses.formats.table import found
 from asr_lm.hypotheses.json_records import decode_record, json_records
 from asr_lm.hypotheses.spool import rereadable
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
-from asr_lm.hypotheses.validation import Located, Place, decimal, not_decimal
+from asr_lm.hypotheses.validation import Located, Location, decimal, not_decimal
 
 
 class _ManifestEntry(msgspec.Struct):
@@ -53,10 +53,10 @@ def read_nemo(path: Path, manifest: Path, beam_size: int | None = None) -> Locat
         entries = _manifest_entries(file)
     size = _checked_beam_size(path, manifest, len(entries), beam_size)
     lines, name = iterate_text(path), display_name(path)
-    before: tuple[Place, Utterance] | None = None
+    before: tuple[Location, Utterance] | None = None
     for entry in entries:
         beam = list(itertools.islice(lines, size))
-        place = Place(name, beam[0][0])
+        place = Location(name, beam[0][0])
         hypotheses = tuple(_hypotheses(beam, name, entry.identity))
         utterance = Utterance(entry.identity, hypotheses, entry.text, entry.recording)
         if before is not None and beam_size is None:
@@ -65,7 +65,7 @@ def read_nemo(path: Path, manifest: Path, beam_size: int | None = None) -> Locat
         yield before
 
 
-def _check_apart(before: tuple[Place, Utterance], after: tuple[Place, Utterance]) -> None:
+def _check_apart(before: tuple[Location, Utterance], after: tuple[Location, Utterance]) -> None:
     """Refuse beams that were not of one length: the file has no boundaries, but hypotheses tell where they belong."""
     (place, first), (_, second) = before, after
     for rank, hypothesis in enumerate(first.hypotheses[1:], 1):
@@ -86,7 +86,7 @@ def _shared(one: Hypothesis, other: Hypothesis) -> float:
     return len(first & second) / max(len(first | second), 1)
 
 
-def _uneven(place: Place, line: int | None, rank: int, other: str) -> InputError:
+def _uneven(place: Location, line: int | None, rank: int, other: str) -> InputError:
     message = f"looks like a hypothesis of {other!r}: the beams are not of one length, and the file has no boundaries"
     advice = "let NeMo write them into the manifest (transcribe_speech.py with return_best_hypothesis=false)"
     return place._replace(line=(line or 1) + rank).error(f"{message}; {advice}, or give --beam-size if it is right")
@@ -117,14 +117,14 @@ def _hypotheses(beam: list[tuple[int, str]], file: str, identity: str) -> Iterat
     for number, line in beam:
         text, tab, score = line.rpartition("\t")
         if not tab:
-            raise Place(file, number).error("no tab, expected text<TAB>score", identity)
+            raise Location(file, number).error("no tab, expected text<TAB>score", identity)
         value = decimal(score.strip())
         if value is None:
-            raise Place(file, number).error(not_decimal(score), identity, "score")
+            raise Location(file, number).error(not_decimal(score), identity, "score")
         yield Hypothesis(text, {"score": value})
 
 
-def fits(beginning: Beginning) -> bool:
+def _fits(beginning: Beginning) -> bool:
     """Whether the first two lines end in a tab and a number, and are no table with an id."""
     first = beginning.lines[:2]
     return bool(first) and all(map(_is_beam, first)) and not ("\t" in first[0].rpartition("\t")[0] and found(beginning))
@@ -144,7 +144,7 @@ def _read(path: Path, sides: SideInputs, notices: Notices) -> Located:
 FORMAT = Format(
     name="nemo",
     about="NeMo's beams: text, tab, score on each line, as many for each utterance of a manifest (--manifest)",
-    fits=fits,
+    fits=_fits,
     read=_read,
     sides=frozenset({"manifest", "beam_size"}),
 )

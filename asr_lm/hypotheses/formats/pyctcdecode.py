@@ -12,7 +12,7 @@ from asr_lm.hypotheses.mapped import number_in
 from asr_lm.hypotheses.preset import preset
 
 
-def fits(record: Any) -> bool:
+def _fits(record: Any) -> bool:
     """Whether a record is a list of such beams."""
     return isinstance(record, list) and bool(record) and all(map(_is_beam, record))
 
@@ -31,6 +31,6 @@ FORMAT = preset(
     "pyctcdecode",
     "pyctcdecode's beams as JSON arrays: text, state, frames, logit_score, lm_score (which holds the logit score)",
     "text=[][0] logit=[][3] lm=([][4])-([][3])",
-    fits,
+    _fits,
     known=True,
 )

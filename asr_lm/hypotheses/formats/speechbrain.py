@@ -11,7 +11,7 @@ from typing import Any
 from asr_lm.hypotheses.preset import preset
 
 
-def fits(record: Any) -> bool:
+def _fits(record: Any) -> bool:
     """Whether a record is a list of such hypotheses."""
     return isinstance(record, list) and bool(record) and all(map(_is_hypothesis, record))
 
@@ -24,6 +24,6 @@ FORMAT = preset(
     "speechbrain",
     "SpeechBrain's CTC hypotheses: arrays of objects with text, score and lm_score (which holds the score)",
     "text=[].text score=[].score lm=([].lm_score)-([].score)",
-    fits,
+    _fits,
     known=True,
 )

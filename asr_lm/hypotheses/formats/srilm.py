@@ -20,7 +20,7 @@ from asr_lm.hypotheses.beginning import Beginning
 from asr_lm.hypotheses.format import Format, plain
 from asr_lm.hypotheses.records import stem_of
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
-from asr_lm.hypotheses.validation import Located, Place, decimal, not_decimal
+from asr_lm.hypotheses.validation import Located, Location, decimal, not_decimal
 
 BYTELOG = 1024.0 / 10000.5
 HEADERS = ("NBestList1.0", "NBestList2.0")
@@ -51,11 +51,11 @@ def read_srilm(path: Path) -> Located:
                 is_bytelog = True
             elif line.strip():
                 parse = _bytelog if is_bytelog else _plain
-                hypotheses.append(parse(line.strip(), Place(name, number), identity))
-        yield Place(name, 1), Utterance(identity, tuple(hypotheses))
+                hypotheses.append(parse(line.strip(), Location(name, number), identity))
+        yield Location(name, 1), Utterance(identity, tuple(hypotheses))
 
 
-def _bytelog(line: str, place: Place, identity: str) -> Hypothesis:
+def _bytelog(line: str, place: Location, identity: str) -> Hypothesis:
     match = _BYTELOG_LINE.fullmatch(line)
     if match is None:
         raise place.error("expected (score) and the words", identity)
@@ -63,7 +63,7 @@ def _bytelog(line: str, place: Place, identity: str) -> Hypothesis:
     return Hypothesis(_text(words), {"score": _number(match[1], place, identity) * BYTELOG})
 
 
-def _plain(line: str, place: Place, identity: str) -> Hypothesis:
+def _plain(line: str, place: Location, identity: str) -> Hypothesis:
     fields = line.split()
     if not _is_plain(line):
         raise place.error("expected acoustic score, language model score, number of words and the words", identity)
@@ -75,7 +75,7 @@ def _text(words: list[str]) -> str:
     return " ".join(word for word in words if word not in NO_WORDS)
 
 
-def _number(text: str, place: Place, identity: str) -> float:
+def _number(text: str, place: Location, identity: str) -> float:
     value = decimal(text)
     if value is None:
         raise place.error(not_decimal(text), identity, "score")
@@ -90,20 +90,20 @@ def _is_plain(line: str) -> bool:
     return None not in map(decimal, fields[:2]) and int(fields[2]) in (len(words), len(fields) - 3)
 
 
-def fits(beginning: Beginning) -> bool:
+def _fits(beginning: Beginning) -> bool:
     """Whether the file, or each of the first files of the folder, begins like one of the forms."""
     if not beginning.is_folder:
         lines = beginning.lines[:5]
         return bool(lines) and (lines[0].strip() in HEADERS or all(map(_is_plain, lines)))
     with contextlib.suppress(InputError):
-        return bool(beginning.files) and all(fits(Beginning(file)) for file in beginning.files[:3])
+        return bool(beginning.files) and all(_fits(Beginning(file)) for file in beginning.files[:3])
     return False
 
 
 FORMAT = Format(
     name="srilm",
     about="SRILM's n-best lists, a file an utterance: acoustic, lm, words and text, or NBestList1.0 and 2.0",
-    fits=fits,
+    fits=_fits,
     read=plain(read_srilm),
     scores_known=True,
 )

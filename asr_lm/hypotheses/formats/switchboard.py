@@ -18,7 +18,7 @@ from asr_lm.files import display_name, iterate_text
 from asr_lm.hypotheses.beginning import Beginning, first_lines
 from asr_lm.hypotheses.format import Format, plain
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
-from asr_lm.hypotheses.validation import Located, Place, decimal, not_decimal
+from asr_lm.hypotheses.validation import Located, Location, decimal, not_decimal
 
 REFERENCE_LINE = re.compile(r"\d+\t[^\t]*", re.ASCII)
 HYPOTHESIS_FIELDS = 4
@@ -53,18 +53,18 @@ def is_hypothesis_line(line: str) -> bool:
     return len(fields) == HYPOTHESIS_FIELDS and None not in map(decimal, fields[:3])
 
 
-def _utterance(file: Path, identity: str) -> tuple[Place, Utterance]:
+def _utterance(file: Path, identity: str) -> tuple[Location, Utterance]:
     name = display_name(file)
     lines = iterate_text(file)
     number, first = next(lines, (1, ""))
     if not REFERENCE_LINE.fullmatch(first):
-        raise Place(name, number).error("expected the number of words, a tab and the reference", identity)
-    hypotheses = [_hypothesis(line, Place(name, number), identity) for number, line in lines]
+        raise Location(name, number).error("expected the number of words, a tab and the reference", identity)
+    hypotheses = [_hypothesis(line, Location(name, number), identity) for number, line in lines]
     hypotheses.sort(key=lambda hypothesis: -hypothesis.scores[ACOUSTIC])
-    return Place(name, 1), Utterance(identity, tuple(hypotheses), first.partition("\t")[2])
+    return Location(name, 1), Utterance(identity, tuple(hypotheses), first.partition("\t")[2])
 
 
-def _hypothesis(line: str, place: Place, identity: str) -> Hypothesis:
+def _hypothesis(line: str, place: Location, identity: str) -> Hypothesis:
     fields = line.split("\t")
     if len(fields) != HYPOTHESIS_FIELDS:
         message = f"{len(fields)} fields, expected error rate, acoustic score, words and text, with tabs between"
@@ -75,7 +75,7 @@ def _hypothesis(line: str, place: Place, identity: str) -> Hypothesis:
     return Hypothesis(fields[3], {ACOUSTIC: base_2 * math.log(2.0)})
 
 
-def fits(beginning: Beginning) -> bool:
+def _fits(beginning: Beginning) -> bool:
     """Whether the file, or the first file below the folder, begins with a reference and a hypothesis."""
     if not beginning.is_folder:
         return _are_first(beginning.lines[:2])
@@ -93,7 +93,7 @@ def _are_first(lines: list[str]) -> bool:
 FORMAT = Format(
     name="switchboard-ws97",
     about="Switchboard 10-best lists of the 1997 workshop: a folder with one file for each utterance",
-    fits=fits,
+    fits=_fits,
     read=plain(read_switchboard),
     scores_known=True,
 )

@@ -47,7 +47,7 @@ def found(beginning: Beginning) -> tuple[Table, Mapping] | None:
     return None if mapping is None else (table, mapping)
 
 
-def fits(beginning: Beginning) -> bool:
+def _fits(beginning: Beginning) -> bool:
     """Whether the first lines are a table of hypotheses."""
     return found(beginning) is not None
 
@@ -60,7 +60,7 @@ def _read(path: Path, sides: SideInputs, notices: Notices) -> Located:
 FORMAT = Format(
     name="table",
     about="CSV or TSV, with or without header: a hypothesis a row, or hyp1, hyp2, … or a list in a cell",
-    fits=fits,
+    fits=_fits,
     read=_read,
     advice="write a row for each hypothesis, or a list of them",
 )

@@ -17,7 +17,7 @@ from asr_lm.hypotheses.format import Format, plain
 from asr_lm.hypotheses.numbered_keys import are_ranks, grouped
 from asr_lm.hypotheses.sclite import COMMENT, TRN_LINE, unescaped
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
-from asr_lm.hypotheses.validation import Located, Place
+from asr_lm.hypotheses.validation import Located, Location
 
 LARGEST = 10_000
 """Combinations that the alternations of one line may have."""
@@ -25,8 +25,8 @@ LARGEST = 10_000
 _Combination = tuple[tuple[int, ...], tuple[str, ...]]
 
 
-def lines_of(path: Path) -> Iterator[tuple[Place, str, str]]:
-    """Place, id and text of each line.
+def lines_of(path: Path) -> Iterator[tuple[Location, str, str]]:
+    """Location, id and text of each line.
 
     Raises:
         InputError: a line does not end in an id in parentheses.
@@ -38,7 +38,7 @@ def lines_of(path: Path) -> Iterator[tuple[Place, str, str]]:
         match = TRN_LINE.fullmatch(line.strip())
         if match is None:
             raise InputError("expected text and an id in parentheses", file=name, line=number)
-        yield Place(name, number), match[2], match[1].strip()
+        yield Location(name, number), match[2], match[1].strip()
 
 
 def read_trn(path: Path) -> Located:
@@ -54,7 +54,7 @@ def read_trn(path: Path) -> Located:
         yield from grouped((place, key, Hypothesis(unescaped(text))) for place, key, text in lines_of(path))
 
 
-def expanded(text: str, place: Place, identity: str) -> list[str]:
+def expanded(text: str, place: Location, identity: str) -> list[str]:
     """Each text that alternations stand for, without repetitions.
 
     Raises:
@@ -69,7 +69,7 @@ def expanded(text: str, place: Place, identity: str) -> list[str]:
 
 
 def _sequence(
-    tokens: list[str], position: int, depth: int, place: Place, identity: str
+    tokens: list[str], position: int, depth: int, place: Location, identity: str
 ) -> tuple[list[_Combination], int]:
     """The combinations of the tokens up to the end of a member, and where that is."""
     if depth > 20:
@@ -89,7 +89,7 @@ def _sequence(
 
 
 def _members(
-    tokens: list[str], position: int, depth: int, place: Place, identity: str
+    tokens: list[str], position: int, depth: int, place: Location, identity: str
 ) -> tuple[list[_Combination], int]:
     members: list[_Combination] = []
     for rank in itertools.count():
@@ -103,7 +103,7 @@ def _members(
     raise AssertionError("unreachable: the count never ends")
 
 
-def fits(beginning: Beginning) -> bool:
+def _fits(beginning: Beginning) -> bool:
     """Whether lines end in ids in parentheses, and are alternations or ranked."""
     matches = [TRN_LINE.fullmatch(line.strip()) for line in beginning.lines if not line.startswith(COMMENT)]
     if beginning.is_json or not matches or None in matches:
@@ -115,6 +115,6 @@ def fits(beginning: Beginning) -> bool:
 FORMAT = Format(
     name="trn",
     about="NIST's TRN: text (utterance-N) on each line, or alternations { a / b } in the text",
-    fits=fits,
+    fits=_fits,
     read=plain(read_trn),
 )

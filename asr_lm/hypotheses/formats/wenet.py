@@ -12,7 +12,7 @@ from asr_lm.files import display_name, iterate_text
 from asr_lm.hypotheses.beginning import Beginning
 from asr_lm.hypotheses.format import Format, plain
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
-from asr_lm.hypotheses.validation import Located, Place, decimal, not_decimal
+from asr_lm.hypotheses.validation import Located, Location, decimal, not_decimal
 
 _WAV = re.compile(r"wav\s+(\S+)")
 _CANDIDATE = re.compile(r"candidate\s+(\S+)\s?(.*)")
@@ -25,9 +25,9 @@ def read_wenet(path: Path) -> Located:
         InputError: a line is neither ``wav`` nor ``candidate``, or a score no number.
     """
     name = display_name(path)
-    identity, place, hypotheses = "", Place(name), list[Hypothesis]()
+    identity, place, hypotheses = "", Location(name), list[Hypothesis]()
     for number, line in iterate_text(path):
-        here = Place(name, number)
+        here = Location(name, number)
         if match := _WAV.fullmatch(line.strip()):
             if identity:
                 yield place, Utterance(identity, tuple(hypotheses))
@@ -43,7 +43,7 @@ def read_wenet(path: Path) -> Located:
         yield place, Utterance(identity, tuple(hypotheses))
 
 
-def fits(beginning: Beginning) -> bool:
+def _fits(beginning: Beginning) -> bool:
     """Whether the first two lines are one of each kind."""
     lines = beginning.lines
     return len(lines) > 1 and bool(_WAV.fullmatch(lines[0].strip()) and _CANDIDATE.fullmatch(lines[1].strip()))
@@ -52,7 +52,7 @@ def fits(beginning: Beginning) -> bool:
 FORMAT = Format(
     name="wenet",
     about="WeNet's decoder_main --nbest: wav KEY, then candidate SCORE TEXT for each hypothesis",
-    fits=fits,
+    fits=_fits,
     read=plain(read_wenet),
     advice="run decoder_main with --nbest 10",
 )

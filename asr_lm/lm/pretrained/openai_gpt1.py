@@ -61,7 +61,7 @@ def load_openai_gpt(place: str | Path, device: str = "cpu") -> Gpt1Model:
         InputError: neither folder nor model, no network, a damaged file, or sizes that are not those of a GPT-1.
     """
     device = resolve_device(device)
-    folder = Path(place) if Path(place).is_dir() else download(str(place))
+    folder = Path(place) if Path(place).is_dir() else download_weights(str(place))
     config = _read_config(folder / CONFIG_FILE)
     vocabulary = Gpt1BpeVocabulary.load(folder)
     if vocabulary.size != config.vocabulary_size:
@@ -76,7 +76,7 @@ def load_openai_gpt(place: str | Path, device: str = "cpu") -> Gpt1Model:
     return model
 
 
-def download(name: str) -> Path:
+def download_weights(name: str) -> Path:
     """The folder of a model on the Hugging Face hub; what was downloaded before is not downloaded again.
 
     Raises:

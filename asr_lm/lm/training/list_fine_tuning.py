@@ -16,11 +16,11 @@ from asr_lm.lm.families.gpt1.network import Gpt1Model
 from asr_lm.lm.families.gpt1_choice import ChoiceTarget, Gpt1ChoiceConfig
 from asr_lm.lm.families.gpt1_choice.network import Gpt1ChoiceModel, Gpt1ChoiceNetwork
 from asr_lm.lm.folder import SENTENCES_FILE, check_unused, trained_sentences
-from asr_lm.lm.loading import load
+from asr_lm.lm.loading import load_model
 from asr_lm.lm.training.checkpoint import CHECKPOINT_FILE
 from asr_lm.lm.training.distributed import ALONE, Processes, shared
 from asr_lm.lm.training.list_batches import EncodedList, ListBatches
-from asr_lm.lm.training.loop import Progress, TrainingResult, train_network
+from asr_lm.lm.training.loop import TrainingProgress, TrainingResult, train_network
 from asr_lm.lm.training.options import Fold, TrainingOptions
 from asr_lm.lm.training.pair_recipe import ReferencedList, read_lists
 from asr_lm.text.sentence_hashes import SentenceHashes, fold_of
@@ -58,7 +58,7 @@ def fine_tune_on_lists(
     *,
     device: str = "cpu",
     half: bool = False,
-    report: Callable[[Progress], None] = lambda progress: None,
+    report: Callable[[TrainingProgress], None] = lambda progress: None,
     processes: Processes = ALONE,
 ) -> tuple[Gpt1ChoiceModel, TrainingResult]:
     """Train a model on lists and write its folder.
@@ -76,7 +76,7 @@ def fine_tune_on_lists(
         InputError: no GPT-1 to begin with, unreadable or empty lists, a missing reference, a folder that is in use.
     """
     check_unused(folder)
-    initial = load(choice.initial)
+    initial = load_model(choice.initial)
     if not isinstance(initial, Gpt1Model):
         raise InputError(f"expected a model of family 'gpt1', not {initial.family!r}", file=choice.initial)
     lists = _without_fold(read_lists(choice.nbest, initial.normalizer), choice.fold)

@@ -43,7 +43,7 @@ CURVE_FILE = "training.jsonl"
 
 
 @dataclass
-class Progress:
+class TrainingProgress:
     """What a progress display may show."""
 
     step: int
@@ -87,7 +87,7 @@ def train_network(
     folder: Path,
     *,
     identity: dict[str, Any],
-    report: Callable[[Progress], None] = lambda progress: None,
+    report: Callable[[TrainingProgress], None] = lambda progress: None,
     checkpoint_seconds: float = 60.0,
     processes: Processes = ALONE,
 ) -> TrainingResult:
@@ -156,7 +156,7 @@ class _Run:
         self.averaged = 0
         self.state: State | None = None
 
-    def steps(self) -> Iterator[Progress]:
+    def steps(self) -> Iterator[TrainingProgress]:
         """Train to the end, or until validation says stop."""
         since, tokens_before = time.monotonic(), self.counters.tokens
         begun = self.counters.seconds
@@ -314,14 +314,14 @@ class _Run:
         total, tokens_of_all = self.processes.total(total, count)
         return total / tokens_of_all
 
-    def _progress(self, rate: float) -> Progress:
+    def _progress(self, rate: float) -> TrainingProgress:
         now = self.counters
         left = (self.total - now.step) * now.tokens / max(now.step, 1) / max(rate, 1e-9)
         valid_loss = now.curve[-1]["valid_loss"] if now.curve else None
         recent = now.loss_sum / now.loss_tokens if now.loss_tokens else now.curve[-1]["train_loss"]
         learning_rate = self._learning_rate(now.step - 1)
         pseudo = self.network.pseudo
-        return Progress(now.step, self.total, now.tokens, rate, left, recent, valid_loss, learning_rate, pseudo)
+        return TrainingProgress(now.step, self.total, now.tokens, rate, left, recent, valid_loss, learning_rate, pseudo)
 
     def save(self) -> None:
         """Write the curve and a checkpoint."""

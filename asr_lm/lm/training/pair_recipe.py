@@ -28,7 +28,7 @@ from asr_lm.lm.training.checkpoint import CHECKPOINT_FILE
 from asr_lm.lm.training.confusions import Confusions
 from asr_lm.lm.training.corpus import read_sentences, text_identity
 from asr_lm.lm.training.distributed import ALONE, Processes, shared
-from asr_lm.lm.training.loop import CURVE_FILE, Progress, TrainingResult, train_network
+from asr_lm.lm.training.loop import CURVE_FILE, TrainingProgress, TrainingResult, train_network
 from asr_lm.lm.training.options import Fold, TrainingOptions
 from asr_lm.lm.training.pairs import ListedPairs, NoisyPairs, PairBatches, encode_sources
 from asr_lm.lm.weights_file import read_weights, write_weights
@@ -172,7 +172,7 @@ def train_on_lists(
     pretraining_epochs: float = 5.0,
     device: str = "cpu",
     half: bool = False,
-    report: Callable[[Progress], None] = lambda progress: None,
+    report: Callable[[TrainingProgress], None] = lambda progress: None,
     processes: Processes = ALONE,
 ) -> tuple[BirnnAttentionModel, TrainingResult]:
     """Train a model on lists and write its folder.

@@ -22,7 +22,7 @@ from asr_lm.lm.training.checkpoint import CHECKPOINT_FILE
 from asr_lm.lm.training.corpus import TokenCorpus, read_sentences, text_identity
 from asr_lm.lm.training.distributed import ALONE, Processes, shared
 from asr_lm.lm.training.initial import InitialModel
-from asr_lm.lm.training.loop import Progress, TrainingResult, train_network
+from asr_lm.lm.training.loop import TrainingProgress, TrainingResult, train_network
 from asr_lm.lm.training.options import TextOptions, TrainingOptions
 from asr_lm.text.sentence_hashes import SentenceHashes
 from asr_lm.text.vocabulary import (
@@ -116,7 +116,7 @@ def train_model(
     device: str = "cpu",
     half: bool = False,
     initial: InitialModel | None = None,
-    report: Callable[[Progress], None] = lambda progress: None,
+    report: Callable[[TrainingProgress], None] = lambda progress: None,
     processes: Processes = ALONE,
 ) -> tuple[NeuralModel, TrainingResult]:
     """Train a network on text and write its folder.

@@ -15,7 +15,7 @@ from asr_lm.evaluation.roles import ROLES
 from asr_lm.evaluation.word_errors import Unit
 from asr_lm.hypotheses.utterance import Utterance
 from asr_lm.lm.folder import HUB, SENTENCES_FILE, fold_folders, trained_sentences
-from asr_lm.lm.loading import KINDS, load
+from asr_lm.lm.loading import KINDS, load_model
 from asr_lm.lm.protocol import Ranker, language_model
 from asr_lm.progress import Logged, Progress
 from asr_lm.rescoring.default_model import DEFAULT, FIRST_PASS_TOTAL, default_folder
@@ -176,7 +176,7 @@ def name_and_path(specification: str) -> tuple[str, Path]:
 
 
 def _load(path: Path, device: str, unnormalised: bool) -> Ranker:
-    model = load(path, device)
+    model = load_model(path, device)
     if unnormalised:
         model.skip_normaliser()
     return model
