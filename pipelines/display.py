@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pipelines.command import console
 
 if TYPE_CHECKING:
-    from asr_lm.lm.training.loop import TrainingProgress
+    from pathlib import Path
+
+    from asr_lm.lm.training.loop import TrainingProgress, TrainingResult
 
 _PLAIN_SECONDS = 30.0
 
@@ -31,6 +33,23 @@ def say(message: str) -> None:
 def warn(message: str) -> None:
     """Print a warning."""
     console().print(f"warning: {message}", style="yellow", markup=False, soft_wrap=True)
+
+
+def perplexities(a_word: float, a_token: float, *, pseudo: bool = False) -> str:
+    """Both figures, that of a word first: it compares with models of other vocabularies."""
+    return f"{'pseudo-' if pseudo else ''}perplexity a word {a_word:,.2f}, a token {a_token:,.2f}"
+
+
+def say_trained(folder: Path, result: TrainingResult, *, pseudo: bool = False) -> None:
+    """Tell what came of a training whose loss is one of tokens."""
+    from asr_lm.lm.training.loop import perplexity
+
+    why = "stopped early" if result.stopped_early else "done"
+    a_word, a_token = perplexity(result.best_loss * (result.tokens_per_word or 1)), perplexity(result.best_loss)
+    say(
+        f"{folder}: {why} after {result.steps:,} steps, {result.tokens:,} tokens, {result.seconds:.0f} s; "
+        f"validation {perplexities(a_word, a_token, pseudo=pseudo)} (step {result.best_step:,})"
+    )
 
 
 class Terminal:
@@ -115,12 +134,23 @@ def _clock(seconds: float) -> str:
 
 
 def _training_text(progress: TrainingProgress) -> str:
-    valid = "" if progress.valid_loss is None else f", valid {math.exp(min(progress.valid_loss, 50)):,.1f}"
+    figures = partial(_short_perplexities, tokens_per_word=progress.tokens_per_word)
+    valid = "" if progress.valid_loss is None else f", valid {figures(progress.valid_loss)}"
     name = "pseudo-ppl" if progress.pseudo else "ppl"
     return (
-        f"{name} {math.exp(min(progress.train_loss, 50)):,.1f}{valid}, "
+        f"{name} {figures(progress.train_loss)}{valid}, "
         f"{progress.tokens_per_second:,.0f} tokens/s, {_clock(progress.seconds_left)} left"
     )
+
+
+def _short_perplexities(loss: float, tokens_per_word: float | None) -> str:
+    """Of a word and, where it is another one, of a token."""
+    from asr_lm.lm.training.loop import perplexity
+
+    a_token = f"{perplexity(loss):,.1f}"
+    if tokens_per_word is None or tokens_per_word == 1:
+        return a_token
+    return f"{perplexity(loss * tokens_per_word):,.1f} a word ({a_token} a token)"
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from asr_lm.lm.protocol import language_model
 from asr_lm.rescoring.scoring.models import name_and_path
 from asr_lm.text.sentence_hashes import OVERLAP_WARNING
 from pipelines.command import blaming, console
-from pipelines.display import warn
+from pipelines.display import perplexities, warn
 from pipelines.train_options import Mixture
 
 
@@ -39,17 +39,17 @@ def mix(options: Mixture) -> None:
     _report(options.out, result)
 
 
-def _alone(perplexity: float) -> str:
+def _alone(result: MixtureTraining, perplexity: float) -> str:
     if math.isinf(perplexity):
         return "alone it knows not all the words that the others know"
-    return f"validation perplexity alone {perplexity:,.2f}"
+    return f"alone validation {perplexities(result.per_word(perplexity), perplexity)}"
 
 
 def _report(folder: Path, result: MixtureTraining) -> None:
     output = console()
     mixture = result.mixture
     for number, (member, weight) in enumerate(zip(mixture.members, mixture.weights.tolist(), strict=True)):
-        alone = f", {_alone(result.alone[number])}" if result.alone else ""
+        alone = f", {_alone(result, result.alone[number])}" if result.alone else ""
         output.print(f"  {member.name}: weight {weight:.4f}{alone}", markup=False, soft_wrap=True)
     for name, share in result.overlaps.items():
         if share > OVERLAP_WARNING:
@@ -57,5 +57,6 @@ def _report(folder: Path, result: MixtureTraining) -> None:
             warn(f"{message}, so its weight may be too high")
     steps = len(result.interpolation.log_likelihood)
     folds = f", {result.folds} jackknife mixtures" if result.folds else ""
-    line = f"{folder}: validation perplexity {result.perplexity:,.2f} after {steps} iterations{folds}"
+    figures = perplexities(result.per_word(result.perplexity), result.perplexity)
+    line = f"{folder}: validation {figures} after {steps} iterations{folds}"
     output.print(line, markup=False, soft_wrap=True)

@@ -18,7 +18,7 @@ from asr_lm.lm.training.corpus import read_lines, read_sentences
 from asr_lm.lm.training.initial import InitialModel
 from asr_lm.lm.training.options import Fold, TextOptions
 from pipelines.command import blaming, console
-from pipelines.display import training_progress, warn
+from pipelines.display import perplexities, say_trained, training_progress, warn
 from pipelines.folds import check_jackknife, check_parts, say, train_folds
 from pipelines.train_options import Choices, Mixture, Neural, Ngram, Options, Pairs, Text
 
@@ -125,7 +125,7 @@ def _print_perplexity(folder: Path, valid: Path) -> None:
     with blaming(str(valid)):
         result = measure([load_model(folder)], read_lines(valid))[0]
     oov = result.to_json()["oov_rate"]
-    say(f"  validation perplexity a word {result.per_word:.2f}, unknown words {oov:.2f} %")
+    say(f"  validation {perplexities(result.per_word, result.per_token)}, unknown words {oov:.2f} %")
 
 
 def _train(family: str, options: Neural, folder: Path, fold: Fold | None) -> None:
@@ -145,11 +145,6 @@ def _train(family: str, options: Neural, folder: Path, fold: Fold | None) -> Non
             report=report,
             processes=distributed.join(),
         )
-    name = "pseudo-perplexity" if model.network.pseudo else "perplexity"
-    why = "stopped early" if result.stopped_early else "done"
-    say(
-        f"{folder}: {why} after {result.steps:,} steps, {result.tokens:,} tokens, {result.seconds:.0f} s; "
-        f"validation {name} a token {math.exp(min(result.best_loss, 50)):,.2f} (step {result.best_step:,})"
-    )
+    say_trained(folder, result, pseudo=model.network.pseudo)
     if result.best_loss > math.log(model.vocabulary.size):
         warn(f"{folder} has learnt nothing: guessing would do better; try a lower --learning-rate, or more text")

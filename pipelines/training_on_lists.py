@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from functools import partial
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from asr_lm.errors import InputError
 from asr_lm.lm.device import resolve_device
 from asr_lm.lm.training import distributed
 from asr_lm.lm.training.options import Fold
-from pipelines.display import training_progress
+from pipelines.display import say_trained, training_progress
 from pipelines.folds import check_jackknife, check_lists, check_training, say, train_folds
 from pipelines.train_options import Choices, Pairs
 
@@ -66,11 +65,7 @@ def _learn_pairs(options: Pairs, folder: Path, fold: Fold | None) -> None:
             report=report,
             processes=distributed.join(),
         )
-    why = "stopped early" if result.stopped_early else "done"
-    say(
-        f"{folder}: {why} after {result.steps:,} steps, {result.tokens:,} tokens, {result.seconds:.0f} s; "
-        f"validation perplexity a token {math.exp(min(result.best_loss, 50)):,.2f} (step {result.best_step:,})"
-    )
+    say_trained(folder, result)
 
 
 def _learn_to_choose(options: Choices, folder: Path, fold: Fold | None) -> None:

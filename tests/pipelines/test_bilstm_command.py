@@ -26,8 +26,8 @@ def trained(request: pytest.FixtureRequest, toy: Toy) -> tuple[str, Path, str]:
 
 def test_training_tells_its_figure_by_its_name(trained: tuple[str, Path, str]) -> None:
     combine, _, said = trained
-    assert ("validation pseudo-perplexity a token" in said) == (combine == "joint")
-    assert ("validation perplexity a token" in said) == (combine == "sum")
+    assert ("validation pseudo-perplexity a word" in said) == (combine == "joint")
+    assert ("validation perplexity a word" in said) == (combine == "sum")
 
 
 def test_it_lowers_the_error_rate(command: Command, toy: Toy, trained: tuple[str, Path, str]) -> None:
@@ -50,7 +50,7 @@ def test_a_pseudo_perplexity_is_never_beside_a_perplexity(
     if combine == "joint":
         assert not figures & set(ours)
         assert {"pseudo_per_token", "pseudo_per_word", "pseudo_log_likelihood"} <= set(ours)
-        proper, pseudo = finished.out.split("compared over")
+        proper, pseudo = finished.out.split("pseudo", 1)
         assert f"{other['per_word']:.2f}" in proper
         assert folder.name not in proper.replace("\n", "")
         assert f"{ours['pseudo_per_word']:.2f}" in pseudo

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import random
+import re
 import shutil
 from pathlib import Path
 
@@ -30,6 +31,7 @@ def birnn(toy: Toy) -> Path:
         text = ("--pretrain-text", toy.valid, "--pretrain-epochs", 1)
         finished = call("train", "birnn-attention", *lists, "--out", folder, *text, *SIZES, *PACE)
     assert finished.code == 0, finished.err
+    assert re.search(r"validation perplexity a word ([\d.]+), a token \1 ", finished.err)
     return folder
 
 

@@ -33,13 +33,13 @@ def test_a_mixture_is_a_model_for_every_command(command: Command, toy: Toy, ngra
     lines = made.err.splitlines()
     assert lines[0].startswith("  ngram: weight 0.")
     assert lines[1].startswith("  back: weight 0.")
-    assert "validation perplexity alone" in lines[1]
-    assert lines[-1].startswith("mix: validation perplexity ")
+    assert "alone validation perplexity a word " in lines[1]
+    assert lines[-1].startswith("mix: validation perplexity a word ")
     measured = command("perplexity", *members, "--lm", "mix", "--text", "both.txt", "--json", "p.json")
     assert measured.code == 0, measured.err
     alone, other, mixed = (record["per_word"] for record in json.loads(Path("p.json").read_text()))
     assert mixed < min(alone, other)
-    assert f"mix: validation perplexity {mixed:,.2f} " in made.err
+    assert f"mix: validation perplexity a word {mixed:,.2f}, a token {mixed:,.2f} " in made.err
     rescored = command("rescore", "--dev", toy.dev, "--nbest", toy.test, "--lm", "mix", "--json", "r.json")
     assert rescored.code == 0, rescored.err
     compared = command("compare", "--dev", toy.dev, "--test", toy.test, "--lm", "mix", "--json", "c.json")
@@ -58,7 +58,7 @@ def test_streams_and_copies(command: Command, toy: Toy, backwards: Path, lstm: P
     assert measured.code == 0, measured.err
     mixed, alone = (record["per_word"] for record in json.loads(Path("p.json").read_text()))
     assert mixed < alone
-    assert f"mix: validation perplexity {mixed:,.2f} " in made.err
+    assert f"mix: validation perplexity a word {mixed:,.2f}, a token {mixed:,.2f} " in made.err
 
 
 def test_what_makes_no_mixture_is_said_in_one_line(command: Command, toy: Toy, ngram: Path, lstm: Path) -> None:

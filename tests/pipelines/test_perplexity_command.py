@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,27 @@ def test_models_of_different_vocabularies_are_compared_over_the_same_words(
     assert (words["unknown_words"], general["unknown_words"]) == (1, 0)
     assert words["words"] == general["words"] == 13
     assert words["compared_share"] == general["compared_share"] == pytest.approx(100 * 12 / 13)
+
+
+def test_words_come_first_and_rows_are_told_apart(command: Command, toy: Toy, ngram: Path, lstm: Path) -> None:
+    """The table names models as ``compare`` does, and says whether the perplexities of a word compare."""
+    finished = command("perplexity", "--lm", ngram, "--lm", lstm, "--lm", "default", "--text", toy.valid)
+    heading = next(line for line in finished.out.splitlines() if "family" in line)
+    assert heading.index("ppl/word ") < heading.index("ppl/word compared") < heading.index("ppl/token")
+    rows = [line.split("│")[1].strip() for line in finished.out.splitlines() if line.startswith("│")]
+    assert rows == ["ngram", "lstm", "default"]
+    assert "all of them known to every model" in " ".join(finished.out.split())
+    Path("text.txt").write_text("the cat sees the zebra\na dog likes some bread today\n")
+    finished = command("perplexity", "--lm", ngram, "--lm", "default", "--text", "text.txt")
+    assert "does not compare between models that know different words: 7.69 %" in " ".join(finished.out.split())
+
+
+def test_folders_of_one_name_are_told_by_their_paths(command: Command, toy: Toy, ngram: Path) -> None:
+    Path("other").mkdir()
+    shutil.copytree(ngram, "other/ngram")
+    finished = command("perplexity", "--lm", "other/ngram", "--lm", ngram, "--text", toy.valid)
+    assert finished.code == 0, finished.err
+    assert "other/ngram" in finished.out
 
 
 def test_sentences_of_the_training_text_are_told(command: Command, toy: Toy, ngram: Path) -> None:

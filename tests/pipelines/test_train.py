@@ -50,7 +50,8 @@ class TestNgram:
         assert model.normalizer == "librispeech"
         command("perplexity", "--lm", "m", "--text", toy.valid, "--json", "p.json")
         (record,) = json.loads(Path("p.json").read_text())
-        assert f"validation perplexity a word {record['per_word']:.2f}, unknown words 0.00 %" in finished.err
+        figures = f"perplexity a word {record['per_word']:,.2f}, a token {record['per_token']:,.2f}"
+        assert f"validation {figures}, unknown words 0.00 %" in finished.err
 
     def test_several_texts_are_one(self, command: Command, toy: Toy) -> None:
         lines = toy.train.read_text().splitlines(keepends=True)
@@ -137,6 +138,24 @@ class TestLstm:
         command("perplexity", "--lm", lstm, "--text", toy.valid, "--json", "p.json")
         (record,) = json.loads(Path("p.json").read_text())
         assert record["per_token"] < model.vocabulary.size / 2
+
+    def test_a_word_and_a_token_are_told_as_perplexity_measures_them(self, command: Command, toy: Toy) -> None:
+        """Pieces and words are different units: what is printed at the end is what ``perplexity`` finds of both."""
+        arguments = ("--text", toy.train, "--valid", toy.valid, "--out", "m", *SIZES, "--epochs", 1)
+        finished = command("train", "lstm", *arguments, "--vocabulary", "bpe", "--vocabulary-size", 290)
+        assert finished.code == 0, finished.err
+        told = re.search(r"validation perplexity a word ([\d,.]+), a token ([\d,.]+) \(step", finished.err)
+        assert told is not None, finished.err
+        a_word, a_token = (float(figure.replace(",", "")) for figure in told.groups())
+        command("perplexity", "--lm", "m", "--text", toy.valid, "--json", "p.json")
+        (record,) = json.loads(Path("p.json").read_text())
+        assert (a_word, a_token) == (
+            pytest.approx(record["per_word"], rel=1e-3),
+            pytest.approx(record["per_token"], rel=1e-3),
+        )
+        assert a_word > 1.2 * a_token
+        best = min(curve(Path("m")), key=lambda point: point["valid_loss"])
+        assert best["valid_word_perplexity"] == pytest.approx(a_word, rel=1e-3)
 
     def test_it_lowers_the_error_rate(self, command: Command, toy: Toy, lstm: Path) -> None:
         command("rescore", "--nbest", toy.test, "--dev", toy.dev, "--lm", lstm, "--json", "r.json")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from asr_lm.lm.mixtures.linear import Interpolation, LinearMixture, interpolate,
 from asr_lm.lm.mixtures.log_linear import LogLinearMixture, interpolate_log_linearly
 from asr_lm.lm.mixtures.members import Member, Mixture, MixtureRecord, same_normalizer
 from asr_lm.lm.protocol import Ranker, language_model
-from asr_lm.lm.training.corpus import read_sentences
+from asr_lm.lm.training.corpus import TokenCorpus, read_sentences
 from asr_lm.text.sentence_hashes import SentenceHashes
 
 Kind = Literal["linear", "log-linear"]
@@ -32,6 +33,7 @@ class MixtureTraining:
             words that another one has.
         overlaps: share of the validation sentences in the training text of each member, by name.
         folds: number of jackknife mixtures.
+        tokens_per_word: of the validation text in the mixture's tokens, ``</s>`` one of each; 1 where words are mixed.
     """
 
     mixture: Mixture
@@ -39,11 +41,19 @@ class MixtureTraining:
     alone: list[float]
     overlaps: dict[str, float]
     folds: int
+    tokens_per_word: float
 
     @property
     def perplexity(self) -> float:
         """Perplexity of the validation text under the mixture, as in :attr:`alone`."""
         return float(np.exp(-self.interpolation.log_likelihood[-1]))
+
+    def per_word(self, perplexity: float) -> float:
+        """The perplexity a word for one as in :attr:`alone`."""
+        try:
+            return float(perplexity**self.tokens_per_word)
+        except OverflowError:
+            return math.inf
 
 
 def train_mixture(
@@ -89,7 +99,8 @@ def train_mixture(
     folder.mkdir(parents=True, exist_ok=True)
     _save_hashes(list(seen.values()), folder)
     mixture.save(folder, copy=copy, training=facts)
-    return MixtureTraining(mixture, found, alone, overlaps, folds)
+    tokens_per_word = TokenCorpus.from_sentences(sentences, mixture.vocabulary).tokens_per_word
+    return MixtureTraining(mixture, found, alone, overlaps, folds, tokens_per_word)
 
 
 def make_mixture(record: MixtureRecord) -> Mixture:

@@ -107,6 +107,11 @@ class TokenCorpus:
         """Tokens of every sentence ``[sentences]``, without ``</s>``."""
         return np.diff(self.offsets)
 
+    @property
+    def tokens_per_word(self) -> float:
+        """Tokens over words, ``</s>`` one of each: the loss of a token times this is that of a word."""
+        return (len(self.tokens) + len(self)) / max(self.words + len(self), 1)
+
     def counts(self, vocabulary: Vocabulary) -> NDArray[np.int64]:
         """How often each token occurs, ``</s>`` at the end of every sentence included ``[vocabulary]``."""
         counts = np.bincount(self.tokens, minlength=vocabulary.size).astype(np.int64)
@@ -218,7 +223,7 @@ class _Builder:
         encoded = self._vocabulary.encode_batch(sentences)
         tokens = np.concatenate(encoded).astype(self.dtype)
         lengths = [len(ids) for ids in encoded]
-        self.words += sum(sentence.count(" ") + 1 for sentence in sentences)
+        self.words += sum(sentence.count(" ") + 1 for sentence in sentences if sentence)
         if not self._vocabulary.is_open:
             self.unknown_words += self._count_unknown_words(sentences, tokens, lengths)
         self._hash.update(tokens.tobytes())

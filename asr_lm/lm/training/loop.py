@@ -55,6 +55,7 @@ class TrainingProgress:
     valid_loss: float | None
     learning_rate: float
     pseudo: bool = False
+    tokens_per_word: float | None = None
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ class TrainingResult:
         seconds: in all runs.
         stopped_early: whether patience ended it.
         averaged: validations whose weights were averaged; 0 where the best validation's are kept as they are.
+        tokens_per_word: of the validation text, as it was given.
     """
 
     best_loss: float
@@ -77,6 +79,7 @@ class TrainingResult:
     seconds: float
     stopped_early: bool
     averaged: int = 0
+    tokens_per_word: float | None = None
 
 
 def train_network(
@@ -90,6 +93,7 @@ def train_network(
     report: Callable[[TrainingProgress], None] = lambda progress: None,
     checkpoint_seconds: float = 60.0,
     processes: Processes = ALONE,
+    tokens_per_word: float | None = None,
 ) -> TrainingResult:
     """Train ``network`` in place; on return it holds the weights of the best validation.
 
@@ -102,6 +106,8 @@ def train_network(
         report: called after every step.
         checkpoint_seconds: time between checkpoints.
         processes: those that train together, with the same network; the first of them writes.
+        tokens_per_word: of the validation text, ``</s>`` a token and a word, from which the curve gets the perplexity
+            of a word; None where the loss is none of tokens.
 
     Raises:
         InputError: the folder holds a damaged checkpoint or that of another training, it cannot be written, the loss
@@ -109,7 +115,7 @@ def train_network(
         KeyboardInterrupt: Ctrl-C, once the step under way is done and a checkpoint written.
     """
     make_folder(folder)
-    run = _Run(network, train, valid, options, folder, identity, processes)
+    run = _Run(network, train, valid, options, folder, identity, processes, tokens_per_word)
     run.resume()
     last_saved = time.monotonic()
     with processes.noticing_interrupts() as interrupts:
@@ -141,9 +147,10 @@ class _Run:
         folder: Path,
         identity: dict[str, Any],
         processes: Processes = ALONE,
+        tokens_per_word: float | None = None,
     ) -> None:
         self.network, self.train, self.valid, self.options, self.folder = network, train, valid, options, folder
-        self.processes = processes
+        self.processes, self.tokens_per_word = processes, tokens_per_word
         self.identity = {"options": asdict(options), **identity, "processes": processes.count}
         self.optimizer = _make_optimizer(network, options)
         self.epoch_steps = -(-train.count(0) // options.accumulate)
@@ -251,7 +258,6 @@ class _Run:
     def _record(self, valid_loss: float) -> None:
         now = self.counters
         learning_rate = self._learning_rate(now.step - 1)
-        name = "valid_pseudo_perplexity" if self.network.pseudo else "valid_perplexity"
         if valid_loss < now.best_loss:
             now.best_loss, now.best_step, now.failures = valid_loss, now.step, 0
             self.best = self._judged()
@@ -267,12 +273,20 @@ class _Run:
                 "tokens": now.tokens,
                 "train_loss": now.loss_sum / now.loss_tokens,
                 "valid_loss": valid_loss,
-                name: math.exp(min(valid_loss, 50.0)),
+                **self._perplexities(valid_loss),
                 "learning_rate": learning_rate,
                 "seconds": round(now.seconds, 1),
             }
         )
         now.loss_sum, now.loss_tokens = 0.0, 0
+
+    def _perplexities(self, valid_loss: float) -> dict[str, float]:
+        """Of a token, and of a word where that is known."""
+        pseudo = "pseudo_" if self.network.pseudo else ""
+        figures = {f"valid_{pseudo}perplexity": perplexity(valid_loss)}
+        if self.tokens_per_word is not None:
+            figures[f"valid_word_{pseudo}perplexity"] = perplexity(valid_loss * self.tokens_per_word)
+        return figures
 
     def _judged(self) -> Weights:
         """A copy of the weights that are validated: the moving average where there is one."""
@@ -320,8 +334,18 @@ class _Run:
         valid_loss = now.curve[-1]["valid_loss"] if now.curve else None
         recent = now.loss_sum / now.loss_tokens if now.loss_tokens else now.curve[-1]["train_loss"]
         learning_rate = self._learning_rate(now.step - 1)
-        pseudo = self.network.pseudo
-        return TrainingProgress(now.step, self.total, now.tokens, rate, left, recent, valid_loss, learning_rate, pseudo)
+        return TrainingProgress(
+            now.step,
+            self.total,
+            now.tokens,
+            rate,
+            left,
+            recent,
+            valid_loss,
+            learning_rate,
+            self.network.pseudo,
+            self.tokens_per_word,
+        )
 
     def save(self) -> None:
         """Write the curve and a checkpoint."""
@@ -421,7 +445,7 @@ class _Run:
         self._try_average()
         stopped = self.counters.step < self.total
         counts = (self.counters.best_step, self.counters.step, self.counters.tokens, self.counters.seconds)
-        return TrainingResult(self.counters.best_loss, *counts, stopped, self.averaged)
+        return TrainingResult(self.counters.best_loss, *counts, stopped, self.averaged, self.tokens_per_word)
 
     def _try_average(self) -> None:
         if len(self.recent) < 2:
@@ -434,6 +458,11 @@ class _Run:
             self.counters.best_loss, self.counters.best_step, self.averaged = loss, self.counters.step, len(self.recent)
         else:
             self._put(self.best)
+
+
+def perplexity(loss: float) -> float:
+    """The perplexity of a mean loss in nats, or one so high that it says nothing."""
+    return math.exp(min(loss, 50.0))
 
 
 Weights = dict[str, Tensor]

@@ -26,7 +26,7 @@ from asr_lm.lm.families.birnn_attention.network import BirnnAttentionModel, Birn
 from asr_lm.lm.folder import SENTENCES_FILE, check_unused
 from asr_lm.lm.training.checkpoint import CHECKPOINT_FILE
 from asr_lm.lm.training.confusions import Confusions
-from asr_lm.lm.training.corpus import read_sentences, text_identity
+from asr_lm.lm.training.corpus import TokenCorpus, read_sentences, text_identity
 from asr_lm.lm.training.distributed import ALONE, Processes, shared
 from asr_lm.lm.training.loop import CURVE_FILE, TrainingProgress, TrainingResult, train_network
 from asr_lm.lm.training.options import Fold, TrainingOptions
@@ -199,8 +199,14 @@ def train_on_lists(
     network = BirnnAttentionNetwork(replace(sizes, vocabulary_size=vocabulary.size)).to(device)
     identity = {"lists": material.digest(), "network": asdict(network.config), "pretraining": pretraining_epochs}
     train, valid = material.batches(vocabulary, network.config.heard, options)
+    said = TokenCorpus.from_sentences([some.reference for some in material.valid], vocabulary)
     learn = partial(
-        train_network, valid=shared(valid, processes), identity=identity, report=report, processes=processes
+        train_network,
+        valid=shared(valid, processes),
+        identity=identity,
+        report=report,
+        processes=processes,
+        tokens_per_word=said.tokens_per_word,
     )
     if material.texts:
         first = replace(options, epochs=pretraining_epochs)

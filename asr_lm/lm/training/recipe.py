@@ -168,7 +168,15 @@ def train_model(
     batches = make_batches(network, corpus, valid, vocabulary, options, processes.count)
     own = [shared(source, processes) for source in batches]
     result = train_network(
-        network, own[0], own[1], options, folder, identity=identity, report=report, processes=processes
+        network,
+        own[0],
+        own[1],
+        options,
+        folder,
+        identity=identity,
+        report=report,
+        processes=processes,
+        tokens_per_word=valid.tokens_per_word,
     )
     model = FAMILIES[family].model_class()(family, network, vocabulary, text.normalizer)
     model.trained_on = options.context

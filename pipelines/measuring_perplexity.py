@@ -1,0 +1,156 @@
+"""The work of ``perplexity``: models measured on a text, and the tables that say so."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.markup import escape
+from rich.table import Table
+
+from asr_lm.errors import InputError
+from asr_lm.evaluation.perplexity import Perplexity, measure
+from asr_lm.files import write_text
+from asr_lm.lm.folder import trained_sentences
+from asr_lm.lm.loading import load_model
+from asr_lm.lm.protocol import Ranker
+from asr_lm.lm.training.corpus import read_lines
+from asr_lm.rescoring.scoring.models import name_and_path
+from asr_lm.text.sentence_hashes import OVERLAP_WARNING, batches
+from pipelines.command import blaming, check_outputs, console
+from pipelines.display import warn
+from pipelines.perplexity import Arguments
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A model and its figures.
+
+    Attributes:
+        name: short, as ``compare`` calls it.
+        label: what it was given as.
+        model: the model.
+        result: its perplexities.
+        overlap: share of the sentences that are in its training text, from 0 to 1; None: it is not known.
+    """
+
+    name: str
+    label: str
+    model: Ranker
+    result: Perplexity
+    overlap: float | None
+
+
+def measure_perplexity(arguments: Arguments) -> None:
+    """Measure, print and write.
+
+    Raises:
+        InputError: no model or no text, or one that cannot be used.
+    """
+    if not arguments.lm:
+        raise InputError("expected at least one model", parameter="lm")
+    if not arguments.text:
+        raise InputError("expected at least one file", parameter="text")
+    check_outputs([arguments.json], arguments.text)
+    rows = _measured(arguments)
+    for row in rows:
+        if row.overlap is not None and row.overlap > OVERLAP_WARNING:
+            seen = f"{100 * row.overlap:.1f} % of the sentences are in the training text of {row.label}"
+            warn(f"{seen}, so its figure may be too low")
+    if arguments.dynamic is not None:
+        console(stderr=False).print(f"dynamic evaluation, learning rate {arguments.dynamic:g}")
+    for table in _tables(rows):
+        console(stderr=False).print(table)
+    if arguments.json:
+        _write(arguments.json, rows, arguments.dynamic)
+
+
+def _measured(arguments: Arguments) -> list[Measured]:
+    named = [name_and_path(specification) for specification in arguments.lm]
+    models = [load_model(path, arguments.device) for _, path in named]
+    overlaps = Overlaps([path for _, path in named])
+    lines = overlaps.watched(line for path in arguments.text for line in read_lines(path))
+    with blaming(*map(str, arguments.text)):
+        results = measure(models, lines, carry_state=arguments.context == "stream", dynamic=arguments.dynamic)
+    given = zip(named, arguments.lm, strict=True)
+    labels = [name if specification.startswith(f"{name}=") else specification for (name, _), specification in given]
+    short = [name for name, _ in named]
+    # Folders of the same name are told apart by the whole of what was given.
+    names = [name if short.count(name) == 1 else label for name, label in zip(short, labels, strict=True)]
+    return list(map(Measured, names, labels, models, results, overlaps.shares))
+
+
+def _write(path: Path, rows: Sequence[Measured], dynamic: float | None) -> None:
+    how = {} if dynamic is None else {"dynamic": dynamic}
+    records = []
+    for row in rows:
+        overlap = {} if row.overlap is None else {"training_overlap": 100 * row.overlap}
+        records.append({"lm": row.label, **how, **row.result.to_json(), **overlap})
+    write_text(path, json.dumps(records, indent=2) + "\n")
+
+
+class Overlaps:
+    """Counts the sentences of a text that models were trained on while the text is read.
+
+    Args:
+        models: their paths.
+    """
+
+    def __init__(self, models: Sequence[Path]) -> None:
+        self._seen = [trained_sentences(path) for path in models]
+        self._counts = [0] * len(models)
+        self._sentences = 0
+
+    def watched(self, lines: Iterable[str]) -> Iterator[str]:
+        """The lines as they are."""
+        for batch in batches(lines):
+            sentences = [line for line in batch if line.strip()]
+            self._sentences += len(sentences)
+            for number, hashes in enumerate(self._seen):
+                if hashes is not None:
+                    self._counts[number] += int(hashes.contains(sentences).sum())
+            yield from batch
+
+    @property
+    def shares(self) -> list[float | None]:
+        """Share of the sentences so far that are in each model's training text, from 0 to 1; None: it is not known."""
+        pairs = zip(self._seen, self._counts, strict=True)
+        return [None if hashes is None else count / max(self._sentences, 1) for hashes, count in pairs]
+
+
+def _tables(rows: Sequence[Measured]) -> Iterator[Table]:
+    """One table of perplexities, and one of pseudo-perplexities, each if there are any."""
+    first = rows[0].result
+    size = f"{first.sentences:,} sentences, {first.words:,} words with </s>"
+    if proper := [row for row in rows if not row.result.pseudo]:
+        headings = ("ppl/word", "ppl/word compared", "ppl/token")
+        yield _table(proper, headings, f"{size}; {_compared(proper[0].result)}")
+    if pseudo := [row for row in rows if row.result.pseudo]:
+        caption = f"{size}; every token is predicted from both sides of it: these figures compare with each other only"
+        yield _table(pseudo, ("pseudo-ppl/word", "pseudo-ppl/token"), caption)
+
+
+def _compared(result: Perplexity) -> str:
+    """How far the perplexities of a word compare."""
+    if result.compared == result.words:
+        return "all of them known to every model: both perplexities of a word are the same and compare"
+    share = f"{100 * (1 - result.compared / result.words):.2f} %"
+    return (
+        f"ppl/word does not compare between models that know different words: {share} are unknown to some model here, "
+        "and cost what it gives all unknown words together; ppl/word compared leaves them out for all models"
+    )
+
+
+def _table(rows: Sequence[Measured], headings: Sequence[str], caption: str) -> Table:
+    table = Table("model", "family", caption=caption, caption_justify="left")
+    for heading in (*headings, "OOV %", "parameters"):
+        table.add_column(heading, justify="right")
+    for row in rows:
+        result = row.result
+        compared = [] if result.pseudo else [result.per_compared_word]
+        figures = [result.per_word, *compared, result.per_token, result.oov_rate]
+        shown = [f"{figure:,.2f}" for figure in figures]
+        table.add_row(escape(row.name), row.model.family, *shown, f"{row.model.parameters:,}")
+    return table
