@@ -219,7 +219,7 @@ class TestInterruption:
         place = {
             "scoring": "asr_lm.rescoring.scoring.scorer.score_texts",
             "writing": "asr_lm.files.os.fsync",
-            "models": "asr_lm.rescoring.scoring.models.load",
+            "models": "asr_lm.rescoring.scoring.models.load_model",
         }[where]
         monkeypatch.setattr(place, interrupt)
         Path("out.json").write_text("old")
