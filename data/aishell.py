@@ -56,7 +56,7 @@ def main() -> None:
     options = parse(Options, "aishell", DESCRIPTION, package="data")
     recipe.check(options)
     if options.lm_text and "train" not in options.parts:
-        raise InputError("is the transcripts of the part train; add it to --parts", field="--lm-text")
+        raise InputError("is the transcripts of the part train; add it to --parts", parameter="lm_text")
     members = {part: ArchiveMember(f"data_aishell/wav/{part}", ARCHIVE, _SIZES[part]) for part in options.parts}
     found = recipe.obtain(options, [ArchiveMember(TRANSCRIPTS, ARCHIVE, 0), *members.values()])
     transcripts = read_transcripts(found[TRANSCRIPTS], get_normalizer(options.normalizer))

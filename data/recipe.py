@@ -75,7 +75,7 @@ def check(options: Options) -> None:
         InputError: an option is wrong.
     """
     if not 0 < options.lm_share <= 1:
-        raise InputError(f"expected more than 0 and no more than 1, not {options.lm_share:g}", field="--lm-share")
+        raise InputError(f"expected more than 0 and no more than 1, not {options.lm_share:g}", parameter="lm_share")
     if options.source is not None and not options.source.is_dir():
         raise InputError("no such folder", file=options.source)
     if options.source is not None and options.mirror:

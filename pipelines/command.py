@@ -43,6 +43,7 @@ _TORCH_ADVICE = (
 _FRAME = "╭╮╰╯│┃|─━ "
 _RULE = re.compile(r"[─━-]{3,}")
 _HELP = re.compile(r"(python -m [\w.]+|asr-lm)( [\w-]+){0,2} --help")
+_PARAMETER = re.compile(r"`([a-z_]+)=(?:True|([^`]*))`")
 _SUGGESTED = re.compile(r"Perhaps you meant:\s*(--[\w-]+)")
 
 
@@ -62,12 +63,27 @@ def option_name(name: str) -> str:
     return _OPTIONS.get(name) or "--" + name.replace("_", "-")
 
 
+def with_options(message: str) -> str:
+    """What the library says of its parameters, as a command prints it.
+
+    >>> with_options("say which with `format=`, or take it as it is with `as_given=True`")
+    'say which with --format, or take it as it is with --as-given'
+    >>> with_options("name them with `models=NAME=PATH`")
+    'name them with --lm NAME=PATH'
+    """
+    return _PARAMETER.sub(lambda found: f"{option_name(found[1])} {found[2] or ''}".strip(), message)
+
+
 def as_typed(error: InputError) -> str:
     """An error as a command prints it: it names the option where the library names a parameter."""
     option = None if error.parameter is None else option_name(error.parameter)
     return str(
         InputError(
-            error.message, file=error.file, line=error.line, utterance=error.utterance, field=option or error.field
+            with_options(error.message),
+            file=error.file,
+            line=error.line,
+            utterance=error.utterance,
+            field=option or error.field,
         )
     )
 

@@ -21,7 +21,7 @@ def print_completion(words: Sequence[str]) -> None:
         InputError: they name none that is known.
     """
     if len(words) != 1 or words[0] not in SHELLS:
-        raise InputError(f"expected one of {', '.join(SHELLS)}, not {' '.join(words)!r}", field="--completion")
+        raise InputError(f"expected one of {', '.join(SHELLS)}, not {' '.join(words)!r}", parameter="completion")
     bare = (tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes)  # --text, not --model.text
     tyro.cli(_every_command(), prog="asr-lm", args=["--tyro-print-completion", words[0]], config=bare)
 

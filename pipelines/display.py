@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pipelines.command import console
+from pipelines.command import console, with_options
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,12 +27,12 @@ def training_progress(name: str) -> Iterator[Callable[[TrainingProgress], None]]
 
 def say(message: str) -> None:
     """Tell how the work goes, beside the results."""
-    console().print(message, markup=False, soft_wrap=True)
+    console().print(with_options(message), markup=False, soft_wrap=True)
 
 
 def warn(message: str) -> None:
     """Print a warning."""
-    console().print(f"warning: {message}", style="yellow", markup=False, soft_wrap=True)
+    console().print(f"warning: {with_options(message)}", style="yellow", markup=False, soft_wrap=True)
 
 
 def perplexities(a_word: float, a_token: float, *, pseudo: bool = False) -> str:
@@ -67,6 +67,7 @@ class Terminal:
 
     def warn(self, message: str) -> None:
         """Print a warning unless it was printed."""
+        message = with_options(message)
         if message not in self._warned:
             self._warned[message] = None
             warn(message)

@@ -18,7 +18,7 @@ def check_jackknife(parts: int) -> None:
         InputError: 1, or below 0.
     """
     if parts == 1 or parts < 0:
-        raise InputError(f"expected 0 or at least 2 parts, not {parts}", field="--jackknife")
+        raise InputError(f"expected 0 or at least 2 parts, not {parts}", parameter="jackknife")
 
 
 def check_parts(sentences: Iterable[str], parts: int) -> None:
@@ -34,7 +34,7 @@ def check_parts(sentences: Iterable[str], parts: int) -> None:
         left.difference_update(fold_of(batch, parts).tolist())
         if not left:
             return
-    raise InputError(f"{len(left)} of {parts} parts of the text would be empty", field="--jackknife")
+    raise InputError(f"{len(left)} of {parts} parts of the text would be empty", parameter="jackknife")
 
 
 def check_lists(**options: tuple[Path, ...]) -> None:
@@ -60,7 +60,7 @@ def check_training(options: TrainingOptions) -> None:
         InputError: there is such a thing.
     """
     if options.context != "sentence":
-        raise InputError("lists are no stream; expected sentence", field="--context")
+        raise InputError("lists are no stream; expected sentence", parameter="context")
     for name in ("short_windows", "input_noise"):
         if getattr(options, name):
             raise InputError("is for a training on text, not on lists", field=option_name(name))

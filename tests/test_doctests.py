@@ -11,7 +11,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 MODULES = sorted(
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-    for path in (ROOT / "asr_lm").rglob("*.py")
+    for room in ("asr_lm", "pipelines")
+    for path in (ROOT / room).rglob("*.py")
     if ">>> " in path.read_text()
 )
 

@@ -198,7 +198,7 @@ def _reference(keys: list[str], objects: list[dict[str, Any]]) -> str | None:
     sure = [key for key in found if names.squashed(key) in names.SURE_REFERENCES]
     rivals = [key for key in sure[1:] if any(value.get(key) != value.get(sure[0]) for value in objects)]
     if rivals:
-        message = f"{sure[0]} and {rivals[0]} could both be the reference and differ: say which with --map"
+        message = f"{sure[0]} and {rivals[0]} could both be the reference and differ: say which with `mapping=`"
         raise InputError(message, field=rivals[0])
     return next(iter(found), None)
 

@@ -170,7 +170,7 @@ def _change(name: str, lists: list[list[float]], notices: Notices) -> _Change | 
 def _like_costs(name: str) -> str:
     return (
         f"{name} grows from the first hypothesis to the last in nearly every list, as costs do: if smaller is better "
-        f"turn the sign with --costs {name}, if not take the list as it is with --as-given"
+        f"turn the sign with `costs={name}`, if not take the list as it is with `as_given=True`"
     )
 
 
@@ -184,5 +184,7 @@ def _ranking(columns: dict[str, list[list[float]]], notices: Notices) -> str | N
     first = sum(values[0] == max(values) for values in lists)
     if not _grow(lists) and not (len(lists) >= FEW and first < len(lists) / 2):
         return None
-    notices.say(f"the hypotheses are not in the order of their {name}: they are ranked by it (--as-given keeps them)")
+    notices.say(
+        f"the hypotheses are not in the order of their {name}: they are ranked by it (`as_given=True` keeps them)"
+    )
     return name

@@ -111,7 +111,7 @@ ONE_BEST: tuple[OneBest, ...] = (
         "icefall's recogs file",
         _is_recogs,
         "icefall's nbest decoding methods hold the paths in memory: write texts and scores of k2.Nbest to a list, or "
-        "rescore the lattices with --lattice",
+        "rescore the lattices themselves (rescore --lattice)",
     ),
     OneBest("icefall's error statistics", _starts("%WER ="), "give the decoding's lists or lattices"),
     OneBest("SpeechBrain's word error file", _starts("%WER "), "write the searcher's hypotheses with topk=10"),
@@ -128,7 +128,7 @@ ONE_BEST: tuple[OneBest, ...] = (
     OneBest(
         "a NeMo manifest without hypotheses",
         _keys("audio_filepath", "duration"),
-        "give the beams, and this with --manifest",
+        "give the beams, and this with `manifest=`",
         False,
     ),
     OneBest(
@@ -142,14 +142,14 @@ ONE_BEST: tuple[OneBest, ...] = (
         "a folder with one text an utterance",
         lambda beginning: any(file.name == "text" for file in beginning.files),
         "WeNet: recognize.py keeps one path, run decoder_main with --nbest 10; Kaldi: lattice-to-nbest and "
-        "nbest-to-linear, or give the lattices with --lattice",
+        "nbest-to-linear, or rescore the lattices themselves (rescore --lattice)",
         False,
     ),
     OneBest(
         "a text with one transcript an utterance",
         _is_keyed_text,
-        "WeNet: run decoder_main with --nbest 10; Kaldi: lattice-to-nbest and nbest-to-linear, or give the lattices "
-        "with --lattice; ESPnet: asr_inference with --nbest 20",
+        "WeNet: run decoder_main with --nbest 10; Kaldi: lattice-to-nbest and nbest-to-linear, or rescore the "
+        "lattices themselves (rescore --lattice); ESPnet: asr_inference with --nbest 20",
         False,
     ),
     OneBest("JSON with one transcript a record", _is_single_record, _WHISPER, False),

@@ -31,12 +31,12 @@ def refused(beginning: Beginning, names: list[str]) -> InputError:
     """
     name = beginning.path.name
     if _is_lattice(beginning):
-        message = "a lattice, no n-best list: give it with --lattice (and --dev-lattice)"
+        message = "a lattice, no n-best list: rescore it with rescore --lattice (and --dev-lattice)"
         return InputError(message, file=display_name(beginning.path))
     found = _found(beginning)
     message = (
-        f"no n-best list of a known format, expected one of {', '.join(names)} (see --format); found {found}. "
-        f"Say where the fields lie with --map 'id=… text=…', or write lines such as {EXAMPLE}"
+        f"no n-best list of a known format, expected one of {', '.join(names)} (see `format=`); found {found}. "
+        f"Say where the fields lie with `mapping='id=… text=…'`, or write lines such as {EXAMPLE}"
     )
     return InputError(message, file=display_name(beginning.path) if name else None)
 

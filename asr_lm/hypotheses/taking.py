@@ -42,7 +42,7 @@ def take(
         InputError: a field that is not read looks as if it should be.
     """
     if mapping is None:
-        message = "no list of hypotheses under a usual name: say where the fields lie with --map"
+        message = "no list of hypotheses under a usual name: say where the fields lie with `mapping=`"
         raise InputError(message, file=display_name(path))
     left: dict[str, None] = {}
 
@@ -70,8 +70,8 @@ def _check(path: str, found: Any, mapping: Mapping, place: Location, utterance: 
     depth = path.count("[]")
     what = _what(name, found, mapping, depth)
     if what is not None:
-        message = f"looks like {what} and is not read: read it with --map '{mapping} {_wanted(what, name)}={path}'"
-        raise place.error(f"{message}, or leave it out with --map '{mapping}'", utterance, path)
+        message = f"looks like {what} and is not read: read it with `mapping='{mapping} {_wanted(what, name)}={path}'`"
+        raise place.error(f"{message}, or leave it out with `mapping='{mapping}'`", utterance, path)
 
 
 def _wanted(what: str, name: str) -> str:

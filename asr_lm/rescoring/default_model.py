@@ -113,7 +113,7 @@ def first_pass_total(table: FeatureTable, kind: ScoreKind) -> Values:
         return table.column(RANK)
     names = [column.name for column in table.columns if column.kind == "first-pass"]
     if not names:
-        raise InputError(f"the list has no scores, so its kind is rank, not the {kind} of --score-kind")
+        raise InputError(f"the list has no scores, so its kind is rank, not the {kind} of `score_kind=`")
     total: Values = table.features(names).sum(axis=1)
     lists = table.lists
     return total * lists.per_row(lists.total(table.column(CHARACTERS)) / lists.lengths) if kind == "mean" else total

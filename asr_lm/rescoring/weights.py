@@ -96,9 +96,7 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True):
                 raise InputError(f"weights of version {found}, this release reads version {VERSION}", file=name)
             weights = msgspec.json.decode(data, type=cls)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            raise InputError(
-                f"no weights file as --save-weights writes them, or a damaged one ({error})", file=name
-            ) from None
+            raise InputError(f"no file of tuned weights, or a damaged one ({error})", file=name) from None
         weights._refuse_impossible(name)
         return weights
 

@@ -141,7 +141,7 @@ class TestNemo:
 
     def test_a_manifest_is_needed_and_goes_with_beams_only(self, tmp_path: Path, manifest: Path) -> None:
         path = written(tmp_path / "beams.tsv", "one\t-1.5\ntwo\t-1\n")
-        assert "--manifest" in refusal(path).message
+        assert "`manifest=`" in refusal(path).message
         canonical = written(tmp_path / "list.jsonl", {"id": "a", "hypotheses": [{"text": ""}]})
         assert "nemo only" in refusal(canonical, manifest=manifest).message
         assert "nemo only" in refusal(canonical, beam_size=4).message

@@ -113,7 +113,7 @@ def test_a_cost_by_its_name_is_turned_and_said(tmp_path: Path, name: str) -> Non
 
 def test_scores_that_worsen_along_the_lists_are_refused_with_both_ways_out(tmp_path: Path) -> None:
     path = written(tmp_path, with_scores("am", (41.0, 42.0, 44.0)))
-    with pytest.raises(InputError, match=r"--costs am.*--as-given"):
+    with pytest.raises(InputError, match=r"`costs=am`.*`as_given=True`"):
         read(path)
     found, said = read(path, costs=["am"])
     assert found[0].hypotheses[0].scores == {"minus_am": -41.0}

@@ -59,7 +59,7 @@ def test_content_tells(tmp_path: Path, content: str, format: str) -> None:
 def test_two_that_fit_are_an_error_until_one_is_named(tmp_path: Path, content: str, formats: list[str]) -> None:
     path = tmp_path / "list.json"
     path.write_text(content)
-    with pytest.raises(InputError, match=f"{' or '.join(formats)}.*--format"):
+    with pytest.raises(InputError, match=f"{' or '.join(formats)}.*format="):
         recognise(path)
     if "canonical" in formats:
         assert [next(read_nbest(path, format)).id for format in formats] == ["a", "a"]
@@ -95,9 +95,9 @@ def test_a_folder_that_fits_twice_is_an_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "fragments"),
     [
-        ("a.json", b'{"audio": 1, "stuff": {"x": 2}}', ["keys audio, stuff", '"hypotheses": [{"text"', "--map"]),
+        ("a.json", b'{"audio": 1, "stuff": {"x": 2}}', ["keys audio, stuff", '"hypotheses": [{"text"', "mapping="]),
         ("a.json", b'{"text": "one", "language": "en"}', ["one hypothesis for each utterance", "nothing to rescore"]),
-        ("a.txt", b"no list at all\n", ["no list at all", '"hypotheses": [{"text"', "--format"]),
+        ("a.txt", b"no list at all\n", ["no list at all", '"hypotheses": [{"text"', "format="]),
         ("lat.1.gz", gzip.compress(b"\0B\xff\xfe\0\0"), ["--lattice"]),
         ("a.db", b"SQLite format 3\0", ["an SQLite database"]),
     ],

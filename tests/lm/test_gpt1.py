@@ -351,7 +351,7 @@ class TestStream:
         text = TextOptions((tmp_path / "train.txt",), tmp_path / "valid.txt")
         with pytest.raises(InputError, match="is for a transformer") as error:
             train_model(family, CONFIGS["two layers"], text, options, tmp_path / "model")
-        assert error.value.field == "--short-windows"
+        assert error.value.parameter == "short_windows"
         assert not (tmp_path / "model").exists()
 
 

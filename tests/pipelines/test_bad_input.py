@@ -190,13 +190,13 @@ class TestWeights:
     @pytest.mark.parametrize(
         ("content", "message"),
         [
-            ("", "no weights file"),
-            ("{}", "no weights file as --save-weights writes them, or a damaged one"),
+            ("", "no file of tuned weights"),
+            ("{}", "no file of tuned weights, or a damaged one"),
             ('{"format": "asr_lm weights", "version": 9, "values": {"s": 1}}', "version 9"),
             ('{"format": "asr_lm weights", "version": 1, "values": {}}', "at least one"),
             (
                 '{"format": "asr_lm weights", "version": 1, "values": {"s": 1e999}}',
-                "w.json: no weights file as --save-weights writes them, or a damaged one (Number out of range",
+                "w.json: no file of tuned weights, or a damaged one (Number out of range",
             ),
             (
                 '{"format": "asr_lm weights", "version": 1, "values": {"other": 1}}',

@@ -124,7 +124,7 @@ class TestFirstPassTotal:
     @pytest.mark.parametrize("kind", ["sum", "mean"])
     def test_a_list_without_scores_has_neither_sum_nor_mean(self, kind: default_model.ScoreKind) -> None:
         table = FeatureTable.from_utterances([utterance(0, ("a", {}), ("b", {}))])
-        with pytest.raises(InputError, match=f"its kind is rank, not the {kind} of --score-kind"):
+        with pytest.raises(InputError, match=f"its kind is rank, not the {kind} of"):
             first_pass_total(table, kind)
 
 

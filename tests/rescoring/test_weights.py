@@ -55,9 +55,9 @@ def test_features_that_do_not_fit_are_both_listed(build) -> None:
         ({"version": 2}, r"weights.json: weights of version 2, this release reads version 1"),
         (
             {"format": "something else"},
-            r"weights.json: no weights file as --save-weights writes them, or a damaged one",
+            r"weights.json: no file of tuned weights, or a damaged one",
         ),
-        ({"values": {"lm": "1"}}, r"no weights file as --save-weights writes them, or a damaged one .*values"),
+        ({"values": {"lm": "1"}}, r"no file of tuned weights, or a damaged one .*values"),
         ({"values": {}}, r"field values: no weights"),
         ({"scale": 0}, r"field scale: 0.0, a positive number was expected"),
         ({"mass": 1.5}, r"field mass: 1.5, a number above 0 and up to 1"),
@@ -75,9 +75,7 @@ def test_impossible_files_are_refused(change: dict, message: str, tmp_path: Path
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"version": 1}', "\x00\x01"])
 def test_damaged_files_are_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "weights.json").write_text(text)
-    with pytest.raises(
-        InputError, match=r"weights.json: no weights file as --save-weights writes them, or a damaged one"
-    ):
+    with pytest.raises(InputError, match=r"weights.json: no file of tuned weights, or a damaged one"):
         Weights.load(tmp_path / "weights.json")
 
 

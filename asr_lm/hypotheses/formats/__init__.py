@@ -84,7 +84,7 @@ def recognise(path: Path) -> str:
     if len(fitting) == 1:
         return fitting[0]
     if fitting:
-        raise InputError(f"could be {' or '.join(fitting)}: say which with --format", file=display_name(path))
+        raise InputError(f"could be {' or '.join(fitting)}: say which with `format=`", file=display_name(path))
     if beginning.malformed:
         raise beginning.malformed
     if kind := one_best(beginning, sure=False):

@@ -83,7 +83,7 @@ def read_kaldi(path: Path, sides: SideInputs, notices: Notices) -> Located:
     decoded: set[str] = set()
     scale = DEFAULT_ACOUSTIC_SCALE if sides.acoustic_scale is None else sides.acoustic_scale
     if any(ACOUSTIC in each.costs for each in archives):
-        said = "" if sides.acoustic_scale is not None else " (Kaldi's default; --acoustic-scale sets it)"
+        said = "" if sides.acoustic_scale is not None else " (Kaldi's default; `acoustic_scale=` sets it)"
         notices.say(f"kaldi: acoustic costs are multiplied by {scale:g}{said}")
     if any(WITH_LM in each.costs for each in archives):
         notices.say("kaldi: lmwt.withlm holds lmwt.nolm and lmwt.lmonly; each share of it is read once")

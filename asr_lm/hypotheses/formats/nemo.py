@@ -89,7 +89,7 @@ def _shared(one: Hypothesis, other: Hypothesis) -> float:
 def _uneven(place: Location, line: int | None, rank: int, other: str) -> InputError:
     message = f"looks like a hypothesis of {other!r}: the beams are not of one length, and the file has no boundaries"
     advice = "let NeMo write them into the manifest (transcribe_speech.py with return_best_hypothesis=false)"
-    return place._replace(line=(line or 1) + rank).error(f"{message}; {advice}, or give --beam-size if it is right")
+    return place._replace(line=(line or 1) + rank).error(f"{message}; {advice}, or give `beam_size=` if it is right")
 
 
 def _manifest_entries(manifest: Path) -> list[_ManifestEntry]:
@@ -137,7 +137,7 @@ def _is_beam(line: str) -> bool:
 
 def _read(path: Path, sides: SideInputs, notices: Notices) -> Located:
     if sides.manifest is None:
-        raise InputError("NeMo's beams need the manifest that was decoded: give it with --manifest", file=path)
+        raise InputError("NeMo's beams need the manifest that was decoded: give it with `manifest=`", file=path)
     return read_nemo(path, sides.manifest, sides.beam_size)
 
 

@@ -84,7 +84,7 @@ def train_mixture(
         InputError: too few members, members that cannot be mixed, an empty text, a folder that is in use.
     """
     if len(members) < 2:
-        raise InputError("a mixture needs at least two models", field="--lm")
+        raise InputError("a mixture needs at least two models", parameter="models")
     _refuse_double_names(members)
     check_unused(folder)
     sentences = list(read_sentences([valid], same_normalizer(members)))
@@ -131,7 +131,7 @@ def _weights(
 def _refuse_double_names(members: Sequence[Member]) -> None:
     names = [member.name for member in members]
     if double := next((name for name in names if names.count(name) > 1), None):
-        raise InputError(f"two members are called {double!r}; name them with --lm NAME=PATH", field="--lm")
+        raise InputError(f"two members are called {double!r}; name them with `models=NAME=PATH`", parameter="models")
 
 
 def _save_hashes(parts: Sequence[SentenceHashes], folder: Path) -> None:

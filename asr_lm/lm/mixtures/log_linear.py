@@ -91,9 +91,7 @@ def causal_models(members: Sequence[Member]) -> list[CausalModel]:
     Raises:
         InputError: one is not causal, or their tokens differ.
     """
-    advice = (
-        "; give the models to rescore one by one (--lm A --lm B), where tuning finds such weights for whole sentences"
-    )
+    advice = "; give the models to rescore one by one, where tuning finds such weights for whole sentences"
     models = []
     for member in members:
         if not isinstance(member.model, CausalModel):

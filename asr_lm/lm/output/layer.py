@@ -58,7 +58,7 @@ class OutputLayer(nn.Module):
         Raises:
             InputError: the layer was not trained to be normalised without it.
         """
-        raise InputError("only an output trained by noise-contrastive estimation (--output nce) has no need of its sum")
+        raise InputError("only an output trained by noise-contrastive estimation (`output=nce`) has no need of its sum")
 
     def check(self) -> None:
         """Look at what was read from a file.

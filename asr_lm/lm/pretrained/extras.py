@@ -67,7 +67,7 @@ def read_hub(read: Callable[..., Any], name: str, shown: str, **options: Any) ->
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise InputError(
             f"the model cannot be had from the Hugging Face hub ({_first_line(error)}); where there is no network, "
-            f"download it elsewhere (hf download {name} --local-dir DIR) and give --lm DIR",
+            f"download it elsewhere (hf download {name} --local-dir DIR) and give that folder",
             file=HUB + name,
         ) from None
 

@@ -137,11 +137,11 @@ def train_model(
         InputError: unreadable or empty text, a folder that is in use, or an initial model that does not fit.
     """
     if options.context == "stream" and not FAMILIES[family].streams:
-        raise InputError(f"a model of family {family!r} reads sentence by sentence, not a stream", field="--context")
+        raise InputError(f"a model of family {family!r} reads sentence by sentence, not a stream", parameter="context")
     if options.short_windows and not (options.context == "stream" and _reads_windows(FAMILIES[family].network_class())):
-        raise InputError("is for a transformer that is trained with --context stream", field="--short-windows")
+        raise InputError("is for a transformer that is trained with `context=stream`", parameter="short_windows")
     if text.valid is None:
-        raise InputError("a neural model needs a validation text", field="--valid")
+        raise InputError("a neural model needs a validation text", parameter="valid")
     if next(read_sentences([text.valid], text.normalizer), None) is None:
         raise InputError("no sentence in the validation text", file=text.valid)
     check_unused(folder)

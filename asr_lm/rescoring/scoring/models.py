@@ -223,10 +223,12 @@ def open_models(
     names = [model.name for model in models]
     for name, specification in zip(names, specifications, strict=True):
         if names.count(name) > 1:
-            raise InputError(f"two models are called {name!r}; name them with --lm NAME=PATH")
+            raise InputError(f"two models are called {name!r}; name them with `models=NAME=PATH`")
         if name in TAKEN:
             raise InputError(
-                f"no model can be called {name!r}; name it with --lm NAME=PATH", parameter="models", file=specification
+                f"no model can be called {name!r}; name it with `models=NAME=PATH`",
+                parameter="models",
+                file=specification,
             )
     return models
 
@@ -311,7 +313,7 @@ def check_score_names(utterances: Sequence[Utterance], models: Sequence[Rescorin
     for model in models:
         if model.name in names:
             raise InputError(
-                f"a first-pass score is called {model.name!r} too; name the model otherwise, with --lm NAME=PATH"
+                f"a first-pass score is called {model.name!r} too; name the model otherwise, with `models=NAME=PATH`"
             )
     if taken := [name for name in names if name in COLUMNS]:
         raise InputError(

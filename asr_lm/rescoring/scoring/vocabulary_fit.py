@@ -82,7 +82,7 @@ class VocabularyFit:
         if refused:
             raise InputError(
                 f"{message}; its vocabulary does not fit this list (at most {100 * UNKNOWN_ERROR:.0f} % are accepted): "
-                f"train it on more text like the list's, with --vocabulary bpe, or with another normaliser than "
+                f"train it on more text like the list's, with `vocabulary=bpe`, or with another normaliser than "
                 f"{model.normalizer!r}"
             )
         self._warned.add(name)
