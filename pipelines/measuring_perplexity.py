@@ -73,7 +73,8 @@ def _measured(arguments: Arguments) -> list[Measured]:
     overlaps = Overlaps([path for _, path in named])
     lines = overlaps.watched(line for path in arguments.text for line in read_lines(path))
     with blaming(*map(str, arguments.text)):
-        results = measure(models, lines, carry_state=arguments.context == "stream", dynamic=arguments.dynamic)
+        carried = arguments.context == "stream"
+        results = measure(models, lines, carry_state=carried, dynamic=arguments.dynamic, warn=warn)
     given = zip(named, arguments.lm, strict=True)
     labels = [name if specification.startswith(f"{name}=") else specification for (name, _), specification in given]
     short = [name for name, _ in named]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from asr_lm.files import STDIN, open_binary
 from asr_lm.lm.device import resolve_device
 from asr_lm.lm.loading import load_model
 from asr_lm.lm.training import distributed
-from asr_lm.lm.training.corpus import read_lines, read_sentences
+from asr_lm.lm.training.corpus import lost_letters, read_lines, read_sentences
 from asr_lm.lm.training.initial import InitialModel
 from asr_lm.lm.training.options import Fold, TextOptions
 from pipelines.command import blaming, console
@@ -70,6 +70,20 @@ def _check(options: Ngram | Neural) -> None:
         check_parts(read_sentences(options.text, options.normalizer), options.jackknife)
     if options.valid and next(read_sentences([options.valid], options.normalizer), None) is None:
         raise InputError("no sentence in the validation text", file=options.valid)
+    for texts in (options.text, [options.valid] if options.valid else []):
+        _check_letters(texts, options.normalizer)
+
+
+def _check_letters(texts: Sequence[Path], normalizer: str) -> None:
+    """Warn of lines that the normaliser thins or empties; refuse a text of which it loses most."""
+    names = ", ".join(map(str, texts))
+    lost = lost_letters(texts, normalizer)
+    try:
+        lost.check("normalizer")
+    except InputError as error:
+        raise error.located(file=names) from error
+    if lost.warning:
+        warn(f"{names}: {lost.warning}")
 
 
 def check_sizes(vocabulary_size: int | None, min_count: int) -> None:

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from asr_lm.errors import InputError
 from asr_lm.lm.protocol import LanguageModel, LogProbs, Ranker, language_model
 from asr_lm.lm.scoring.words import word_log_probs
+from asr_lm.text.lost_letters import LostLetters
 from asr_lm.text.normalizer import get_normalizer
 
 _BLOCK = 2000
@@ -121,6 +122,7 @@ def measure(
     carry_state: bool = False,
     dynamic: float | None = None,
     budget: int | None = None,
+    warn: Callable[[str], None] = lambda message: None,
 ) -> list[Perplexity]:
     """Perplexity of each model on the same text.
 
@@ -131,11 +133,15 @@ def measure(
             state.
         dynamic: learning rate of a dynamic evaluation: sentences are read in order, and learnt from once scored.
         budget: see :meth:`~asr_lm.lm.protocol.LanguageModel.token_log_probs`.
+        warn: told of a normaliser that loses letters of the text.
 
     Raises:
         InputError: no sentence, a line the models cut into different numbers of words, a model that gives no
-            probabilities, has no state or cannot learn.
+            probabilities, has no state or cannot learn, or whose normaliser loses most of the text.
     """
+    lost = {model.normalizer: LostLetters(model.normalizer) for model in models}
+    for letters in lost.values():
+        lines = letters.watched(lines)
     measurable = [language_model(model) for model in models]
     sums = [_Sums(model.pseudo) for model in measurable]
     readers = [_reader(model, carry_state, dynamic, budget) for model in measurable]
@@ -151,6 +157,10 @@ def measure(
         ]
         for row, sentence in enumerate(zip(*measured, strict=True)):
             _add(sums, sentence, block[kept[row]])
+    for letters in lost.values():
+        letters.check()
+        if letters.warning:
+            warn(letters.warning)
     if not sums or not sums[0].sentences:
         raise InputError("no sentence in the text, at least one was expected")
     return [total.result() for total in sums]

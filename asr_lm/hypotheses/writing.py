@@ -39,8 +39,9 @@ def write_nbest(path: str | Path, utterances: Iterable[Utterance], format: str |
             for chunk in chunks(counted):
                 stream.write(chunk)
         except InputError as error:
-            error.file = error.file or counted.file
-            raise
+            if error.is_about_option:
+                raise
+            raise error.located(file=counted.file) from error
         if not counted.number:
             raise InputError("empty list, nothing to write", file=counted.file)
     return counted.number

@@ -22,8 +22,9 @@ from asr_lm.lattice.lattice import EPSILON, Floats, Lattice
 from asr_lm.lattice.nbest import LatticePath, nbest
 from asr_lm.lm.protocol import CausalModel
 from asr_lm.rescoring.features.table import CHARACTERS, UNKNOWN, WORDS
+from asr_lm.rescoring.scoring.lengths import length_normalizer
 from asr_lm.rescoring.scoring.models import RescoringModel
-from asr_lm.text.normalizer import get_normalizer
+from asr_lm.text.normalizer import Normalizer, as_is, get_normalizer
 
 LM = "lm"
 """The recogniser's own language model score in every format that has one."""
@@ -141,7 +142,8 @@ def _rescored(
     """Lattices with the scores of models, one model after another, and what that took."""
     work = SearchWork()
     weighted = [model for model in models if values.get(model.name)]
-    lattices = [with_counts(lattice, weighted) for lattice in lattices]
+    normalize = length_normalizer([model.model for model in models])
+    lattices = [with_counts(lattice, weighted, normalize) for lattice in lattices]
     latest = LM
     for model in weighted:
         if isinstance(model.model, CausalModel):
@@ -155,11 +157,15 @@ def _rescored(
     return lattices, work
 
 
-def with_counts(lattice: Lattice, models: Sequence[RescoringModel] = ()) -> Lattice:
-    """The lattice with the number of words and characters of every arc as scores, and of words unknown to models."""
+def with_counts(lattice: Lattice, models: Sequence[RescoringModel] = (), normalize: Normalizer = as_is) -> Lattice:
+    """The lattice with the number of words and characters of every arc as scores, and of words unknown to models.
+
+    Words and characters are those of the texts after ``normalize``.
+    """
+    measured = [normalize(text).split() for text in lattice.symbols]
     counts = {
-        WORDS: [float(word != EPSILON) for word in range(len(lattice.symbols))],
-        CHARACTERS: [float(sum(map(len, text.split()))) for text in lattice.symbols],
+        WORDS: [float(len(words)) for words in measured],
+        CHARACTERS: [float(sum(map(len, words))) for words in measured],
     }
     for model in models:
         vocabulary, normalize = model.model.vocabulary, get_normalizer(model.model.normalizer)

@@ -1,7 +1,8 @@
 """Named text normalisers.
 
 A language model declares the normaliser its training text went through, and the pipeline applies the same one to the
-hypotheses. Every normaliser collapses white space; none of them ever returns leading or trailing space.
+hypotheses. Every normaliser collapses white space, to which NUL belongs, as it does in ARPA files; none of them ever
+returns leading or trailing space.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ NormalizerName = Literal["as-is", "librispeech", "unicode", "chinese"]
 _PLAIN = re.compile(r"[a-z' ]*\Z")
 _OUTSIDE_LIBRISPEECH = re.compile(r"[^a-z0-9' ]+")
 _APOSTROPHES = str.maketrans(dict.fromkeys("’‘ʼ＇`´", "'"))
+_NUL = "\0"
 _ZERO_WIDTH_SPACE = "\u200b"
 # Soft hyphen, joiners, marks of writing direction, byte-order mark: they are within words and mean nothing to speech.
 _INVISIBLE = re.compile("[\u00ad\u061c\u180e\u200c-\u200f\u202a-\u202e\u2060-\u206f\ufeff]+")
@@ -36,7 +38,7 @@ _CHINESE_TOKEN = re.compile(rf"[{_IDEOGRAPH}]|[^\W_{_IDEOGRAPH}]+(?:'[^\W_{_IDEO
 
 def as_is(text: str) -> str:
     """The text as it stands, white space collapsed."""
-    return " ".join(text.split())
+    return " ".join(text.replace(_NUL, " ").split())
 
 
 def librispeech(text: str) -> str:

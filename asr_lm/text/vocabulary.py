@@ -147,8 +147,8 @@ class WordVocabulary(Vocabulary):
         if len(self._ids) != len(self._tokens):
             repeated = next(word for word, count in Counter(self._tokens).items() if count > 1)
             raise InputError(f"word {repeated!r} stands twice in the vocabulary")
-        if (bad := next((word for word in self._tokens if word.split() != [word]), None)) is not None:
-            raise InputError(f"{bad!r} is no word: none may be empty or hold white space")
+        if (bad := next((word for word in self._tokens if word.split() != [word] or "\0" in word), None)) is not None:
+            raise InputError(f"{bad!r} is no word: none may be empty or hold white space or NUL")
         self._ids |= dict.fromkeys(SPECIALS, self.unk_id)
 
     @classmethod

@@ -198,6 +198,24 @@ class TestText:
         result = one(model, ["a", "", "...", " ", "A?"])
         assert (result.sentences, result.words) == (2, 4)
 
+    def test_a_normaliser_that_loses_letters_is_told(self) -> None:
+        model = UniformModel(WordVocabulary(["a"]), "librispeech")
+        told: list[str] = []
+        measure([model], ["a house", "a дом", *["a"] * 500], warn=told.append)
+        assert len(told) == 1
+        assert "in 1 of 502 lines, such as 'a дом'; 'unicode' keeps them" in told[0]
+        measure([model], ["a", "a дом", *["a"] * 998], warn=told.append)
+        assert len(told) == 1
+
+    def test_a_text_of_which_most_is_lost_is_refused(self) -> None:
+        model = UniformModel(WordVocabulary(["a"]), "librispeech")
+        with pytest.raises(InputError, match=r"loses 6\d\.\d % of the letters.*'unicode' keeps them"):
+            measure([model], ["hello добрый", "", "добрый день and so"])
+
+    def test_nul_is_white_space_to_every_model(self, bigram: LanguageModel) -> None:
+        plain, split = one(bigram, ["a b"]), one(bigram, ["a\0b\0"])
+        assert plain == split
+
     def test_blocks_change_nothing(
         self, bigram: LanguageModel, recurrent: NeuralLanguageModel, monkeypatch: pytest.MonkeyPatch
     ) -> None:

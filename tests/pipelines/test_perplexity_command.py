@@ -123,6 +123,15 @@ def test_a_model_can_learn_from_what_it_reads(command: Command, toy: Toy, ngram:
     assert "--dynamic: expected a learning rate above 0, not 0.0" in finished.complaint
 
 
+def test_lines_that_a_normaliser_thins_are_told(command: Command, toy: Toy, ngram: Path) -> None:
+    Path("mixed.txt").write_text(toy.valid.read_text() + "привет мир\n")
+    finished = command("perplexity", "--lm", ngram, "--text", "mixed.txt")
+    assert finished.code == 0
+    assert "lines, such as 'привет мир'; 'unicode' keeps them" in finished.err
+    Path("ru.txt").write_text("привет мир\n")
+    assert command("perplexity", "--lm", ngram, "--text", "ru.txt").complaint.startswith("error: ru.txt")
+
+
 def test_a_text_without_sentences_is_named(command: Command, ngram: Path) -> None:
     Path("blank.txt").write_text("\n \n")
     finished = command("perplexity", "--lm", ngram, "--text", "blank.txt")

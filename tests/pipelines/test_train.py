@@ -78,6 +78,27 @@ class TestNgram:
         assert (ngram / "model.arpa").read_bytes() == before
 
 
+class TestScripts:
+    """Text that the normaliser was not made for."""
+
+    @pytest.mark.parametrize("model", ["ngram", "lstm"])
+    def test_a_text_of_which_most_would_be_lost_is_refused(self, command: Command, toy: Toy, model: str) -> None:
+        Path("ru.txt").write_text("привет мир\n" * 20 + "hello\n")
+        finished = command("train", model, "--text", "ru.txt", "--valid", toy.valid, "--out", "m")
+        assert finished.code == 2
+        assert finished.complaint.startswith("error: ru.txt")
+        assert "'unicode' keeps them" in finished.complaint
+        assert not Path("m").exists()
+
+    def test_lines_that_are_thinned_are_told(self, command: Command, toy: Toy) -> None:
+        Path("mixed.txt").write_text(toy.train.read_text() + "我 用 python\n" * 5)
+        finished = command("train", "ngram", "--text", "mixed.txt", "--out", "m", "--order", 2)
+        assert finished.code == 0
+        assert re.search(r"warning: mixed.txt: .* in 5 of .* such as '我 用 python'; 'chinese' keeps", finished.err)
+        again = command("train", "ngram", "--text", "mixed.txt", "--out", "n", "--order", 2, "--normalizer", "chinese")
+        assert "loses" not in again.err
+
+
 class TestJackknife:
     """Fold models beside the full one."""
 

@@ -13,9 +13,10 @@ from counting_model import counting, listed
 from noted_progress import Noted
 
 from asr_lm.errors import InputError
-from asr_lm.hypotheses.utterance import Utterance
+from asr_lm.hypotheses.utterance import Hypothesis, Utterance
 from asr_lm.lm.folder import fold_folder
 from asr_lm.lm.training.options import TextOptions
+from asr_lm.rescoring.rescorer import Rescorer
 from asr_lm.rescoring.scoring.models import TAKEN, RescoringModel, feature_table, open_models
 from asr_lm.rescoring.scoring.vocabulary_fit import VocabularyFit
 from asr_lm.text.sentence_hashes import SentenceHashes
@@ -69,6 +70,32 @@ def utterances() -> list[Utterance]:
     order = generator.permutation(len(references)).tolist()
     texts = [generator.choice(SENTENCES, 1 + number % 5).tolist() for number in range(len(references))]
     return listed(*texts, references=[references[number] for number in order])
+
+
+class TestLengths:
+    """Words and characters are those of the text that the models read."""
+
+    DRESSED = ("The, ferry: leaves -- at twenty past two...", "the ferry leaves at twenty past two")
+
+    @pytest.mark.parametrize("name", ["words", "characters"])
+    def test_punctuation_that_no_model_reads_does_not_count(self, model: RescoringModel, name: str) -> None:
+        assert model.model.normalizer == "librispeech"
+        table = feature_table(listed(list(self.DRESSED)), [model], fit=VocabularyFit(refuse=False))
+        dressed, plain = table.column(name).tolist()
+        assert dressed == plain
+        assert table.texts == self.DRESSED
+
+    def test_it_counts_where_it_is_read(self, copy: Callable[..., Path]) -> None:
+        bare = RescoringModel.open(str(copy("bare.arpa")))
+        table = feature_table(listed(list(self.DRESSED)), [bare], fit=VocabularyFit(refuse=False))
+        assert table.column("characters").tolist() == [36.0, 29.0]
+        assert table.column("words").tolist() == [8.0, 7.0]
+
+    def test_punctuation_is_not_rewarded(self) -> None:
+        heard = [("the, ferry, leaves, at twenty past two...", -41.5), ("the ferry leaves at twenty past two", -40.0)]
+        hypotheses = tuple(Hypothesis(text, {"acoustic": score}) for text, score in heard)
+        rescored = Rescorer("default", score_kind="sum")(Utterance("u", hypotheses))
+        assert rescored.hypotheses[0].text == heard[1][0]
 
 
 class TestNames:

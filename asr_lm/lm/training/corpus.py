@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from asr_lm.errors import InputError
 from asr_lm.files import atomic_write, display_name, iterate_text, make_folder, write_text
 from asr_lm.lm.training.options import Fold
+from asr_lm.text.lost_letters import LostLetters
 from asr_lm.text.normalizer import get_normalizer
 from asr_lm.text.sentence_hashes import fold_of
 from asr_lm.text.vocabulary import Tokens, Vocabulary
@@ -61,14 +62,31 @@ def read_sentences(paths: Sequence[str | Path], normalizer: str, fold: Fold | No
         fold: leave out the sentences of fold ``i`` of ``K``.
 
     Raises:
-        InputError: as :func:`read_lines`; there is no such fold.
+        InputError: as :func:`read_lines`; there is no such fold; once all is read, the normaliser has lost most of it.
     """
-    normalize = get_normalizer(normalizer)
+    normalize, lost = get_normalizer(normalizer), LostLetters(normalizer)
     if fold is not None and not 0 <= fold[0] < fold[1]:
         raise InputError(f"no fold {fold[0]} of {fold[1]}; expected one from 0 to {fold[1] - 1}", field="fold")
     for path in paths:
-        sentences = (sentence for line in read_lines(path) if (sentence := normalize(line)))
+        sentences = (sentence for line in lost.watched(read_lines(path)) if (sentence := normalize(line)))
         yield from sentences if fold is None else _without_fold(sentences, fold)
+    try:
+        lost.check("normalizer")
+    except InputError as error:
+        raise error.located(file=", ".join(map(display_name, paths))) from error
+
+
+def lost_letters(paths: Sequence[str | Path], normalizer: str) -> LostLetters:
+    """How much of text files a normaliser loses.
+
+    Raises:
+        InputError: as :func:`read_lines`.
+    """
+    lost = LostLetters(normalizer)
+    for path in paths:
+        for line in read_lines(path):
+            lost.add(line)
+    return lost
 
 
 def _without_fold(sentences: Iterable[str], fold: Fold) -> Iterator[str]:

@@ -32,6 +32,7 @@ from asr_lm.lm.training.loop import CURVE_FILE, TrainingProgress, TrainingResult
 from asr_lm.lm.training.options import Fold, TrainingOptions
 from asr_lm.lm.training.pairs import ListedPairs, NoisyPairs, PairBatches, encode_sources
 from asr_lm.lm.weights_file import read_weights, write_weights
+from asr_lm.text.lost_letters import LostLetters
 from asr_lm.text.normalizer import get_normalizer
 from asr_lm.text.sentence_hashes import SentenceHashes, fold_of
 from asr_lm.text.vocabulary import SentencePieceVocabulary, Vocabulary, WordVocabulary
@@ -138,16 +139,18 @@ def read_lists(paths: Sequence[Path], normalizer: str) -> list[ReferencedList]:
     """Normalised lists.
 
     Raises:
-        InputError: as the readers raise it; an utterance has no reference.
+        InputError: as the readers raise it; an utterance has no reference; the normaliser loses most of the references.
     """
-    normalize = get_normalizer(normalizer)
+    normalize, lost = get_normalizer(normalizer), LostLetters(normalizer)
     lists = []
     for path in paths:
         for utterance in read_nbest(str(path)):
             if utterance.reference is None:
                 raise InputError("no reference; every list trained on needs one", file=path, utterance=utterance.id)
             hypotheses = tuple(normalize(hypothesis.text) for hypothesis in utterance.hypotheses)
+            lost.add(utterance.reference)
             lists.append(ReferencedList(normalize(utterance.reference), hypotheses))
+    lost.check("normalizer")
     return lists
 
 

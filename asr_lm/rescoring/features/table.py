@@ -99,6 +99,7 @@ class FeatureTable:
         *,
         unit: Unit = "word",
         wer_normalizer: Callable[[str], str] | None = None,
+        length_normalizer: Callable[[str], str] | None = None,
     ) -> FeatureTable:
         """Table of a list.
 
@@ -118,6 +119,8 @@ class FeatureTable:
             unknown: for each model with a closed vocabulary, unknown words of each hypothesis ``[rows]``.
             unit: what an error is counted in.
             wer_normalizer: applied to references and hypotheses before errors are counted.
+            length_normalizer: applied to hypotheses before words and characters are counted: a length that counts
+                against what a model charges has to be that of the text which the model read.
 
         Raises:
             InputError: an utterance has no hypotheses, scores are missing, not finite or named differently, or a model
@@ -127,7 +130,8 @@ class FeatureTable:
         texts = tuple(hypothesis.text for utterance in utterances for hypothesis in utterance.hypotheses)
         columns, values = _first_pass(utterances, Lists(offsets))
         columns += [Column(WORDS, "length"), Column(CHARACTERS, "length")]
-        values += [_word_counts(texts), _character_counts(texts)]
+        measured = texts if length_normalizer is None else tuple(map(length_normalizer, texts))
+        values += [_word_counts(measured), _character_counts(measured)]
         errors, reference_words = _errors(utterances, offsets, unit, wer_normalizer)
         table = cls(
             tuple(utterance.id for utterance in utterances),

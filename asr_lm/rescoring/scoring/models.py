@@ -23,8 +23,10 @@ from asr_lm.rescoring.features.table import CHARACTERS, CORRECTED_TEXT, RANK, WO
 from asr_lm.rescoring.scoring.conditional import scorer_for
 from asr_lm.rescoring.scoring.context import Context
 from asr_lm.rescoring.scoring.jackknife import unseen_by
+from asr_lm.rescoring.scoring.lengths import length_normalizer
 from asr_lm.rescoring.scoring.scorer import ScoreCache, Scorer, Scores
 from asr_lm.rescoring.scoring.vocabulary_fit import VocabularyFit
+from asr_lm.text.lost_letters import LostLetters
 from asr_lm.text.normalizer import get_normalizer
 from asr_lm.text.sentence_hashes import SentenceHashes
 
@@ -281,7 +283,8 @@ def feature_table(
         corrected: correctors were at work: a column tells their hypotheses from the recogniser's.
 
     Raises:
-        InputError: a closed vocabulary does not fit, or a first-pass score is named like a model or another column.
+        InputError: a closed vocabulary does not fit, a first-pass score is named like a model or another column, or the
+            normaliser for the errors loses most of the references.
     """
     check_score_names(utterances, models)
     progress = progress or Logged()
@@ -295,12 +298,27 @@ def feature_table(
         columns[model.name] = scores.log_prob
         if not model.model.vocabulary.is_open:
             unknown[model.name] = scores.unknown
-    normalizer = None if wer_normalizer == "as-is" else get_normalizer(wer_normalizer)
-    table = FeatureTable.from_utterances(utterances, columns, unknown, unit=unit, wer_normalizer=normalizer)
+    _check_letters(utterances, wer_normalizer)
+    table = FeatureTable.from_utterances(
+        utterances,
+        columns,
+        unknown,
+        unit=unit,
+        wer_normalizer=get_normalizer(wer_normalizer),
+        length_normalizer=length_normalizer([model.model for model in models]),
+    )
     if not corrected:
         return table
     flags = [hypothesis.corrected for utterance in utterances for hypothesis in utterance.hypotheses]
     return table.with_columns([(Column(CORRECTED_TEXT, "corrected"), np.array(flags))])
+
+
+def _check_letters(utterances: Sequence[Utterance], wer_normalizer: str) -> None:
+    """Refuse a normaliser for the counting of errors that loses most of the references."""
+    lost = LostLetters(wer_normalizer)
+    for utterance in utterances:
+        lost.add(utterance.reference or "")
+    lost.check("wer_normalizer")
 
 
 def check_score_names(utterances: Sequence[Utterance], models: Sequence[RescoringModel]) -> None:
