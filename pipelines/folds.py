@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from asr_lm.errors import InputError
-from asr_lm.lm.folder import CONFIG_FILE, fold_folder, read_config
+from asr_lm.lm.folder import fold_folder
 from asr_lm.lm.training.options import Fold, TrainingOptions
 from pipelines.command import console, option_name
+from pipelines.train_record import Asked, is_trained, tell_done
 
 
 def check_jackknife(parts: int) -> None:
@@ -66,36 +67,29 @@ def check_training(options: TrainingOptions) -> None:
             raise InputError("is for a training on text, not on lists", field=option_name(name))
 
 
-def train_folds(out: Path, family: str, parts: int, train_one: Callable[[Path, Fold | None], None]) -> None:
+def train_folds(out: Path, asked: Asked, parts: int, train_one: Callable[[Path, Fold | None, Asked], None]) -> None:
     """Train the full model, then those of the folds; what is trained already is left as it is.
 
     Args:
         out: folder of the full model.
-        family: of the models.
+        asked: what the models are asked for.
         parts: number of folds.
-        train_one: trains a model, given its folder and the fold it does without.
+        train_one: trains a model, given its folder, the fold it does without, and what it is asked for.
 
     Raises:
-        InputError: all are trained already, or a folder holds a model of another family.
+        InputError: a folder holds a model that was asked for otherwise, or all of them do and nobody knows how.
     """
     folds: list[Fold | None] = [None, *((index, parts) for index in range(parts))]
-    folders = {fold: out if fold is None else fold_folder(out, fold[0]) for fold in folds}
-    pending = [fold for fold in folds if not _is_trained(folders[fold], family)]
-    if not pending:
-        raise InputError("holds a trained model already; choose another folder or remove it", file=out)
-    for fold in folds:
-        if fold in pending:
-            train_one(folders[fold], fold)
+    folders = [out if fold is None else fold_folder(out, fold[0]) for fold in folds]
+    wanted = [asked if fold is None else {**asked, "jackknife": parts} for fold in folds]
+    trained = [is_trained(folder, each) for folder, each in zip(folders, wanted, strict=True)]
+    if all(trained):
+        return tell_done(folders)
+    for fold, folder, each, before in zip(folds, folders, wanted, trained, strict=True):
+        if not before:
+            train_one(folder, fold, each)
         else:
-            say(f"{folders[fold]}: trained before, left as it is")
-
-
-def _is_trained(folder: Path, family: str) -> bool:
-    if not (folder / CONFIG_FILE).exists():
-        return False
-    if (found := read_config(folder)["family"]) != family:
-        raise InputError(f"holds a model of family {found!r}, not {family!r}; choose another folder", file=folder)
-    return True
+            say(f"{folder}: trained before, left as it is")
 
 
 def say(message: str) -> None:

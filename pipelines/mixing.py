@@ -15,6 +15,7 @@ from asr_lm.text.sentence_hashes import OVERLAP_WARNING
 from pipelines.command import blaming, console
 from pipelines.display import perplexities, warn
 from pipelines.train_options import Mixture
+from pipelines.train_record import asked_for, is_trained, tell_done
 
 
 def mix(options: Mixture) -> None:
@@ -23,6 +24,9 @@ def mix(options: Mixture) -> None:
     Raises:
         InputError: as :func:`asr_lm.lm.mixtures.estimation.train_mixture`, or no such model.
     """
+    asked = asked_for("mixture", options)
+    if is_trained(options.out, asked):
+        return tell_done([options.out])
     device = resolve_device(options.device)
     named = [name_and_path(specification) for specification in options.lm]
     members = [Member(name, language_model(load_model(path, device)), path) for name, path in named]
@@ -34,6 +38,7 @@ def mix(options: Mixture) -> None:
             kind=options.kind,
             carry_state=options.context == "stream",
             copy=options.copy,
+            asked=asked,
             open_model=lambda path: load_model(path, device),
         )
     _report(options.out, result)

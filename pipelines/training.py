@@ -21,6 +21,7 @@ from pipelines.command import blaming, console
 from pipelines.display import perplexities, say_trained, training_progress, warn
 from pipelines.folds import check_jackknife, check_parts, say, train_folds
 from pipelines.train_options import Choices, Mixture, Neural, Ngram, Options, Pairs, Text
+from pipelines.train_record import Asked, asked_for
 
 
 def train(model: str, options: Options) -> None:
@@ -42,7 +43,7 @@ def train(model: str, options: Options) -> None:
     else:
         _check(options)
         train_one = partial(_train_ngram, options) if isinstance(options, Ngram) else partial(_train, model, options)
-        train_folds(options.out, model, options.jackknife, train_one)
+        train_folds(options.out, asked_for(model, options), options.jackknife, train_one)
     distributed.leave()
 
 
@@ -116,14 +117,14 @@ def _text_options(options: Text, valid: Path | None, fold: Fold | None) -> TextO
     )
 
 
-def _train_ngram(options: Ngram, folder: Path, fold: Fold | None) -> None:
+def _train_ngram(options: Ngram, folder: Path, fold: Fold | None, asked: Asked) -> None:
     from rich.markup import escape
 
     from asr_lm.lm.training.recipe import train_ngram_model
 
     begin, text = time.monotonic(), _text_options(options, options.valid, fold)
     with console().status(f"estimating {escape(str(folder))}"):
-        result = train_ngram_model(text, folder, order=options.order, prune=options.prune)
+        result = train_ngram_model(text, folder, order=options.order, prune=options.prune, asked=asked)
     ngrams = ", ".join(f"{count:,}" for count in result.ngrams)
     say(f"{folder}: {ngrams} n-grams of order 1 to {len(result.ngrams)}, {time.monotonic() - begin:.1f} s")
     if result.fallback_orders:
@@ -142,7 +143,7 @@ def _print_perplexity(folder: Path, valid: Path) -> None:
     say(f"  validation {perplexities(result.per_word, result.per_token)}, unknown words {oov:.2f} %")
 
 
-def _train(family: str, options: Neural, folder: Path, fold: Fold | None) -> None:
+def _train(family: str, options: Neural, folder: Path, fold: Fold | None, asked: Asked) -> None:
     """A network that learns from text."""
     from asr_lm.lm.training.recipe import train_model
 
@@ -158,6 +159,7 @@ def _train(family: str, options: Neural, folder: Path, fold: Fold | None) -> Non
             initial=None if options.init_from is None else InitialModel.open(options.init_from),
             report=report,
             processes=distributed.join(),
+            asked=asked,
         )
     say_trained(folder, result, pseudo=model.network.pseudo)
     if result.best_loss > math.log(model.vocabulary.size):

@@ -12,6 +12,7 @@ from asr_lm.lm.training.options import Fold
 from pipelines.display import say_trained, training_progress
 from pipelines.folds import check_jackknife, check_lists, check_training, say, train_folds
 from pipelines.train_options import Choices, Pairs
+from pipelines.train_record import Asked, asked_for
 
 
 def train_on_lists(family: str, options: Pairs | Choices) -> None:
@@ -23,11 +24,12 @@ def train_on_lists(family: str, options: Pairs | Choices) -> None:
     check_lists(nbest=options.nbest, valid_nbest=options.valid_nbest)
     check_jackknife(options.jackknife)
     check_training(options.training)
+    asked = asked_for(family, options)
     if isinstance(options, Choices):
-        train_folds(options.out, family, options.jackknife, partial(_learn_to_choose, options))
+        train_folds(options.out, asked, options.jackknife, partial(_learn_to_choose, options))
     else:
         _check_pairs(options)
-        train_folds(options.out, family, options.jackknife, partial(_learn_pairs, options))
+        train_folds(options.out, asked, options.jackknife, partial(_learn_pairs, options))
 
 
 def _check_pairs(options: Pairs) -> None:
@@ -40,7 +42,7 @@ def _check_pairs(options: Pairs) -> None:
     read_lists(options.valid_nbest, options.normalizer)
 
 
-def _learn_pairs(options: Pairs, folder: Path, fold: Fold | None) -> None:
+def _learn_pairs(options: Pairs, folder: Path, fold: Fold | None, asked: Asked) -> None:
     from asr_lm.lm.training.pair_recipe import ListOptions, train_on_lists
 
     lists = ListOptions(
@@ -64,11 +66,12 @@ def _learn_pairs(options: Pairs, folder: Path, fold: Fold | None) -> None:
             half=options.half,
             report=report,
             processes=distributed.join(),
+            asked=asked,
         )
     say_trained(folder, result)
 
 
-def _learn_to_choose(options: Choices, folder: Path, fold: Fold | None) -> None:
+def _learn_to_choose(options: Choices, folder: Path, fold: Fold | None, asked: Asked) -> None:
     from asr_lm.lm.training.list_fine_tuning import ChoiceOptions, fine_tune_on_lists
 
     choice = ChoiceOptions(
@@ -89,6 +92,7 @@ def _learn_to_choose(options: Choices, folder: Path, fold: Fold | None) -> None:
             half=options.half,
             report=report,
             processes=distributed.join(),
+            asked=asked,
         )
     why = "stopped early" if result.stopped_early else "done"
     what = "expected word errors" if options.target == "errors" else "cross-entropy with the oracle"

@@ -269,7 +269,12 @@ class TestFineTuning:
         assert [tokens.tolist() for tokens in encoded.hypotheses] == [[4, 5, 6], [4, 6], [], [4, 5, 7, 8]]
 
     def test_the_command(
-        self, initial: Path, lists: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self,
+        initial: Path,
+        lists: tuple[Path, Path],
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
     ) -> None:
         words = ["train", "gpt1-choice", "--init-from", str(initial), "--nbest", str(lists[0]), "--valid-nbest"]
         words += [str(lists[1]), "--out", str(tmp_path / "out"), "--epochs", "1", "--learning-rate", "5e-3"]
@@ -279,7 +284,10 @@ class TestFineTuning:
         opened = RescoringModel.open(str(tmp_path / "out"))
         assert len(opened.folds) == 2
         assert opened.model.family == "gpt1-choice"
-        with pytest.raises(InputError, match="holds a trained model already"):
+        train.main()
+        assert "out: done already, by the same command" in " ".join(capsys.readouterr().err.split())
+        monkeypatch.setattr(sys, "argv", [*words, "--seed", "2"])
+        with pytest.raises(InputError, match="holds a trained model already, with another --seed"):
             train.main()
 
     def test_what_is_no_gpt1_cannot_be_begun_with(self, lists: tuple[Path, Path], tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ class TestNgram:
     def test_a_folder_in_use_is_left_alone(self, command: Command, toy: Toy, ngram: Path) -> None:
         before = (ngram / "model.arpa").read_bytes()
         finished = command("train", "ngram", "--text", toy.valid, "--out", ngram)
-        assert "holds a trained model already" in finished.complaint
+        assert "holds a trained model already, with another --order, --text; choose" in finished.complaint
         assert (ngram / "model.arpa").read_bytes() == before
 
 
@@ -97,6 +97,49 @@ class TestScripts:
         assert re.search(r"warning: mixed.txt: .* in 5 of .* such as '我 用 python'; 'chinese' keeps", finished.err)
         again = command("train", "ngram", "--text", "mixed.txt", "--out", "n", "--order", 2, "--normalizer", "chinese")
         assert "loses" not in again.err
+
+
+class TestDoneAlready:
+    """The same command again."""
+
+    def test_it_changes_nothing_and_all_is_well(self, command: Command, toy: Toy) -> None:
+        arguments = ("train", "ngram", "--text", toy.train, "--out", "m", "--order", 2)
+        assert command(*arguments).code == 0
+        before = {path: path.stat().st_mtime_ns for path in Path("m").iterdir()}
+        Path("m/corpus").mkdir()
+        Path("m/checkpoint.safetensors").touch()
+        finished = command(*arguments, "--valid", toy.valid)
+        assert "m: holds a trained model already, with another --valid" in finished.complaint
+        finished = command(*arguments)
+        assert (finished.code, finished.err) == (0, "m: done already, by the same command\n")
+        assert {path: path.stat().st_mtime_ns for path in Path("m").iterdir()} == before
+
+    def test_another_text_of_the_same_name_is_another_text(self, command: Command, toy: Toy) -> None:
+        Path("t.txt").write_text(toy.train.read_text())
+        arguments = ("train", "ngram", "--text", "t.txt", "--out", "m", "--order", 2)
+        assert command(*arguments).code == 0
+        assert command("train", "ngram", "--text", toy.train, "--out", "m", "--order", 2).code == 0
+        Path("t.txt").write_text(toy.valid.read_text())
+        assert "with another --text" in command(*arguments).complaint
+
+    def test_of_a_model_of_which_nobody_knows(self, command: Command, toy: Toy) -> None:
+        arguments = ("train", "ngram", "--text", toy.train, "--out", "m", "--order", 2)
+        assert command(*arguments).code == 0
+        config = json.loads(Path("m/config.json").read_text())
+        del config["training"]["asked"]
+        Path("m/config.json").write_text(json.dumps(config))
+        assert "holds a trained model already; choose another folder" in command(*arguments).complaint
+        assert "m: trained before" in command(*arguments, "--jackknife", 2).err
+
+    def test_of_a_network_and_of_a_mixture(self, command: Command, toy: Toy, ngram: Path, lstm: Path) -> None:
+        text = ("--text", toy.train, "--valid", toy.valid, "--out", "m", *SIZES)
+        assert command("train", "lstm", *text, "--epochs", 1).code == 0
+        assert "done already" in command("train", "lstm", *text, "--epochs", 1, "--device", "cpu").err
+        assert "with another --epochs, --seed;" in command("train", "lstm", *text, "--seed", 2).complaint
+        mixture = ("train", "mixture", "--valid", toy.valid, "--out", "x", "--lm", f"a={ngram}", "--lm")
+        assert command(*mixture, lstm).code == 0
+        assert command(*mixture, lstm).err == "x: done already, by the same command\n"
+        assert "with another --lm;" in command(*mixture, "m").complaint
 
 
 class TestJackknife:
@@ -130,7 +173,11 @@ class TestJackknife:
         finished = command(*arguments, "--jackknife", 2)
         assert finished.written == {"m/folds/1/config.json"}
         assert "m/folds/0: trained before" in finished.err
-        assert "holds a trained model already" in command(*arguments, "--jackknife", 2).complaint
+        finished = command(*arguments, "--jackknife", 2)
+        assert (finished.code, finished.err) == (0, "m: done already, by the same command\n")
+        assert not finished.written
+        finished = command(*arguments, "--jackknife", 3)
+        assert "m/folds/0: holds a trained model already, with another --jackknife" in finished.complaint
 
     def test_another_family_is_not_mixed_in(self, command: Command, toy: Toy, ngram: Path) -> None:
         arguments = ("train", "lstm", "--text", toy.train, "--valid", toy.valid, "--out", ngram, "--jackknife", 2)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import platform
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -265,6 +265,7 @@ def train_ngram(
     prune: Sequence[int] = (),
     fallback: tuple[float, float, float] = DISCOUNT_FALLBACK,
     binary: bool = True,
+    asked: Mapping[str, Any] | None = None,
 ) -> NgramTraining:
     """Estimate a model by interpolated modified Kneser-Ney and write its folder.
 
@@ -277,6 +278,7 @@ def train_ngram(
         prune: see :func:`asr_lm.lm.ngrams.kneser_ney.estimate`.
         fallback: discounts where the closed form fails.
         binary: write KenLM's binary too where its ``build_binary`` is on the PATH.
+        asked: what the model was asked for, to keep in ``config.json``.
 
     Raises:
         InputError: as :func:`asr_lm.lm.ngrams.kneser_ney.estimate`; a word KenLM takes for ``<unk>``; a folder that
@@ -310,6 +312,7 @@ def train_ngram(
             "words": corpus.words,
             "unknown_words": corpus.unknown_words,
             "digest": corpus.digest,
+            "asked": asked,
         },
         "files": files,
     }

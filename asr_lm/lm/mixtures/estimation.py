@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -65,6 +65,7 @@ def train_mixture(
     carry_state: bool = False,
     copy: bool = False,
     open_model: Callable[[Path], Ranker],
+    asked: Mapping[str, Any] | None = None,
 ) -> MixtureTraining:
     """Find the weights of a mixture on a validation text and write its folder.
 
@@ -79,6 +80,7 @@ def train_mixture(
         carry_state: read the text in order, recurrent members with their state carried over.
         copy: copy the members into the folder.
         open_model: opens a member's jackknife models.
+        asked: what the mixture was asked for, to keep in ``config.json``.
 
     Raises:
         InputError: too few members, members that cannot be mixed, an empty text, a folder that is in use.
@@ -94,11 +96,11 @@ def train_mixture(
     mixture = make_mixture(MixtureRecord(kind, found.weights.tolist(), list(members)))
     seen = {member.name: hashes for member in members if (hashes := trained_sentences(member.path)) is not None}
     overlaps = {name: hashes.overlap(sentences) for name, hashes in seen.items()}
-    facts = {"validation_sentences": len(sentences), "log_likelihood": found.log_likelihood[-1], "stream": carry_state}
+    facts = {"validation_sentences": len(sentences), "log_likelihood": found.log_likelihood[-1]}
     folds = _save_folds(members, mixture, folder, copy, open_model)
     folder.mkdir(parents=True, exist_ok=True)
     _save_hashes(list(seen.values()), folder)
-    mixture.save(folder, copy=copy, training=facts)
+    mixture.save(folder, copy=copy, training={**facts, "stream": carry_state, "asked": asked})
     tokens_per_word = TokenCorpus.from_sentences(sentences, mixture.vocabulary).tokens_per_word
     return MixtureTraining(mixture, found, alone, overlaps, folds, tokens_per_word)
 

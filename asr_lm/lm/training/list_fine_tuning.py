@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -60,6 +61,7 @@ def fine_tune_on_lists(
     half: bool = False,
     report: Callable[[TrainingProgress], None] = lambda progress: None,
     processes: Processes = ALONE,
+    asked: Mapping[str, Any] | None = None,
 ) -> tuple[Gpt1ChoiceModel, TrainingResult]:
     """Train a model on lists and write its folder.
 
@@ -71,6 +73,7 @@ def fine_tune_on_lists(
         half: store float16.
         report: called after every step.
         processes: those that train together; the first of them writes the folder.
+        asked: what the model was asked for, to keep in ``config.json``.
 
     Raises:
         InputError: no GPT-1 to begin with, unreadable or empty lists, a missing reference, a folder that is in use.
@@ -100,7 +103,8 @@ def fine_tune_on_lists(
     model = Gpt1ChoiceModel(FAMILY, network, initial.vocabulary, initial.normalizer)
     if processes.is_first:
         _seen(lists, choice.initial).save(folder / SENTENCES_FILE)
-        model.save(folder, half=half, training={**asdict(result), "lists": len(lists), "options": asdict(options)})
+        facts = {**asdict(result), "lists": len(lists), "options": asdict(options), "asked": asked}
+        model.save(folder, half=half, training=facts)
         (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
     processes.wait()
     return model, result

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -177,6 +177,7 @@ def train_on_lists(
     half: bool = False,
     report: Callable[[TrainingProgress], None] = lambda progress: None,
     processes: Processes = ALONE,
+    asked: Mapping[str, Any] | None = None,
 ) -> tuple[BirnnAttentionModel, TrainingResult]:
     """Train a model on lists and write its folder.
 
@@ -190,6 +191,7 @@ def train_on_lists(
         half: store float16.
         report: called after every step.
         processes: those that train together; the first of them writes the folder.
+        asked: what the model was asked for, to keep in ``config.json``.
 
     Raises:
         InputError: unreadable or empty lists or text, a missing reference, or a folder that is in use.
@@ -222,6 +224,7 @@ def train_on_lists(
     if processes.is_first:
         SentenceHashes.from_sentences(material.targets).save(folder / SENTENCES_FILE)
         facts = {"sentences": len(material.targets), "lists": len(material.lists), "options": asdict(options)}
+        facts["asked"] = asked
         model.save(folder, half=half, training={**asdict(result), **facts, "pretraining_epochs": pretraining_epochs})
         _clear_away(folder)
     processes.wait()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -74,7 +74,13 @@ def _described(options: TextOptions) -> list[object]:
 
 
 def train_ngram_model(
-    text: TextOptions, folder: Path, *, order: int, prune: Sequence[int] = (), binary: bool = True
+    text: TextOptions,
+    folder: Path,
+    *,
+    order: int,
+    prune: Sequence[int] = (),
+    binary: bool = True,
+    asked: Mapping[str, Any] | None = None,
 ) -> NgramTraining:
     """Estimate an n-gram model on text and write its folder; the arguments are those of ``train_ngram``.
 
@@ -88,7 +94,9 @@ def train_ngram_model(
     vocabulary = build_vocabulary(text, folder)
     corpus = TokenCorpus.build(text.texts, vocabulary, text.normalizer, folder / CORPUS_FOLDER, text.fold)
     _keep_sentence_hashes(text, folder)
-    result = train_ngram(corpus, vocabulary, text.normalizer, folder, order=order, prune=prune, binary=binary)
+    result = train_ngram(
+        corpus, vocabulary, text.normalizer, folder, order=order, prune=prune, binary=binary, asked=asked
+    )
     _clear_away(folder)
     return result
 
@@ -118,6 +126,7 @@ def train_model(
     initial: InitialModel | None = None,
     report: Callable[[TrainingProgress], None] = lambda progress: None,
     processes: Processes = ALONE,
+    asked: Mapping[str, Any] | None = None,
 ) -> tuple[NeuralModel, TrainingResult]:
     """Train a network on text and write its folder.
 
@@ -132,6 +141,7 @@ def train_model(
         initial: a trained model to start from; its vocabulary is kept.
         report: called after every step.
         processes: those that train together; the first of them writes the folder.
+        asked: what the model was asked for, to keep in ``config.json``.
 
     Raises:
         InputError: unreadable or empty text, a folder that is in use, or an initial model that does not fit.
@@ -181,6 +191,7 @@ def train_model(
     model = FAMILIES[family].model_class()(family, network, vocabulary, text.normalizer)
     model.trained_on = options.context
     facts = {**asdict(result), "words": corpus.words, "sentences": len(corpus), "options": asdict(options)}
+    facts["asked"] = asked
     if processes.is_first:
         _keep_sentence_hashes(text, folder, initial)
         model.save(folder, half=half, training=facts)

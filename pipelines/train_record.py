@@ -1,0 +1,108 @@
+"""What a model was asked for, so that the same command, given again, knows that it is done."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from asr_lm.errors import InputError
+from asr_lm.files import STDIN
+from asr_lm.lm.folder import CONFIG_FILE, HUB, check_unused, read_config
+from asr_lm.lm.training.checkpoint import CHECKPOINT_FILE
+from asr_lm.lm.training.pair_recipe import PRETRAINING
+from asr_lm.lm.training.recipe import CORPUS_FOLDER
+from asr_lm.rescoring.scoring.models import name_and_path
+from pipelines.command import option_name
+from pipelines.display import say
+from pipelines.train_options import Options
+
+Asked = Mapping[str, Any]
+"""Options by name; of files what they hold."""
+
+_NOT_THE_MODEL = ("out", "jackknife", "device", "preset", "network", "training")
+"""Where the model goes and is made, and what the other options say, too."""
+
+
+def asked_for(model: str, options: Options) -> Asked:
+    """Everything that the model of a command line depends on, as JSON holds it.
+
+    Raises:
+        InputError: a file cannot be read.
+    """
+    given = asdict(options)
+    flat = {**given.get("network", {}), **given.get("training", {}), **given, "model": model}
+    told = {name: _told(name, value) for name, value in flat.items() if name not in _NOT_THE_MODEL}
+    return dict(json.loads(json.dumps(told)))
+
+
+def is_trained(folder: Path, asked: Asked) -> bool:
+    """Whether a folder holds a model that was asked for in this way, or nobody knows how.
+
+    Raises:
+        InputError: it holds a model that was asked for otherwise.
+    """
+    if not (folder / CONFIG_FILE).exists():
+        return False
+    if (family := read_config(folder)["family"]) != asked["model"]:
+        message = f"holds a model of family {family!r}, not {asked['model']!r}; choose another folder"
+        raise InputError(message, file=folder)
+    found = _kept(folder)
+    if others := [name for name in sorted({*found, *asked}) if found.get(name) != asked.get(name)] if found else []:
+        message = f"holds a trained model already, with another {', '.join(map(option_name, others))}"
+        raise InputError(f"{message}; choose another folder or remove it", file=folder)
+    return True
+
+
+def tell_done(folders: Sequence[Path]) -> None:
+    """Print that trained folders are as they should be, and take away what a run left that was killed at its end.
+
+    Raises:
+        InputError: nobody knows how a model was asked for.
+    """
+    for folder in folders:
+        if not _kept(folder):
+            check_unused(folder)
+        (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
+        for left in (CORPUS_FOLDER, PRETRAINING):
+            shutil.rmtree(folder / left, ignore_errors=True)
+    say(f"{folders[0]}: done already, by the same command")
+
+
+def _kept(folder: Path) -> Asked:
+    training = read_config(folder).get("training")
+    found = training.get("asked") if isinstance(training, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _told(name: str, value: Any) -> Any:
+    if isinstance(value, tuple | list):
+        return [_told(name, item) for item in value]
+    if name == "lm":
+        return [(found := name_and_path(value))[0], _content(found[1])]
+    is_path = isinstance(value, Path) or (name == "init_from" and value is not None)
+    return _content(Path(value)) if is_path else value
+
+
+def _content(path: Path) -> str:
+    """A digest of a file, or of a folder's configuration, which tells of its training; of the hub's models the name.
+
+    What can be read only once is never the same again.
+    """
+    if str(path).startswith(HUB):
+        return str(path)
+    if str(path) == STDIN or path.is_fifo():
+        return f"read once, at {time.time_ns()}"
+    file = path / CONFIG_FILE if path.is_dir() else path
+    try:
+        with file.open("rb") as stream:
+            return hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+    except FileNotFoundError:
+        raise InputError("no such file", file=path) from None
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror or error})", file=path) from None
