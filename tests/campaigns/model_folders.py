@@ -23,11 +23,13 @@ import torch
 from campaigns.lattice_readers import mutated
 
 from asr_lm.errors import InputError
+from asr_lm.lm.families.ngram import train_ngram
 from asr_lm.lm.families.registry import FAMILIES
 from asr_lm.lm.loading import load_model
 from asr_lm.lm.mixtures.estimation import make_mixture
 from asr_lm.lm.mixtures.members import Member, MixtureRecord
 from asr_lm.lm.protocol import LanguageModel
+from asr_lm.lm.training.corpus import TokenCorpus
 from asr_lm.rescoring.weights import Weights
 from asr_lm.text.gpt1_bpe import Gpt1BpeVocabulary
 from asr_lm.text.vocabulary import SentencePieceVocabulary, Vocabulary, WordVocabulary
@@ -67,6 +69,12 @@ def _neural(family: str) -> Callable[[Path], None]:
 def _pieces(folder: Path) -> None:
     lines = ["good day to you", "a bad day for me", "day after day"] * 20
     _neural("lstm")(folder, SentencePieceVocabulary.train(lines, 300))  # type: ignore[call-arg]
+
+
+def _ngram(folder: Path) -> None:
+    vocabulary = _words()
+    corpus = TokenCorpus.from_sentences(["a b", "b c a", "d a b", "c"] * 5, vocabulary)
+    train_ngram(corpus, vocabulary, "as-is", folder, order=2, binary=False)
 
 
 def _mixture(folder: Path) -> None:
@@ -140,6 +148,7 @@ def _open_weights(folder: Path) -> None:
 
 FOLDERS: dict[str, tuple[Callable[[Path], None], Callable[[Path], None]]] = {
     **{family: (_neural(family), _open_model) for family in FAMILIES},
+    "ngram": (_ngram, _open_model),
     "pieces": (_pieces, _open_model),
     "mixture": (_mixture, _open_model),
     "released GPT-1": (_released(pickled=False), _open_model),

@@ -48,10 +48,13 @@ import sys, kenlm
 config = kenlm.Config()
 config.show_progress = False
 model = kenlm.Model(sys.argv[1], config)
-model.score("a <unk> b")
+score = model.score("a <unk> b")
+if not -1e30 < score <= 0:
+    sys.exit(f"it gives a sentence the logarithm {score} of a probability")
 """
-_TRIAL_SECONDS = 600
-"""A model of many gigabytes on a slow disk takes minutes."""
+_TRIAL_SECONDS = 20
+_SLOWEST = 5_000_000
+"""Bytes a second, beside those seconds, in which a slow disk reads a model: a damaged one may never be read."""
 
 
 def is_binary(path: Path) -> bool:
@@ -90,10 +93,11 @@ def _module(path: Path) -> Any:
 def _try(file: Path, path: Path) -> None:
     """Open a file in a process of its own, which may die of it."""
     command = [sys.executable, "-c", _TRIAL, str(file)]
+    seconds = _TRIAL_SECONDS + file.stat().st_size / _SLOWEST
     try:
-        done = subprocess.run(command, capture_output=True, timeout=_TRIAL_SECONDS, check=False)
+        done = subprocess.run(command, capture_output=True, timeout=seconds, check=False)
     except subprocess.TimeoutExpired:
-        raise InputError(f"KenLM does not finish reading this model in {_TRIAL_SECONDS} s", file=path) from None
+        raise InputError(f"damaged: KenLM does not finish reading this model in {seconds:.0f} s", file=path) from None
     if done.returncode < 0:
         raise InputError("damaged: KenLM breaks down over this model", file=path)
     if done.returncode:
