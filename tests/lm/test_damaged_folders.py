@@ -123,5 +123,5 @@ def test_nothing_is_downloaded_while_only_the_cache_is_asked(monkeypatch: pytest
 def test_weights_of_features_that_are_no_json(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "weights.json"
     path.write_bytes(content)
-    with pytest.raises(InputError, match=r"no weights file .* or a damaged one"):
+    with pytest.raises(InputError, match="no file of tuned weights, or a damaged one"):
         Weights.load(path)
