@@ -1,4 +1,4 @@
-"""Limits on what a text or a compressed file may ask of memory and time, checked before it is asked for.
+"""Limits on what a text, a compressed file or an archive may ask for, checked before memory is taken for it.
 
 A small compressed file can unpack to any size. Each limit can be raised by an environment variable, in bytes.
 """
@@ -47,6 +47,9 @@ LINE = Limit("ASR_LM_MAX_LINE", 2**26, "a line")
 
 BLANK = Limit("ASR_LM_MAX_BLANK", 10**6, "blank lines in a row")
 """Lines in a row that hold nothing but white space, their line ends included: a million bytes."""
+
+MEMBER = Limit("ASR_LM_MAX_MEMBER", 2**33, "a file in the archive")
+"""One file in an archive of a corpus: 8 GiB."""
 
 WHOLE = Limit("ASR_LM_MAX_FILE", 2**30, "unpacked, a file that is read as a whole")
 """A file that has to be in memory as a whole, such as a JSON array, decompressed: 1 GiB."""

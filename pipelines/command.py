@@ -6,7 +6,9 @@ import contextlib
 import io
 import os
 import re
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Union
@@ -23,6 +25,7 @@ Arguments = TypeVar("Arguments")
 
 BAD_INPUT = 2
 INTERRUPTED = 130
+TERMINATED = 128 + signal.SIGTERM
 
 
 def unless_given(metavar: str) -> Any:
@@ -211,12 +214,17 @@ def blaming(*paths: str) -> Iterator[None]:
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a command; bad input prints one message and exits with 2, Ctrl-C exits with 130."""
+    """Run a command; bad input prints one message and exits with 2, Ctrl-C exits with 130, SIGTERM with 143."""
     _replace_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # Not every terminal can write every hypothesis.
             stream.reconfigure(errors="backslashreplace")
+    with _sigterm_as_interrupt() as terminated:
+        _run(main, terminated)
+
+
+def _run(main: Callable[[], None], terminated: list[int]) -> None:
     try:
         main()
         sys.stdout.flush()
@@ -224,14 +232,41 @@ def run(main: Callable[[], None]) -> None:
         sys.exit(_failed(as_typed(error)))
     except KeyboardInterrupt:
         if is_first_to_speak():
-            print("\ninterrupted; nothing half written is left behind", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+            said = "terminated" if terminated else "\ninterrupted"
+            print(f"{said}; nothing half written is left behind", file=sys.stderr)
+        sys.exit(TERMINATED if terminated else INTERRUPTED)
     except ProcessLost as error:
         sys.exit(_failed(str(error)))
     except BrokenPipeError:
         _discard_output()
     except (ImportError, OSError) as error:
         sys.exit(_failed(_outside_trouble(error)))
+
+
+@contextlib.contextmanager
+def _sigterm_as_interrupt() -> Iterator[list[int]]:
+    """Let SIGTERM end a command as Ctrl-C does, so that it clears away too; what is given is filled when it comes.
+
+    Processes that work together are ended by the system: ``torchrun`` wants them to end at once.
+    """
+    terminated: list[int] = []
+
+    def end(number: int, frame: Any) -> None:
+        terminated.append(number)
+        interrupt = signal.getsignal(signal.SIGINT)
+        if not callable(interrupt):  # started in the background, where Ctrl-C is not heard
+            raise KeyboardInterrupt
+        interrupt(signal.SIGINT, frame)
+
+    is_free = signal.getsignal(signal.SIGTERM) is signal.SIG_DFL and not is_shared_run()
+    if not is_free or threading.current_thread() is not threading.main_thread():
+        yield terminated
+        return
+    signal.signal(signal.SIGTERM, end)
+    try:
+        yield terminated
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _replace_closed_streams() -> None:

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from asr_lm.errors import InputError
 from asr_lm.files import atomic_write, iterate_lines, iterate_text, open_binary, read_bytes, write_text
+from asr_lm.partial_files import partial_folder
 
 TEXT = "".join(f"line {number} – ü\n" for number in range(5000))
 
@@ -244,6 +245,34 @@ class TestKilledRuns:
         assert writer.returncode == 0
         assert os.listdir(tmp_path) == ["out"]
         assert (tmp_path / "out").read_text() == "half"
+
+
+FOLDER_AND_STAY = """
+import sys
+from pathlib import Path
+from asr_lm.partial_files import partial_folder
+with partial_folder(Path(sys.argv[1])) as folder:
+    (folder / "half").touch()
+    print("written", flush=True)
+    sys.stdin.read()
+"""
+
+
+class TestPartialFolders:
+    def test_they_go_at_the_end_and_those_of_killed_runs_with_the_next(self, tmp_path: Path) -> None:
+        line = [sys.executable, "-c", FOLDER_AND_STAY, tmp_path / "out"]
+        with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            assert process.stdout
+            assert process.stdout.readline() == b"written\n"
+            with partial_folder(tmp_path / "out") as folder:
+                assert len(os.listdir(tmp_path)) == 2
+                assert os.listdir(folder) == []
+            assert len(os.listdir(tmp_path)) == 1
+            process.kill()
+        assert len(os.listdir(tmp_path)) == 1
+        with partial_folder(tmp_path / "out") as folder:
+            assert os.listdir(tmp_path) == [folder.name]
+        assert os.listdir(tmp_path) == []
 
 
 class TestWriting:

@@ -13,14 +13,18 @@ import tarfile
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Self, cast
 
 from asr_lm.corpora.download import Report, no_report
 from asr_lm.errors import InputError
 from asr_lm.files import make_folder
+from asr_lm.limits import MEMBER
 
 _PACKED = (".tar.gz", ".tgz")
 _BLOCK = 1 << 20
+_MOST_DEPTH = 4
+_MOST_FACTS = 1 << 20
+_FACTS = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
 _DAMAGE = (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile)
 
 
@@ -33,8 +37,8 @@ def unpack(archive: Path, folder: Path, wanted: Sequence[str], report: Report = 
         wanted: paths in the archive.
 
     Raises:
-        InputError: the archive is damaged or truncated, lacks something wanted, or would write elsewhere; the disk is
-            full.
+        InputError: the archive is damaged or truncated, lacks something wanted, or would write elsewhere; a file in it
+            is larger than :data:`asr_lm.limits.MEMBER` or than the space that is left; the disk is full.
     """
     if not hasattr(tarfile, "data_filter"):
         raise InputError("unpacking it safely needs Python 3.11.4 or later", file=archive)
@@ -48,6 +52,8 @@ def unpack(archive: Path, folder: Path, wanted: Sequence[str], report: Report = 
                 raise InputError(f"holds no {path}", file=archive)
         for path in wanted:
             _replace(hidden / path, folder / path)
+    except InputError as error:
+        raise error.located(file=archive) from None
     except tarfile.FilterError as error:
         raise InputError(f"is not safe to unpack ({error})", file=archive) from None
     except _DAMAGE as error:
@@ -58,25 +64,47 @@ def unpack(archive: Path, folder: Path, wanted: Sequence[str], report: Report = 
         shutil.rmtree(hidden, ignore_errors=True)
 
 
+class _Entry(tarfile.TarInfo):
+    """An entry whose name and other facts, which ``tarfile`` takes into memory, are not long beyond measure."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        entry = super().frombuf(buf, encoding, errors)
+        if entry.type in _FACTS and entry.size > _MOST_FACTS:
+            raise InputError(f"an entry with {entry.size:,} bytes of facts about it; at most {_MOST_FACTS:,} are read")
+        return entry
+
+
+def _check_member(member: tarfile.TarInfo, archive: Path, folder: Path) -> None:
+    """Refuse a file that is not to be written, before it is."""
+    if member.size > MEMBER.bytes():
+        raise MEMBER.exceeded(f"{archive}: {member.name}")
+    if (free := shutil.disk_usage(folder).free) < member.size:
+        raise InputError(f"{member.name} takes {member.size:,} bytes, and {free:,} are free", file=folder)
+
+
 def _unpack(archive: Path, hidden: Path, wanted: Sequence[str], report: Report) -> None:
     size = archive.stat().st_size
     with open(archive, "rb") as raw, gzip.GzipFile(fileobj=raw) as packed:
         for tar, member, inside in _members(cast(IO[bytes], packed), ""):
             name = posixpath.normpath(posixpath.join(inside, member.name))
             if any(name == path or name.startswith(f"{path}/") for path in wanted):
+                _check_member(member, archive, hidden)
                 tar.extract(member, hidden / inside, filter="data")
             report(raw.tell(), size)
 
 
-def _members(packed: IO[bytes], inside: str) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo, str]]:
+def _members(packed: IO[bytes], inside: str, depth: int = 0) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo, str]]:
     """Archive, entry, and the folder in which that archive lies, of every entry."""
-    with tarfile.open(fileobj=packed, mode="r|") as tar:
+    if depth > _MOST_DEPTH:
+        raise InputError(f"archives within each other more than {_MOST_DEPTH} times")
+    with tarfile.open(fileobj=packed, mode="r|", tarinfo=_Entry) as tar:
         for member in tar:
             if member.isfile() and member.name.endswith(_PACKED):
                 content = cast(IO[bytes], tar.extractfile(member))
                 place = posixpath.join(inside, posixpath.dirname(member.name))
                 with gzip.GzipFile(fileobj=content) as unpacked:
-                    yield from _members(cast(IO[bytes], unpacked), posixpath.normpath(place))
+                    yield from _members(cast(IO[bytes], unpacked), posixpath.normpath(place), depth + 1)
             else:
                 yield tar, member, inside
     while packed.read(_BLOCK):  # The checksum of a gzip stream stands at its end.

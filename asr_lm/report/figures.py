@@ -6,7 +6,6 @@ import contextlib
 import io
 import logging
 import re
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from asr_lm.evaluation.bootstrap import Resamples
 from asr_lm.evaluation.metrics.registry import metric
 from asr_lm.evaluation.roles import FIRST_PASS, ORACLE, RETUNED, title
 from asr_lm.files import make_folder
+from asr_lm.partial_files import partial_folder
 from asr_lm.report.contents import ReportContents, ReportedList
 from asr_lm.rescoring.features.lists import Rows
 from asr_lm.rescoring.features.table import FeatureTable
@@ -115,11 +115,10 @@ def save_figures(contents: ReportContents, folder: Path) -> list[Path]:
     Raises:
         InputError: the folder or a file cannot be written.
     """
-    home = folder if folder.is_dir() else folder.parent
-    make_folder(home)
+    make_folder(folder.parent)
     try:
-        with tempfile.TemporaryDirectory(prefix=".figures.", dir=home) as temporary:
-            written = _write_all(contents, Path(temporary))
+        with partial_folder(folder) as temporary:
+            written = _write_all(contents, temporary)
             make_folder(folder)
             return [path.replace(folder / path.name) for path in written]
     except OSError as error:

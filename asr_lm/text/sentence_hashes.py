@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from asr_lm.errors import InputError
 from asr_lm.files import atomic_write, display_name, read_bytes
+from asr_lm.limits import WHOLE
 
 MAGIC = b"asrlm-sh"
 BATCH = 1 << 16
@@ -95,7 +96,8 @@ class SentenceHashes:
         """Read a fingerprint back.
 
         Raises:
-            InputError: the file cannot be read, is damaged or no fingerprint.
+            InputError: the file cannot be read, is damaged or no fingerprint, or larger than
+                :data:`asr_lm.limits.WHOLE` when it is unpacked.
         """
         data = read_bytes(path)
         if not data.startswith(MAGIC):
@@ -103,7 +105,11 @@ class SentenceHashes:
                 f"no fingerprint of sentences: {MAGIC.decode()!r} was expected first", file=display_name(path)
             )
         try:
-            payload = zstandard.ZstdDecompressor().decompress(data[len(MAGIC) :])
+            frame = data[len(MAGIC) :]
+            # One that does not say how long it is was not written by us, and is not unpacked.
+            if zstandard.frame_content_size(frame) > WHOLE.bytes():
+                raise WHOLE.exceeded(display_name(path))
+            payload = zstandard.ZstdDecompressor().decompress(frame, max_output_size=1)
             planes = np.frombuffer(payload, dtype=np.uint8, offset=8).reshape(4, int.from_bytes(payload[:8], "little"))
         except (zstandard.ZstdError, ValueError) as error:
             raise InputError(f"damaged fingerprint of sentences ({error})", file=display_name(path)) from None

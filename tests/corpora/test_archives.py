@@ -2,7 +2,9 @@
 
 import gzip
 import io
+import shutil
 import tarfile
+import tracemalloc
 
 import pytest
 
@@ -127,3 +129,41 @@ def test_an_interrupted_unpacking_leaves_nothing(archive, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         unpack(archive, tmp_path / "out", ["C/dev"], interrupt)
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_archives_that_never_end_within_each_other_are_refused(tmp_path):
+    content = packed({"C/dev/a": b"a"})
+    for _ in range(6):
+        content = packed({"C/dev/inner.tgz": content})
+    (tmp_path / "c.tgz").write_bytes(content)
+    with pytest.raises(InputError, match=r"c.tgz: archives within each other more than 4 times"):
+        unpack(tmp_path / "c.tgz", tmp_path / "out", ["C/dev"])
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE, tarfile.XGLTYPE])
+def test_a_name_of_gigabytes_is_refused_before_it_is_read(tmp_path, kind):
+    entry = tarfile.TarInfo("C/dev/a")
+    entry.type, entry.size = kind, 2**33
+    with gzip.open(tmp_path / "c.tgz", "wb") as stream:
+        stream.write(entry.tobuf(tarfile.GNU_FORMAT) + bytes(2**25))
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError, match=r"c.tgz: an entry with 8,589,934,592 bytes of facts about it"):
+            unpack(tmp_path / "c.tgz", tmp_path / "out", ["C/dev"])
+        assert tracemalloc.get_traced_memory()[1] < 2**23
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_large_file_has_a_limit_and_needs_space(tmp_path, archive, monkeypatch):
+    monkeypatch.setenv("ASR_LM_MAX_MEMBER", "3999")
+    with pytest.raises(InputError, match=r"b.txt: a file in the archive beyond 3,999 bytes.*raise \$ASR_LM_MAX_MEMBER"):
+        unpack(archive, tmp_path / "out", ["C/dev"])
+    monkeypatch.setenv("ASR_LM_MAX_MEMBER", "4000")
+    unpack(archive, tmp_path / "out", ["C/dev"])
+    free = shutil.disk_usage(tmp_path)._replace(free=10)
+    monkeypatch.setattr("asr_lm.corpora.archive.shutil.disk_usage", lambda folder: free)
+    with pytest.raises(InputError, match=r"C/dev/deep/b.txt takes 4,000 bytes, and 10 are free"):
+        unpack(archive, tmp_path / "out", ["C/dev"])
+    assert there(tmp_path / "out") == {name: FILES[name] for name in ("C/dev/a.txt", "C/dev/deep/b.txt")}

@@ -6,6 +6,7 @@ import errno
 import io
 import os
 import resource
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -229,6 +230,27 @@ class TestInterruption:
         assert "Traceback" not in finished.err
         assert not finished.written
         assert Path("out.json").read_text() == "old"
+
+    def test_sigterm_does_the_same(
+        self, command: Command, toy: Toy, ngram: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(
+            "asr_lm.rescoring.scoring.scorer.score_texts", lambda *_, **__: signal.raise_signal(signal.SIGTERM)
+        )
+        finished = command("rescore", "--nbest", toy.test, "--lm", ngram, "--out", "out.json")
+        assert (finished.code, finished.written) == (143, frozenset())
+        assert finished.err.splitlines()[-1] == "terminated; nothing half written is left behind"
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+    def test_sigterm_is_heard_where_ctrl_c_is_not(
+        self, command: Command, toy: Toy, ngram: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("asr_lm.files.os.fsync", lambda _: signal.raise_signal(signal.SIGTERM))
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            assert command("rescore", "--nbest", toy.test, "--lm", ngram, "--no-cache").code == 143
+        finally:
+            signal.signal(signal.SIGINT, before)
 
 
 class TestStreams:

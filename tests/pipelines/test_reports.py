@@ -81,11 +81,16 @@ def test_a_second_run_gives_the_speed_last_measured_and_the_same_report(
     command: Command, toy: Toy, ngram: Path
 ) -> None:
     arguments = ("--dev", toy.dev, "--test", toy.test, "--lm", ngram)
-    first, second = (command("compare", *arguments, "--report", f"{name}.html") for name in ("a", "b"))
+    outputs = [("--report", f"{name}.html", "--markdown", f"{name}.md", "--plots", f"{name}.d") for name in ("a", "b")]
+    first, second = (command("compare", *arguments, *wanted) for wanted in outputs)
     lines = [re.findall(r"^ngram +ngram .* [\d,]+$", run.out, re.MULTILINE) for run in (first, second)]
     assert lines[0] == lines[1]
     assert len(lines[0]) == 1
     assert Path("a.html").read_bytes() == Path("b.html").read_bytes()
+    assert Path("a.md").read_bytes() == Path("b.md").read_bytes()
+    pictures = sorted(path.name for path in Path("a.d").iterdir())
+    assert pictures == sorted(path.name for path in Path("b.d").iterdir())
+    assert all(Path("a.d", name).read_bytes() == Path("b.d", name).read_bytes() for name in pictures)
 
 
 def test_combinations_are_rows(command: Command, toy: Toy, ngram: Path, unigram: Path) -> None:

@@ -243,7 +243,7 @@ class TestLstm:
         full, half = (Path(name, "model.safetensors").stat().st_size for name in ("full", "half"))
         assert half < 0.6 * full
 
-    @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+    @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
     def test_a_run_that_was_stopped_goes_on_as_if_nothing_had_happened(
         self, command: Command, toy: Toy, whole: Path, how: signal.Signals
     ) -> None:
@@ -254,9 +254,10 @@ class TestLstm:
         os.kill(process.pid, how)
         process.join()
         assert not Path("m/config.json").exists(), "it was done before it could be stopped"
-        if how == signal.SIGINT:
-            assert process.exitcode == 130
-            assert "interrupted; nothing half written is left behind" in Path("err.txt").read_text()
+        if how != signal.SIGKILL:
+            code, said = {signal.SIGINT: (130, "interrupted"), signal.SIGTERM: (143, "terminated")}[how]
+            assert process.exitcode == code
+            assert f"{said}; nothing half written is left behind" in Path("err.txt").read_text()
             assert not list(Path("m").rglob("*.partial"))
         else:
             assert process.exitcode == -signal.SIGKILL

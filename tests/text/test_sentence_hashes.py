@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+import tracemalloc
 from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
 from asr_lm.errors import InputError
-from asr_lm.text.sentence_hashes import BATCH, SentenceHashes, fold_of
+from asr_lm.text.sentence_hashes import BATCH, MAGIC, SentenceHashes, fold_of
 
 
 @given(st.lists(st.text(max_size=8), max_size=30))
@@ -103,6 +105,21 @@ def test_a_flipped_bit_is_noticed(tmp_path: Path) -> None:
     path.write_bytes(data)
     with pytest.raises(InputError, match="damaged fingerprint"):
         SentenceHashes.load(path)
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+def test_a_bomb_is_refused_before_memory_is_asked_for(is_told: bool, tmp_path: Path) -> None:
+    size = 2**31
+    compressor = zstandard.ZstdCompressor().compressobj(size=size if is_told else -1)
+    blocks = [compressor.compress(bytes(2**24)) for _ in range(size // 2**24)]
+    (tmp_path / "sentences.bin").write_bytes(MAGIC + b"".join([*blocks, compressor.flush()]))
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError, match=r"raise \$ASR_LM_MAX_FILE" if is_told else "damaged fingerprint"):
+            SentenceHashes.load(tmp_path / "sentences.bin")
+        assert tracemalloc.get_traced_memory()[1] < 2**24
+    finally:
+        tracemalloc.stop()
 
 
 def test_repetitions_share_a_fold_and_folds_are_even() -> None:

@@ -22,9 +22,11 @@ import numpy as np
 from asr_lm.errors import InputError
 from asr_lm.files import iterate_blocks, read_bytes
 from asr_lm.hypotheses.prefix_tree import PrefixTree
+from asr_lm.limits import WHOLE
 from asr_lm.lm.ngrams.arrays import ZERO
 from asr_lm.lm.ngrams.scorer import LN_10, NgramScorer
 from asr_lm.lm.protocol import LogProbs
+from asr_lm.partial_files import partial_folder
 from asr_lm.text.vocabulary import UNK, Vocabulary
 
 if TYPE_CHECKING:
@@ -127,10 +129,23 @@ def stored_ngrams(path: Path) -> tuple[int, ...]:
 
 
 def _size(path: Path) -> int:
-    """Bytes of a file, decompressed."""
+    """Bytes of a file, decompressed.
+
+    Raises:
+        InputError: a compressed one has more than :data:`asr_lm.limits.WHOLE`.
+    """
     with path.open("rb") as stream:
         packed = stream.read(4).startswith(_COMPRESSED)
-    return sum(map(len, iterate_blocks(path, _BLOCK))) if packed else path.stat().st_size
+    return _unpacked_size(path) if packed else path.stat().st_size
+
+
+def _unpacked_size(path: Path) -> int:
+    size, most = 0, WHOLE.bytes()
+    for block in iterate_blocks(path, _BLOCK):
+        size += len(block)
+        if size > most:
+            raise WHOLE.exceeded(str(path))
+    return size
 
 
 def can_build_binary() -> bool:
@@ -144,9 +159,9 @@ def build_binary(arpa: Path, binary: Path) -> None:
     Raises:
         InputError: ``build_binary`` failed.
     """
-    with tempfile.TemporaryDirectory(prefix=f".{binary.name}.", dir=binary.parent) as folder:
-        built = Path(folder, binary.name)
-        command = [BUILD_BINARY, "-T", folder + "/", "probing", str(arpa), str(built)]
+    with partial_folder(binary) as folder:
+        built = folder / binary.name
+        command = [BUILD_BINARY, "-T", f"{folder}/", "probing", str(arpa), str(built)]
         done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
         if done.returncode:
             last = (done.stderr.strip().splitlines() or ["no message"])[-1]
