@@ -17,6 +17,7 @@ import tyro
 
 from asr_lm.errors import InputError
 from asr_lm.lm.training.distributed import ProcessLost, is_first_to_speak, is_shared_run
+from pipelines.repeated_options import in_one_form
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -115,7 +116,8 @@ def parse(
     """
     prog = program(prog, package)
     given: dict[str, Any] = {} if default is None else {"default": default}
-    return _in_one_line(lambda: tyro.cli(arguments, prog=prog, description=description, args=words, **given))
+    spread = in_one_form(sys.argv[1:] if words is None else words, arguments)
+    return _in_one_line(lambda: tyro.cli(arguments, prog=prog, description=description, args=spread, **given))
 
 
 def program(command: str, package: str = "pipelines") -> str:

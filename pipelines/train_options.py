@@ -19,6 +19,7 @@ from asr_lm.lm.sizes import NetworkConfig
 from asr_lm.lm.training.options import Context, TextOptions, TrainingOptions, VocabularyKind
 from asr_lm.text.normalizer import NormalizerName
 from pipelines.command import OptionalFloat, OptionalInt, OptionalPath, parse, parse_one_of, unless_given
+from pipelines.repeated_options import in_one_form
 
 
 @dataclass(kw_only=True)
@@ -235,7 +236,7 @@ def _read_options(model: str, words: Sequence[str]) -> Options:
     kind = options_of(model)
     defaults = _unset(kind)
     if issubclass(kind, Neural):
-        settings, words = _split_settings(words)
+        settings, words = _split_settings(in_one_form(words, kind))
         defaults = _with_settings(model, defaults, settings.preset, settings.init_from)
     read: Options = parse(kind, f"train {model}", _about(model), words=words, default=defaults)
     return read

@@ -108,7 +108,7 @@ def cut_segments(sound: Waveform, speech: Speech, sample_rate: int, longest: flo
 
 def _remarks(stretch: Mono) -> Iterator[str]:
     if stretch.cancelled:
-        yield "its channels cancel each other out, so the first one is taken; another one can be chosen"
+        yield "its channels cancel each other out, so the first one is taken (`channel=` chooses another)"
     if is_silent(stretch.signal):
         yield f"is silent: nothing in it is louder than {SILENT_DECIBELS} dB of full scale"
 

@@ -245,8 +245,12 @@ def test_a_disk_that_fills_up_leaves_nothing_half(web, capsys, monkeypatch):
 
 
 def run_line(line, *further):
+    """Run a line of the README with further options; where the line has one of them, its value is replaced."""
     python, flag, module, *arguments = shlex.split(line)
     assert (python, flag) == ("python", "-m")
+    for option in (word for word in further if str(word).startswith("--") and word in arguments):
+        place = arguments.index(option)
+        del arguments[place : place + 2]
     return call(module, *arguments, *further)
 
 
