@@ -50,14 +50,13 @@ test: lint
 
 # The other end: the newest Python found here, and the newest torch that is tested, in an environment of their own
 # (6 GB, and minutes to install: .ci/run leaves it out).
-# Without tests/acoustic: its search needs flashlight-text, which has no wheel for these Pythons.
 NEWEST_SUITS := import sys; sys.exit(not (3, 13) <= sys.version_info[:2] <= (3, 14))
 NEWEST_PYTHON ?= $(shell for p in python3.14 python3.13; do \
 	$$p -c '$(NEWEST_SUITS)' 2>/dev/null && echo $$p && break; done)
 VENV_NEWEST := .venv-newest
 STAMP_NEWEST := $(VENV_NEWEST)/.installed
 NEWEST := tests/newest.txt
-NEWEST_TESTS := tests/evaluation tests/lm tests/rescoring tests/text tests/pipelines/test_rescore.py
+NEWEST_TESTS := tests/acoustic tests/evaluation tests/lm tests/rescoring tests/text tests/pipelines/test_rescore.py
 
 # torch names its CUDA libraries by exact version, so those of the other torch are left out.
 $(STAMP_NEWEST): pyproject.toml $(CONSTRAINTS) $(NEWEST)

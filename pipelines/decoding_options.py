@@ -76,9 +76,10 @@ class Search:
         batch_seconds: Seconds of sound that a CTC recogniser computes together, padding counted; the result is the
             same. By default 320 on a GPU, and 0, which is one utterance at a time, on a processor. Some recognisers,
             WAV2VEC2_ASR_BASE_* and VOXPOPULI_ASR_* among them, only take utterances of one length together.
-        search: What searches: torchaudio's ctc_decoder on the processor, or its cuda_ctc_decoder on a GPU, which takes
+        search: What searches: cpu is our own search on the processor, flashlight torchaudio's ctc_decoder (the package
+            flashlight-text), which finds the same, and cuda torchaudio's cuda_ctc_decoder on a GPU, which takes
             neither lexicon nor --lm, wants the blank to be token 0, and finds at most 128 hypotheses and no more than
-            there are tokens; auto takes the latter where it can give --nbest hypotheses.
+            there are tokens; auto takes the latter where it can give --nbest hypotheses, else cpu.
     """
 
     lexicon: OptionalPath = None
@@ -94,7 +95,7 @@ class Search:
     lower: bool = False
     references: OptionalPath = None
     batch_seconds: OptionalFloat = None
-    search: Literal["auto", "cpu", "cuda"] = "auto"
+    search: Literal["auto", "cpu", "flashlight", "cuda"] = "auto"
 
 
 @dataclass(kw_only=True)

@@ -1,19 +1,21 @@
-"""Beam searches over CTC emissions: torchaudio's on the processor and, without lexicon or model, that on a GPU."""
+"""Beam searches over CTC emissions: our own on the processor and, without lexicon or model, torchaudio's on a GPU."""
 
 from __future__ import annotations
 
-import itertools
-import tempfile
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import repeat
 
 import torch
 from torch import Tensor
 
+from asr_lm.acoustic.first_pass_lm import FirstPassLm, LabelNgrams
 from asr_lm.acoustic.lexicon import Lexicon
+from asr_lm.acoustic.lexicon_tree import LexiconTree
 from asr_lm.acoustic.options import BeamOptions
+from asr_lm.acoustic.prefix_search import PrefixSearch
 from asr_lm.acoustic.tokens import Spelt, Tokens
+from asr_lm.acoustic.word_histories import NoModel
 from asr_lm.errors import InputError
 
 Spellings = dict[str, list[tuple[int, ...]]]
@@ -28,14 +30,12 @@ BeamSearch = Callable[[Tensor], Iterable[Reading]]
 CUDA_BEAM = 128
 """Hypotheses that torchaudio's ``cuda_ctc_decoder`` keeps at most; nor more than there are tokens."""
 
-_TOKENS_A_FRAME = 100
-_NEVER = -1e4
-_TIE = 1e-4
-_NO_SILENCE = "<no-silence>"
+NEVER = -1e4
+"""Log-probability of what is not to be found."""
 
 
-def cpu_search(tokens: Tokens, lexicon: Lexicon | None, lm: Path | None, search: BeamOptions) -> BeamSearch:
-    """torchaudio's ``ctc_decoder`` (flashlight-text).
+def prefix_search(tokens: Tokens, lexicon: Lexicon | None, lm: FirstPassLm | None, search: BeamOptions) -> BeamSearch:
+    """The search of :mod:`asr_lm.acoustic.prefix_search`.
 
     In each frame it looks at the 100 likeliest tokens. Where words are not separated and no language model tells how a
     text is cut into them, words that others make up are left out: they add no text, and every way to cut one would
@@ -44,72 +44,53 @@ def cpu_search(tokens: Tokens, lexicon: Lexicon | None, lm: Path | None, search:
     Args:
         tokens: of the emissions.
         lexicon: words that may be found; None lets it spell what it likes.
-        lm: a file that KenLM reads: of words with a lexicon, else of tokens.
+        lm: of words with a lexicon, else of tokens.
         search: how it goes.
     """
     spellings = None if lexicon is None else lexicon.numbered(tokens)
     if spellings is not None and lm is None and tokens.words == "characters":
-        spellings = _needed(spellings)
-    # Where there is no word end, a token that is never likely stands in for the silence that the search wants to know.
-    texts = [*tokens.texts] if tokens.has_word_ends else [*tokens.texts, _NO_SILENCE]
-    decoder = _cpu_decoder(tokens, spellings, lm, search, texts)
-    unwritten = [tokens.numbers[text] for text in tokens.unwritten]
+        spellings = needed_spellings(spellings)
+    tree = LexiconTree.of(_spoken(tokens, spellings))
+    model = NoModel() if lm is None else LabelNgrams(lm, tree.words)
+    words = PrefixSearch(
+        tree,
+        tokens.blank_number,
+        tokens.word_end_number if spellings is not None else None,
+        search if lm is not None else replace(search, lm_weight=0.0),
+        model,
+        model.first_scores() if isinstance(model, LabelNgrams) and spellings is not None else None,
+    )
 
     def run(emissions: Tensor) -> Iterable[Reading]:
-        given = torch.full((len(emissions), len(texts)), _NEVER)
-        given[:, : len(tokens)] = emissions
-        given[:, unwritten] = _NEVER
-        for path in decoder(given[None])[0]:
-            numbers = [number for number in path.tokens.tolist() if number < len(tokens)]
+        (found,) = words.run([emissions.numpy()])
+        for labels, _ in found:
             if spellings is None:
-                yield _free(tokens, numbers)
+                yield free_reading(tokens, [tree.spellings[label][0] for label in labels])
             else:
-                yield _of_words(tokens, path.words, numbers, spellings)
+                spelt = [tree.spellings[label] for label in labels]
+                yield tuple(tree.words[label] for label in labels), tuple(map(_unmarked, repeat(tokens), spelt))
 
     return run
 
 
-def _cpu_decoder(
-    tokens: Tokens, spellings: Spellings | None, lm: Path | None, search: BeamOptions, texts: list[str]
-) -> Any:
-    from torchaudio.models.decoder import ctc_decoder
-
-    with tempfile.TemporaryDirectory(prefix="asr_lm.") as folder:
-        lexicon = None
-        if spellings is not None:
-            lexicon = Path(folder, "lexicon.txt")
-            lexicon.write_text("".join(_lexicon_lines(tokens, spellings)), encoding="utf-8")
-        return ctc_decoder(
-            lexicon=str(lexicon) if lexicon else None,
-            tokens=texts,
-            lm=str(lm) if lm else None,
-            nbest=search.beam,
-            beam_size=search.beam,
-            beam_size_token=min(len(texts), _TOKENS_A_FRAME),
-            beam_threshold=search.threshold,
-            lm_weight=search.lm_weight if lm else 0.0,
-            word_score=search.word_score + (0.0 if tokens.has_word_ends else _TIE),
-            log_add=search.merging == "sum",
-            blank_token=tokens.blank,
-            sil_token=tokens.word_end if tokens.has_word_ends else _NO_SILENCE,
-        )
-
-
-def _lexicon_lines(tokens: Tokens, spellings: Spellings) -> Iterable[str]:
-    """A lexicon as ``ctc_decoder`` reads it: a word and its tokens, and the word end where there is one.
-
-    After a word the search lets its last token last no longer than its frame, unless that is the word end. Without one
-    a second spelling, its last token doubled, stands for a last token of several frames. The search also lets a blank
-    stand between the two; then two tokens are as likely and rightly heard, and the least of word scores prefers them.
-    """
+def _spoken(tokens: Tokens, spellings: Spellings | None) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Words and what is said of each, the word end included; without words every token that a text may have is one."""
+    if spellings is None:
+        left_out = {tokens.blank, *tokens.unwritten}
+        for number, text in enumerate(tokens.texts):
+            if text not in left_out:
+                yield text, (number,)
+        return
     for word, each in spellings.items():
         for spelling in each:
-            ways = [tokens.marked(spelling)] if tokens.has_word_ends else [spelling, (*spelling, spelling[-1])]
-            for way in ways:
-                yield f"{word} {' '.join(tokens.texts[number] for number in way)}\n"
+            yield word, tokens.marked(spelling)
 
 
-def _needed(spellings: Spellings) -> Spellings:
+def _unmarked(tokens: Tokens, spelling: tuple[int, ...]) -> tuple[int, ...]:
+    return spelling[:-1] if tokens.has_word_ends else spelling
+
+
+def needed_spellings(spellings: Spellings) -> Spellings:
     """The words that are not made up of others."""
     known = {spelling for each in spellings.values() for spelling in each}
 
@@ -124,33 +105,9 @@ def _needed(spellings: Spellings) -> Spellings:
     return {word: each for word, each in spellings.items() if any(parts(spelling) == 1 for spelling in each)}
 
 
-def _free(tokens: Tokens, numbers: Sequence[int]) -> Reading:
+def free_reading(tokens: Tokens, numbers: Sequence[int]) -> Reading:
     spelt = tokens.spelt(numbers)
     return tuple(map(tokens.word, spelt)), spelt
-
-
-def _of_words(tokens: Tokens, words: Sequence[str], numbers: Sequence[int], spellings: Spellings) -> Reading:
-    """The tokens of each word of a path; a word begun at its end is left out."""
-    if tokens.has_word_ends:
-        return tuple(words), tokens.spelt(numbers)[: len(words)]
-    # The search does not always ask for a blank between equal tokens, so that these are told apart by the words alone.
-    heard = _collapsed(numbers)
-    # Where each way to read the first words ends, and their tokens.
-    ways: dict[int, Spelt] = {0: ()}
-    for word in words:
-        extended: dict[int, Spelt] = {}
-        for place, spelt in ways.items():
-            for spelling in spellings[word]:
-                short = _collapsed(spelling)
-                begin = place - 1 if place and heard[place - 1] == short[0] else place
-                if heard[begin : begin + len(short)] == short:
-                    extended.setdefault(begin + len(short), (*spelt, spelling))
-        ways = extended
-    return tuple(words), ways.get(len(heard)) or ways[max(ways)]
-
-
-def _collapsed(numbers: Iterable[int]) -> list[int]:
-    return [number for number, _ in itertools.groupby(numbers)]
 
 
 def cuda_search(tokens: Tokens, search: BeamOptions, device: str) -> BeamSearch:
@@ -176,10 +133,10 @@ def cuda_search(tokens: Tokens, search: BeamOptions, device: str) -> BeamSearch:
 
     def run(emissions: Tensor) -> Iterable[Reading]:
         given = emissions.to(device, torch.float32, copy=True)
-        given[:, unwritten] = _NEVER
+        given[:, unwritten] = NEVER
         lengths = torch.tensor([len(given)], dtype=torch.int32, device=device)
         for path in decoder(given[None].contiguous(), lengths)[0]:
-            yield _free(tokens, [int(number) for number in path.tokens])
+            yield free_reading(tokens, [int(number) for number in path.tokens])
 
     return run
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -145,7 +146,13 @@ def make_ctc_decoder(
     gpu = search_device(nbest, options, tokens, lexicon is not None, model.device if model else device)
     if gpu is not None and (most := cuda_beam(tokens, nbest)) < nbest:
         warnings.append(f"the search on a GPU finds at most {most} hypotheses with these {len(tokens):,} tokens")
-    first_pass = FirstPass(tokens, lexicon, options.lm, options.beam_options, gpu)
+    flashlight = options.engine == "flashlight"
+    if flashlight and importlib.util.find_spec("flashlight") is None:
+        raise InputError(
+            "flashlight needs the package flashlight-text, which is not installed; cpu finds the same without it",
+            parameter="engine",
+        )
+    first_pass = FirstPass(tokens, lexicon, options.lm, options.beam_options, gpu, flashlight)
     return CtcDecoder(nbest, options, first_pass, frame_seconds, model, tuple(warnings))
 
 
@@ -164,7 +171,7 @@ def search_device(
     Raises:
         InputError: the search on a GPU is asked for and cannot be had.
     """
-    if options.engine == "cpu":
+    if options.engine in ("cpu", "flashlight"):
         return None
     device = device or resolve_device("auto")
     can = not has_words and options.lm is None and tokens.blank_number == 0

@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 import msgspec
 from torch import Tensor
 
-from asr_lm.acoustic.beam_search import Reading, cpu_search, cuda_search
+from asr_lm.acoustic.beam_search import BeamSearch, Reading, cuda_search, prefix_search
 from asr_lm.acoustic.ctc import forward_scores, word_times
 from asr_lm.acoustic.first_pass_lm import FirstPassLm
+from asr_lm.acoustic.flashlight_search import flashlight_search
 from asr_lm.acoustic.lexicon import Lexicon
 from asr_lm.acoustic.options import BeamOptions
 from asr_lm.acoustic.tokens import Spelt, Tokens
@@ -57,9 +58,10 @@ class FirstPass:
     Attributes:
         tokens: of the recogniser.
         lexicon: None lets the search spell what it likes; the language model is then one of tokens.
-        lm: an n-gram model in a file that KenLM, which the search has within it, reads.
+        lm: an n-gram model in an ARPA or KenLM binary file.
         search: how it goes.
         gpu: where to search with ``cuda_ctc_decoder``, which takes neither lexicon nor language model.
+        flashlight: search with torchaudio's ``ctc_decoder`` in place of our own search.
 
     Raises:
         InputError: the language model cannot be read, or the search on a GPU cannot do what is asked.
@@ -70,16 +72,21 @@ class FirstPass:
     lm: Path | None = None
     search: BeamOptions = field(default_factory=BeamOptions)
     gpu: str | None = None
+    flashlight: bool = False
 
     def __post_init__(self) -> None:
         if self.gpu is not None and (self.lexicon is not None or self.lm is not None):
             raise InputError("the search on a GPU takes neither a lexicon nor a language model")
         self._spellings = {} if self.lexicon is None else self.lexicon.numbered(self.tokens)
         self.ngram = FirstPassLm(self.lm) if self.lm else None
+        self._run = self._search()
+
+    def _search(self) -> BeamSearch:
         if self.gpu is not None:
-            self._run = cuda_search(self.tokens, self.search, self.gpu)
-        else:
-            self._run = cpu_search(self.tokens, self.lexicon, self.lm, self.search)
+            return cuda_search(self.tokens, self.search, self.gpu)
+        if self.flashlight:
+            return flashlight_search(self.tokens, self.lexicon, self.lm, self.search)
+        return prefix_search(self.tokens, self.lexicon, self.ngram, self.search)
 
     def texts(self, emissions: Tensor) -> list[Found]:
         """All distinct texts of the beam, best first; emissions ``[frames, tokens]`` float32.

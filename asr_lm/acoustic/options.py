@@ -10,7 +10,7 @@ from asr_lm.errors import InputError
 
 Merging = Literal["sum", "max"]
 Order = Literal["exact", "search"]
-Engine = Literal["auto", "cpu", "cuda"]
+Engine = Literal["auto", "cpu", "flashlight", "cuda"]
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,8 @@ class BeamOptions:
     Attributes:
         beam: hypotheses kept from frame to frame.
         threshold: how much worse than the best a hypothesis may be to be kept, natural logarithm.
-        lm_weight: of the language model's score.
+        lm_weight: of the language model's score; the search counts that in base 10, as KenLM gives it and other
+            searches take it, the order of a list in natural logarithm.
         word_score: added for each word.
         merging: whether alignments of the same hypothesis add up, or the best one counts.
         order: of a list: by its exact scores, or as the search, which prunes alignments, found it.
@@ -47,9 +48,10 @@ class DecodingOptions:
         order: of a list.
         lexicon: file of the words that may be found; None takes what the recogniser brings.
         free: find any spelling, even if the recogniser brings words.
-        lm: n-gram model for the search, a file that KenLM reads: of words with a lexicon, else of tokens.
-        engine: what searches: torchaudio's ``ctc_decoder`` on the processor, ``cuda_ctc_decoder`` on a GPU, or
-            whichever can give the list.
+        lm: n-gram model for the search, an ARPA or KenLM binary file: of words with a lexicon, else of tokens.
+        engine: what searches: ``cpu`` is our own search on the processor, ``flashlight`` torchaudio's ``ctc_decoder``,
+            which finds the same where it can be installed, ``cuda`` torchaudio's ``cuda_ctc_decoder`` on a GPU;
+            ``auto`` is the latter where it can give the list, else our own.
         batch_seconds: seconds of sound computed together, padding counted; None is 320 on a GPU and 0 (one utterance
             at a time) on a processor.
         times: give the times of words.

@@ -17,6 +17,8 @@ from asr_lm.acoustic.options import BeamOptions, DecodingOptions
 from asr_lm.acoustic.tokens import Tokens
 from asr_lm.errors import InputError
 
+pytest.importorskip("flashlight", reason="the stand-in searches with flashlight-text")
+
 
 class Decoder:
     """What ``CUCTCDecoder`` demands of its input, and of its output the form; the search is flashlight's."""
