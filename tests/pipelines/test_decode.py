@@ -175,7 +175,7 @@ def test_a_lexicon_and_references_from_files(command, sounds):
         (("--audio", "sounds", "--model", MODEL, "--tokens", "t"), "--tokens: is for saved emissions"),
         (("--audio", "nowhere", "--model", MODEL), "no such file or folder"),
         (("--audio", "sounds", "--model", "sounds"), "no recogniser"),
-        (("--audio", "sounds", *FAST, "--nbest", 0), "expected 1 or more"),
+        (("--audio", "sounds", "--model", MODEL, "--nbest", 0), "expected 1 or more"),
         (("--audio", "sounds", *FAST, "--ctm", "x", "--no-times"), "--ctm: needs the times"),
         (("--audio", "sounds", *FAST, "--lm", "sounds/manifest.jsonl"), "manifest.jsonl"),
         (("--emissions", "sounds"), "no such file"),
