@@ -121,7 +121,7 @@ class Beam:
         return later
 
 
-def joined(beams: list[Beam]) -> Beam:
+def concatenated(beams: list[Beam]) -> Beam:
     """Hypotheses after one another; at least one beam."""
     beams = [one for one in beams if len(one)] or beams[:1]
     if len(beams) == 1:

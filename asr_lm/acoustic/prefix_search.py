@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from asr_lm.acoustic.lexicon_tree import LexiconTree, Numbers, Scores
 from asr_lm.acoustic.options import BeamOptions
-from asr_lm.acoustic.prefix_beam import LEAST, NEVER, Beam, KeyIndex, joined, least_scores, staying
+from asr_lm.acoustic.prefix_beam import LEAST, NEVER, Beam, KeyIndex, concatenated, least_scores, staying
 from asr_lm.acoustic.prefix_ways import Frame, Taken, Ways
 from asr_lm.acoustic.word_histories import LabelModel, NoModel, WordHistories
 
@@ -135,10 +135,12 @@ class PrefixSearch:
         least = least_scores(scores, utterance, *limits)
         begun = self._begun(beam, total, frame, least, index)
         completing = self._completing(beam, total, frame, least, index, histories)
-        new = joined([begun, completing])
+        new = concatenated([begun, completing])
         scores, utterance = np.concatenate([scores, new.other]), np.concatenate([utterance, new.utterance])
         stay = staying(scores, utterance, *limits)
-        return joined([beam.later(blank, other, stay[: 2 * len(beam)]), new.rows(stay[2 * len(beam) :].nonzero()[0])])
+        return concatenated(
+            [beam.later(blank, other, stay[: 2 * len(beam)]), new.rows(stay[2 * len(beam) :].nonzero()[0])]
+        )
 
     def _continued(self, beam: Beam, total: Scores, frame: Frame, index: KeyIndex) -> Scores:
         """Scores of hypotheses that say their last token: once more, or for the first time."""
