@@ -62,7 +62,7 @@ def _reported(result: Result) -> ReportedList:
     choices = result.rescored.choices
     assert choices is not None
     measured = perplexities(result.rescored.models, choices.references)
-    return ReportedList(Path(result.path).name, choices, result.comparison, measured)
+    return ReportedList(Path(result.path).name, choices, result.comparison, measured, result.confidence)
 
 
 def _notes(results: Sequence[Result], tuned_on: Sequence[str], unit: str) -> Iterator[str]:

@@ -50,6 +50,8 @@ class Arguments(LatticeOptions, Common, _Main):
             scores and errors.
         score_kind: What the first-pass scores are, for the default weights: log-probability of the utterance, average a
             token, or none; recognised by default.
+        confidence: Give every word of the output a confidence, and every utterance one, calibrated on --dev (or with
+            --weights that were): in JSON as confidences and confidence, in CTM behind the word.
         correct: Let the models that can (birnn-attention) write transcripts, which join the list as further hypotheses;
             needs --dev, or --weights tuned so.
         beam: Width of the beam search that writes.
@@ -64,6 +66,7 @@ class Arguments(LatticeOptions, Common, _Main):
     mbr: bool = False
     features: OptionalPath = None
     score_kind: Annotated[Literal["sum", "mean", "rank"] | None, unless_given("{sum,mean,rank}")] = None
+    confidence: bool = False
     correct: bool = False
     beam: int = 8
     corrections: int = 1

@@ -167,12 +167,18 @@ def _check_without_weights(options: Arguments) -> None:
             raise InputError(
                 f"{name} needs posteriors, whose scale is tuned: give --dev or --weights", parameter=parameter
             )
+    if options.confidence:
+        raise InputError("needs a calibration that is tuned: give --dev or --weights", parameter="confidence")
     if options.correct:
         raise InputError("needs weights that were tuned with corrections: give --dev or --weights", parameter="correct")
 
 
 def _correction(options: Arguments) -> Correction | None:
     return Correction(options.beam, options.corrections) if options.correct else None
+
+
+def _scoring(options: Arguments) -> Scoring:
+    return Scoring(options.context, _correction(options), options.confidence)
 
 
 def _tuned(
@@ -190,7 +196,7 @@ def _tuned(
     files = FileLists(lambda: lists.development_utterances(options, options.dev, terminal))
     source: ListSource = search.development if search else files
     systems = systems_for_rescore([model.name for model in models], options.correct).with_rules(options.rules)
-    found = tuning.tuned(options, source, names, models, systems, terminal, _correction(options))
+    found = tuning.tuned(options, source, names, models, systems, terminal, _scoring(options))
     if search is not None:
         search.tune_scales(found)
     if options.save_weights:
@@ -203,6 +209,9 @@ def _loaded(options: Arguments, path: Path, models: Sequence[RescoringModel], te
     if (CORRECTED_TEXT in weights.values) != options.correct:
         tuned = "with" if CORRECTED_TEXT in weights.values else "without"
         raise InputError(f"these weights were tuned {tuned} --correct", file=path, parameter="weights")
+    if options.confidence and weights.calibration is None:
+        message = "no calibration; tune it with --dev, --confidence and --save-weights"
+        raise InputError(message, file=path, field="calibration")
     for model in models:
         if weights.fingerprints.get(model.name, "") not in ("", model.model.fingerprint()):
             terminal.warn(f"the weights were tuned with another model called {model.name}; tune them again with --dev")
@@ -256,7 +265,7 @@ def _stream(job: _Job, utterances: Iterator[Utterance], parts: list[Rescored]) -
         job.tuned,
         kind=options.score_kind,
         measuring=lists.measuring(options),
-        scoring=Scoring(options.context, _correction(options)),
+        scoring=_scoring(options),
         progress=job.terminal,
     )
     for number, part in enumerate(stream):

@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from asr_lm.evaluation.comparison import Comparison
+from asr_lm.evaluation.confidence import ConfidenceQuality
 from asr_lm.evaluation.table import changes_table, comparison_table, rates_table
 from asr_lm.rescoring.second_pass import Rescored
 from asr_lm.text.sentence_hashes import OVERLAP_WARNING
@@ -27,6 +28,7 @@ class Result:
         comparison: its figures.
         shares: of the references, by where else they occur: training texts and development list.
         without: figures without the utterances that occur there; None where these are few, or all.
+        confidence: how good the confidences are; None where there are none.
     """
 
     path: str
@@ -34,6 +36,7 @@ class Result:
     comparison: Comparison
     shares: Mapping[str, float]
     without: Comparison | None
+    confidence: ConfidenceQuality | None = None
 
     @classmethod
     def of(cls, path: str, rescored: Rescored, terminal: Terminal) -> Result:
@@ -50,7 +53,7 @@ class Result:
             rest = "figures without them are given, too" if left else "no utterance is left without them"
             terminal.warn(f"{100 * share:.1f} % of the references are in the {name}; {rest}")
         without = rescored.comparison(overlapping) if large and left else None
-        return cls(path, rescored, rescored.comparison(), shares, without)
+        return cls(path, rescored, rescored.comparison(), shares, without, rescored.confidence_quality())
 
     def print(self, output: Console) -> None:
         """The result table, the words that changed, and the figures without overlapping utterances."""
@@ -58,6 +61,9 @@ class Result:
         if self.comparison.changes:
             output.print()
             output.print(changes_table(self.comparison.changes, 8))
+        if self.confidence is not None:
+            output.print()
+            output.print(self.confidence.text(), markup=False, soft_wrap=True)
         for name, share in self.shares.items():
             if share:
                 output.print(f"{100 * share:.1f} % of the references are in the {name}", markup=False, soft_wrap=True)
@@ -72,6 +78,9 @@ class Result:
             record["unnormalised"] = list(options.unnormalised)
         if self.rescored.tuned.development is not None:
             record["verdict"] = tuning.verdict(self.rescored.tuned, options.unit).to_json()
+        if self.confidence is not None:
+            calibration = self.rescored.tuned.weights.calibration
+            record["confidence"] = self.confidence.to_json() | {"dev": calibration.dev if calibration else {}}
         record["overlaps"] = {name: 100 * share for name, share in self.shares.items()}
         if self.without is not None:
             record["without_overlaps"] = self.without.to_json()

@@ -8,7 +8,6 @@ from functools import partial
 from asr_lm.evaluation.held_out import UNCHECKED, Verdict, held_out_verdict
 from asr_lm.evaluation.metrics.registry import metric
 from asr_lm.hypotheses.utterance import Utterance
-from asr_lm.rescoring.correction import Correction
 from asr_lm.rescoring.decisions import choosable_table
 from asr_lm.rescoring.development import tune
 from asr_lm.rescoring.list_sources import ListSource
@@ -30,7 +29,7 @@ def tuned(
     models: Sequence[RescoringModel],
     systems: Systems,
     terminal: Terminal,
-    correction: Correction | None = None,
+    scoring: Scoring | None = None,
 ) -> Tuned:
     """Weights of all systems, tuned on development lists; warns where a model has seen their references.
 
@@ -41,7 +40,7 @@ def tuned(
         models: all models.
         systems: what is tuned.
         terminal: is told.
-        correction: how models correct the lists first.
+        scoring: how hypotheses are scored; None: with the context that the options say.
     """
     with terminal.scoring() as progress, blaming(*names):
         found = source.tuned(
@@ -50,7 +49,7 @@ def tuned(
                 models=models,
                 systems=systems if options.decision is None else systems.deciding_by(options.decision),
                 options=options,
-                scoring=Scoring(options.context, correction),
+                scoring=scoring or Scoring(options.context),
                 progress=progress,
             )
         )

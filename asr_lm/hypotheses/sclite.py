@@ -43,6 +43,8 @@ def reference_trn(utterances: Iterable[Utterance]) -> Iterator[str]:
 def hypothesis_ctm(utterances: Iterable[Utterance]) -> Iterator[str]:
     """``id 1 start duration word`` of each word of each first hypothesis, sorted as sclite wants it.
 
+    Where the words have confidences, these follow.
+
     The utterance stands as the recording, because times count from its start, in seconds. An empty hypothesis has no
     line.
 
@@ -85,8 +87,9 @@ def _ctm_lines(utterance: Utterance) -> Iterator[str]:
     words = timed_words(best)
     if best.times is None and words:
         raise InputError("no word times, CTM needs them", utterance=utterance.id, field="hypotheses[0].times")
-    for word, (start, end) in zip(words, best.times or (), strict=True):
-        yield f"{identity} 1 {start:.3f} {end - start:.3f} {word}"
+    sure = [""] * len(words) if best.confidences is None else [f" {value:.4f}" for value in best.confidences]
+    for word, (start, end), confidence in zip(words, best.times or (), sure, strict=True):
+        yield f"{identity} 1 {start:.3f} {end - start:.3f} {word}{confidence}"
 
 
 def _plain(identity: str) -> str:

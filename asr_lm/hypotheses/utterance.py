@@ -22,6 +22,8 @@ class Hypothesis(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, forb
             utterance's start, where the recogniser gave them.
         corrected: a corrector wrote the text and the recogniser did not, so that it has none of the recogniser's
             scores.
+        confidences: of each word of ``text``, or of each of its characters, that it is right, from 0 to 1, where
+            they were computed.
 
     >>> Hypothesis("the ferry is late", {"acoustic": -41.7}).scores["acoustic"]
     -41.7
@@ -32,6 +34,7 @@ class Hypothesis(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, forb
     total: float | None = None
     times: tuple[tuple[float, float], ...] | None = None
     corrected: bool = False
+    confidences: tuple[float, ...] | None = None
 
 
 class Utterance(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, forbid_unknown_fields=True):
@@ -42,6 +45,7 @@ class Utterance(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, forbi
         hypotheses: at least one, in the recogniser's order (rank 0 first).
         reference: the transcript of a human, or None.
         recording: the recording the utterance was cut from; utterances of one recording come in spoken order.
+        confidence: that no word of the first hypothesis is wrong, from 0 to 1, where it was computed.
 
     >>> heard = (Hypothesis("late again"), Hypothesis("late a gain"))
     >>> Utterance("u1", heard, reference="late again").hypotheses[0].text
@@ -52,6 +56,7 @@ class Utterance(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, forbi
     hypotheses: tuple[Hypothesis, ...]
     reference: str | None = None
     recording: str | None = None
+    confidence: float | None = None
 
 
 def timed_words(hypothesis: Hypothesis) -> list[str]:

@@ -55,7 +55,7 @@ class Consistency:
 
     An id is there and unique; an utterance has hypotheses; every hypothesis of the list has scores of the same names
     (or none at all), corrected ones theirs, and each score is a finite number; word times, where given, are one
-    interval a word. Not all hypotheses of an utterance are corrected ones.
+    interval a word, confidences one a word. Not all hypotheses of an utterance are corrected ones.
     """
 
     def __init__(self) -> None:
@@ -97,6 +97,8 @@ class Consistency:
                 _check_finite(hypothesis, rank, utterance.id, place)
             if hypothesis.times is not None:
                 _check_times(hypothesis, rank, utterance.id, place)
+            if hypothesis.confidences is not None:
+                _check_confidences(hypothesis, rank, utterance.id, place)
 
 
 def _mixed_names(found: Iterable[str], expected: Iterable[str]) -> str:
@@ -127,4 +129,15 @@ def _check_times(hypothesis: Hypothesis, rank: int, utterance: str, place: Locat
     for position, (start, end) in enumerate(times):
         if not 0 <= start <= end < math.inf:
             message = f"({start}, {end}) is no interval, expected 0 <= start <= end in seconds"
+            raise place.error(message, utterance, f"{field}[{position}]")
+
+
+def _check_confidences(hypothesis: Hypothesis, rank: int, utterance: str, place: Location) -> None:
+    found, words = hypothesis.confidences or (), hypothesis.text.split()
+    field = f"hypotheses[{rank}].confidences"
+    if len(found) not in (len(words), len("".join(words))):
+        raise place.error(f"{len(found)} values for {len(words)} words, expected one a word", utterance, field)
+    for position, value in enumerate(found):
+        if not 0 <= value <= 1:
+            message = f"{value} is no confidence, expected a number from 0 to 1"
             raise place.error(message, utterance, f"{field}[{position}]")

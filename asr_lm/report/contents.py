@@ -10,6 +10,7 @@ from typing import Any
 from asr_lm.errors import InputError
 from asr_lm.evaluation.bootstrap import Interval
 from asr_lm.evaluation.comparison import Comparison, SystemResult
+from asr_lm.evaluation.confidence import ConfidenceQuality
 from asr_lm.evaluation.perplexity import Perplexity, measure
 from asr_lm.evaluation.roles import BOUNDS, RETUNED
 from asr_lm.lm.protocol import Ranker
@@ -52,12 +53,14 @@ class ReportedList:
         choices: the list and what each system chose.
         comparison: its error rates.
         perplexity: of each model on the references; None where it cannot be measured.
+        confidence: how good the confidences are; None where there are none.
     """
 
     name: str
     choices: Choices
     comparison: Comparison
     perplexity: Mapping[str, Perplexity | None] = field(default_factory=dict)
+    confidence: ConfidenceQuality | None = None
 
 
 @dataclass(frozen=True)

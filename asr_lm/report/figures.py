@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import logging
-import re
-import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +14,9 @@ from asr_lm.evaluation.metrics.registry import metric
 from asr_lm.evaluation.roles import FIRST_PASS, ORACLE, RETUNED, title
 from asr_lm.files import make_folder
 from asr_lm.partial_files import partial_folder
+from asr_lm.report.confidence_figures import confidence_figures
 from asr_lm.report.contents import ReportContents, ReportedList
+from asr_lm.report.drawing import GRID, INK, MARKERS, SERIES, SOFT, STYLE, Figure, new_axes, quiet
 from asr_lm.rescoring.features.lists import Rows
 from asr_lm.rescoring.features.table import FeatureTable
 from asr_lm.rescoring.tuning.flatness import WeightCurve, weight_curve
@@ -28,13 +24,6 @@ from asr_lm.rescoring.weights import Weights
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure as Drawing
-
-INK, SOFT, GRID, PAPER = "#1c2430", "#5a6675", "#dde2e8", "#ffffff"
-SERIES = ("#0063a6", "#b8470b", "#00795c", "#9b3a7d", "#7a6200", "#3f6fd9", "#b02a37", "#4d5b6a")
-"""Told apart by colour-blind readers too (after Okabe and Ito, darkened until text of the colour is legible)."""
-
-MARKERS = "osD^vPX*"
 
 DEPTHS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 """List lengths at which the error rate is taken; the longest list is added."""
@@ -44,50 +33,6 @@ BINS = 4
 
 MOST_WEIGHTS = 6
 """Models whose weight gets a figure of its own."""
-
-DOTS = 220
-"""Dots an inch of a PNG file; the SVG file is sharp at any size."""
-
-_WIDTH, _HEIGHT = 4.0, 2.8
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One figure.
-
-    Attributes:
-        name: what files are called after, unique.
-        heading: what a reader sees above it.
-        description: what it shows, for those who do not see it.
-        drawing: matplotlib's figure.
-    """
-
-    name: str
-    heading: str
-    description: str
-    drawing: Drawing
-
-    def svg(self) -> str:
-        """A standalone SVG file."""
-        return _saved(self.drawing, "svg", self.name).decode()
-
-    def png(self) -> bytes:
-        """A PNG file of :data:`DOTS` dots an inch."""
-        return _saved(self.drawing, "png", self.name)
-
-    def inline_svg(self) -> str:
-        """SVG to stand within a page: colours are the page's variables, ids are the figure's own."""
-        text = self.svg()
-        text = text[text.index("<svg") :]
-        text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-        text = re.sub(r'\bid="', f'id="{self.name}-', text)
-        text = re.sub(r'(url\(#|href="#)', rf"\1{self.name}-", text)
-        for variable, colour in {"ink": INK, "soft": SOFT, "grid": GRID, "paper": PAPER}.items():
-            text = text.replace(colour, f"var(--{variable})")
-        for number, colour in enumerate(SERIES):
-            text = text.replace(colour, f"var(--series-{number})")
-        text = re.sub(r"font: ([\d.]+)px '[^;\"]*", r"font: \1px var(--font)", text)
-        return re.sub(r'<svg ([^>]*?)width="[\d.]+pt" height="[\d.]+pt"', r"<svg \1", text, count=1)
 
 
 def figures(contents: ReportContents, reported: ReportedList) -> list[Figure]:
@@ -99,13 +44,14 @@ def figures(contents: ReportContents, reported: ReportedList) -> list[Figure]:
         _weights,
         _by_length,
         _by_confidence,
+        confidence_figures,
     )
     if not reported.comparison[FIRST_PASS].counts.reference_length:
         return []
-    with _quiet():
+    with quiet():
         import matplotlib
 
-        with matplotlib.rc_context(_STYLE):
+        with matplotlib.rc_context(STYLE):
             return [figure for maker in makers for figure in maker(contents, reported)]
 
 
@@ -136,69 +82,6 @@ def _write_all(contents: ReportContents, folder: Path) -> list[Path]:
     return written
 
 
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps what matplotlib warns of (fonts, caches, layouts) off the terminal: a reader can do nothing about it."""
-    logger = logging.getLogger("matplotlib")
-    level = logger.level
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        logger.setLevel(logging.CRITICAL)
-        try:
-            yield
-        finally:
-            logger.setLevel(level)
-
-
-def _saved(drawing: Drawing, form: str, salt: str) -> bytes:
-    with _quiet():
-        return _drawn(drawing, form, salt)
-
-
-def _drawn(drawing: Drawing, form: str, salt: str) -> bytes:
-    import matplotlib
-
-    stream = io.BytesIO()
-    metadata: dict[str, Any] = {"Date": None, "Creator": None} if form == "svg" else {}
-    # Text stays text, and equal figures are equal files.
-    with matplotlib.rc_context({**_STYLE, "svg.fonttype": "none", "svg.hashsalt": salt}):
-        # Arranging takes longest, and once is enough.
-        drawing.draw_without_rendering()
-        drawing.set_layout_engine("none")
-        drawing.savefig(stream, format=form, metadata=metadata, dpi=DOTS, facecolor=PAPER)
-    return stream.getvalue()
-
-
-def _axes(x: str, y: str, height: float = _HEIGHT) -> tuple[Drawing, Axes]:
-    from matplotlib.figure import Figure as Drawing
-
-    drawing = Drawing(figsize=(_WIDTH, height), layout="constrained")
-    axes = drawing.add_subplot()
-    axes.set(xlabel=x, ylabel=y)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", linewidth=0.8)
-    axes.set_axisbelow(True)
-    return drawing, axes
-
-
-# Any: matplotlib's annotation lists every key there is.
-_STYLE: Any = {
-    "font.family": "DejaVu Sans",
-    "font.size": 9,
-    "axes.edgecolor": SOFT,
-    "axes.labelcolor": SOFT,
-    "axes.linewidth": 0.8,
-    "text.color": INK,
-    "xtick.color": SOFT,
-    "ytick.color": SOFT,
-    "grid.color": GRID,
-    "legend.frameon": False,
-    "figure.facecolor": PAPER,
-    "axes.facecolor": PAPER,
-    "text.parse_math": False,
-}
-
-
 def _shown(name: str, most: int = 26) -> str:
     text = title(name)
     return text if len(text) <= most else f"{text[: most - 1]}…"
@@ -226,7 +109,7 @@ def _rate_name(contents: ReportContents) -> str:
 
 def _rates(contents: ReportContents, reported: ReportedList) -> Iterator[Figure]:
     results = reported.comparison.systems
-    drawing, axes = _axes(_rate_name(contents), "", max(1.6, 0.6 + 0.32 * len(results)))
+    drawing, axes = new_axes(_rate_name(contents), "", max(1.6, 0.6 + 0.32 * len(results)))
     axes.grid(visible=False, axis="y")
     axes.grid(visible=True, axis="x", color=GRID, linewidth=0.8)
     for place, result in enumerate(results):
@@ -256,7 +139,7 @@ def _perplexities(contents: ReportContents, reported: ReportedList) -> Iterator[
     ]
     if len(points) < 2:
         return
-    drawing, axes = _axes("perplexity a word on the references", _rate_name(contents))
+    drawing, axes = new_axes("perplexity a word on the references", _rate_name(contents))
     for place, (name, perplexity, rate) in enumerate(points):
         axes.plot(perplexity, rate, MARKERS[place % 8], color=SERIES[place % 8], markersize=8)
         note = axes.annotate(_shown(name), (perplexity, rate), (0, 9), textcoords="offset points", ha="center")
@@ -276,7 +159,7 @@ def _depths(contents: ReportContents, reported: ReportedList) -> Iterator[Figure
     if longest < 2:
         return
     depths = sorted({depth for depth in DEPTHS if depth < longest} | {longest})
-    drawing, axes = _axes("hypotheses considered of each list", _rate_name(contents))
+    drawing, axes = new_axes("hypotheses considered of each list", _rate_name(contents))
     curves = {name: _totals(table, weights) for name, weights in contents.weights.items() if weights.decision == "best"}
     curves[ORACLE] = -table.errors.sum(1).astype(np.float64)
     for place, (name, totals) in enumerate(curves.items()):
@@ -318,7 +201,7 @@ def _weights(contents: ReportContents, reported: ReportedList) -> Iterator[Figur
         if not found:
             continue
         low, high = _weight_range(weights.values[name])
-        drawing, axes = _axes(f"weight of {_shown(name)}", _rate_name(contents))
+        drawing, axes = new_axes(f"weight of {_shown(name)}", _rate_name(contents))
         _draw_curves(axes, found, low, high, weights.values[name])
         heading = f"Error rate over the weight of {name}"
         yield Figure(f"weight-{number + 1}", heading, f"Between {low:.3g} and {high:.3g}, others as tuned", drawing)
@@ -385,7 +268,7 @@ def _gains(
         return
     group = np.clip(np.searchsorted(edges, values[known], side="right") - 1, 0, len(edges) - 2)
     first, second = (table.counts(rows[system]) for system in (FIRST_PASS, contents.headline))
-    drawing, axes = _axes(label, "gain over the first pass, points")
+    drawing, axes = new_axes(label, "gain over the first pass, points")
     ticks, told = [], []
     for place in range(len(edges) - 1):
         inside = group == place

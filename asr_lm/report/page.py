@@ -38,7 +38,8 @@ from asr_lm.evaluation.word_changes import (
 from asr_lm.evaluation.word_errors import Unit
 from asr_lm.files import write_text
 from asr_lm.report.contents import ReportContents, ReportedList
-from asr_lm.report.figures import Figure, figures
+from asr_lm.report.drawing import Figure
+from asr_lm.report.figures import figures
 from asr_lm.report.markdown import flat_text, speed_text
 from asr_lm.report.packing import pack_arrays
 from asr_lm.report.verdict import verdict

@@ -9,6 +9,7 @@ from asr_lm.evaluation.word_errors import ErrorCounts, count_errors
 from asr_lm.hypotheses.utterance import Utterance
 from asr_lm.progress import Logged, Progress
 from asr_lm.rescoring.choices import Choices
+from asr_lm.rescoring.confidence.confidences import calibrated
 from asr_lm.rescoring.correction import add_corrections
 from asr_lm.rescoring.decisions import apply, choosable_table
 from asr_lm.rescoring.features.table import FeatureTable
@@ -62,7 +63,7 @@ def tune(
         [utterance.reference for utterance in known],
         {name: apply(found, table) for name, found in weights.items()},
     )
-    return Tuned(
+    tuned = Tuned(
         systems,
         _with_written(weights, choices, measuring),
         {model.name: model.model.fingerprint() for model in models},
@@ -74,6 +75,7 @@ def tune(
             choices,
         ),
     )
+    return calibrated(tuned, models, measuring) if scoring.confidence else tuned
 
 
 def _scored(

@@ -14,9 +14,11 @@ import msgspec
 
 from asr_lm.errors import InputError
 from asr_lm.evaluation.comparison import Comparison
+from asr_lm.evaluation.confidence import ConfidenceQuality
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
 from asr_lm.progress import Logged, Progress
 from asr_lm.rescoring.choices import Choices
+from asr_lm.rescoring.confidence.confidences import Confidences, confidences, with_confidences
 from asr_lm.rescoring.correction import add_corrections
 from asr_lm.rescoring.decisions import Decisions, apply
 from asr_lm.rescoring.default_model import FIRST_PASS_TOTAL, ScoreKind, first_pass_total
@@ -42,6 +44,7 @@ class Rescored:
         tuned: the weights that were applied.
         models: the models that scored.
         measuring: how errors are counted.
+        confidences: of the words of the output; None where they were not asked for.
     """
 
     utterances: tuple[Utterance, ...]
@@ -50,6 +53,7 @@ class Rescored:
     tuned: Tuned
     models: tuple[RescoringModel, ...]
     measuring: Measuring
+    confidences: Confidences | None = None
 
     @property
     def table(self) -> FeatureTable:
@@ -69,6 +73,13 @@ class Rescored:
         outcome = self.outcome if without is None else self.outcome.without(without)
         return outcome.comparison(self.measuring)
 
+    def confidence_quality(self) -> ConfidenceQuality | None:
+        """How good the confidences are; None where there are none, or it is not known what was said."""
+        if self.confidences is None:
+            return None
+        texts = self.outcome.chosen[self.tuned.systems.final]
+        return self.confidences.quality(self.outcome.references, texts, self.measuring)
+
     def overlaps(self) -> dict[str, list[bool]]:
         """Which references occur in each model's training text and in the development list, by name of either."""
         return self.outcome.overlaps(self.models, self.tuned)
@@ -81,11 +92,13 @@ class Rescored:
     def concatenate(cls, parts: Sequence[Rescored]) -> Rescored:
         """Several parts of one list (at least one), in order."""
         features = [part.choices for part in parts if part.choices is not None]
+        confident = [part.confidences for part in parts if part.confidences is not None]
         return replace(
             parts[0],
             utterances=tuple(utterance for part in parts for utterance in part.utterances),
             outcome=Outcome.concatenate([part.outcome for part in parts]),
             choices=Choices.concatenate(features) if len(features) == len(parts) else None,
+            confidences=Confidences.concatenate(confident) if len(confident) == len(parts) else None,
         )
 
 
@@ -125,7 +138,7 @@ def rescore(
         if scoring.correction:
             shard = add_corrections(shard, models, scoring.correction)
         table = _table(shard, models, tuned, measuring, fit, contexts, scoring.correction is not None, progress)
-        part = _rescored(shard, table, tuned, tuple(models), measuring)
+        part = _rescored(shard, table, tuned, tuple(models), measuring, scoring.confidence)
         said += part.outcome.said
         yield part
     if part is None or tuned is None:
@@ -165,16 +178,21 @@ def _rescored(
     tuned: Tuned,
     models: tuple[RescoringModel, ...],
     measuring: Measuring,
+    confident: bool,
 ) -> Rescored:
     decisions = {name: apply(weights, table) for name, weights in tuned.by_system.items()}
     choices = Choices.of(table, [utterance.reference for utterance in shard], decisions)
+    final = decisions[tuned.systems.final]
+    utterances = reordered(shard, table, final)
+    found = confidences(table, tuned.weights, final, models) if confident else None
     return Rescored(
-        tuple(reordered(shard, table, decisions[tuned.systems.final])),
+        tuple(utterances if found is None else with_confidences(utterances, found)),
         Outcome.of(shard, choices),
         choices,
         tuned,
         models,
         measuring,
+        found,
     )
 
 
@@ -195,9 +213,10 @@ def reordered(shard: Sequence[Utterance], table: FeatureTable, decisions: Decisi
         for row in rows:
             old = utterance.hypotheses[row - begin]
             scores = {**old.scores, **dict(zip(added, values[row], strict=True))}
-            hypotheses.append(msgspec.structs.replace(old, scores=scores, total=totals[row]))
+            hypotheses.append(msgspec.structs.replace(old, scores=scores, total=totals[row], confidences=None))
         begin += len(rows)
-        yield msgspec.structs.replace(utterance, hypotheses=tuple(_with_text_first(hypotheses, text)))
+        ordered = tuple(_with_text_first(hypotheses, text))
+        yield msgspec.structs.replace(utterance, hypotheses=ordered, confidence=None)
 
 
 def _with_text_first(hypotheses: list[Hypothesis], text: str | None) -> Iterable[Hypothesis]:

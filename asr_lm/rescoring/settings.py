@@ -34,7 +34,10 @@ class Scoring:
     Attributes:
         context: utterances of the recording that models read before each one, as the first pass heard them.
         correction: how models correct the list first; None leaves it as it is.
+        confidence: whether the words of the output get confidences: calibrated where weights are tuned, computed where
+            they are applied.
     """
 
     context: int = 0
     correction: Correction | None = None
+    confidence: bool = False

@@ -11,6 +11,7 @@ import numpy as np
 
 from asr_lm.errors import InputError
 from asr_lm.files import display_name, read_bytes, write_text
+from asr_lm.rescoring.confidence.calibration import Calibration
 from asr_lm.rescoring.features.lists import Values
 from asr_lm.rescoring.features.table import FeatureTable
 from asr_lm.rescoring.rules.registry import BEST, RULES
@@ -28,6 +29,7 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True):
         mass: with ``mbr``, only the most probable hypotheses with this much posterior together are considered.
         fingerprints: of the models behind the features and of the development list, by name.
         lattice_scales: scale of the posteriors of a lattice's paths, by the rule that decides there.
+        calibration: of the confidences of words; None where it was not asked for.
         dev: figures on the development list, by name; word error rates in percent.
         format: what the file is.
         version: of the file's form.
@@ -43,6 +45,7 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True):
     fingerprints: dict[str, str] = {}
     lattice_scales: dict[str, float] = {}
     dev: dict[str, float] = {}
+    calibration: Calibration | None = None
     format: Literal["asr_lm weights"] = "asr_lm weights"
     version: int = VERSION
 
@@ -115,6 +118,8 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True):
         for rule, scale in self.lattice_scales.items():
             if not (math.isfinite(scale) and scale > 0):
                 raise InputError(f"{scale}, a positive number was expected", file=file, field=f"lattice_scales.{rule}")
+        if self.calibration is not None:
+            self.calibration.check(file)
         if not 0 < self.mass <= 1:
             raise InputError(f"{self.mass}, a number above 0 and up to 1 was expected", file=file, field="mass")
 

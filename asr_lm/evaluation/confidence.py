@@ -1,0 +1,176 @@
+"""How good confidences are: whether they mean what they say, and whether they find the errors.
+
+* Normalised cross-entropy (Siu, Gish and Richardson, Improved estimation, evaluation and applications of confidence
+  measures for speech recognition, Eurospeech 1997; NIST's evaluation plans since 1997): the share of the entropy of
+  right and wrong that the confidences take away. 1 is perfect, 0 is what the share of right words says by itself.
+* Expected calibration error (Guo et al., On calibration of modern neural networks, ICML 2017, equation 3): mean
+  distance between confidence and share of right words over bins of equal width.
+* Risk and coverage (El-Yaniv and Wiener, On the foundations of noise-free selective classification, JMLR 2010): the
+  error rate of the utterances that are kept when the least certain ones go to a human.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import chain
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+BINS = 15
+"""Bins of the expected calibration error and of the reliability diagram."""
+
+WORST = 0.2
+"""Share of the utterances that are looked at for how many of all errors they hold."""
+
+_LEAST = 1e-7
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The confidences of one utterance and what was right.
+
+    Attributes:
+        words: confidence of each word.
+        right: whether it is right.
+        utterance: confidence of the utterance.
+        errors: of the utterance, deletions among them.
+        reference_words: of its reference.
+    """
+
+    words: tuple[float, ...]
+    right: tuple[bool, ...]
+    utterance: float
+    errors: int
+    reference_words: int
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Words of about one confidence: how many, their mean confidence, the share that is right."""
+
+    words: int
+    confidence: float
+    right: float
+
+
+@dataclass(frozen=True)
+class ConfidenceQuality:
+    """How good the confidences of a list are.
+
+    Attributes:
+        words: words of the output that were judged.
+        right: share of them that is right.
+        nce: normalised cross-entropy; None where all words are right, or all wrong.
+        ece: expected calibration error, from 0 to 1.
+        aurc: area under the risk-coverage curve: error rate in percent, averaged over all coverages.
+        worst: share of all errors in the least certain :data:`WORST` of the utterances; None without errors.
+        reliability: bins of the reliability diagram, those without words left out.
+        coverage: share of the utterances kept and error rate in percent of these, the most certain first.
+    """
+
+    words: int
+    right: float
+    nce: float | None
+    ece: float
+    aurc: float
+    worst: float | None
+    reliability: tuple[Bin, ...]
+    coverage: tuple[tuple[float, float], ...]
+
+    @classmethod
+    def of(cls, judged: Sequence[Judged]) -> ConfidenceQuality:
+        """Figures of the utterances of a list, at least one of which has a word."""
+        confidence = np.array(list(chain.from_iterable(found.words for found in judged)), dtype=np.float64)
+        right = np.array(list(chain.from_iterable(found.right for found in judged)), dtype=np.float64)
+        order = sorted(judged, key=lambda found: -found.utterance)
+        coverage, risk = risk_coverage([found.errors for found in order], [found.reference_words for found in order])
+        return cls(
+            words=len(right),
+            right=float(right.mean()),
+            nce=normalised_cross_entropy(confidence, right),
+            ece=expected_calibration_error(confidence, right),
+            aurc=float(risk.mean()),
+            worst=_worst([found.errors for found in order]),
+            reliability=reliability(confidence, right),
+            coverage=tuple(zip(coverage.tolist(), risk.tolist(), strict=True)),
+        )
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """The figures that are one number, by name; those that could not be computed are left out."""
+        single = {"words": self.words, "right": self.right, "nce": self.nce, "ece": self.ece, "aurc": self.aurc}
+        named = {**single, "errors_in_worst_fifth": self.worst}
+        return {name: float(value) for name, value in named.items() if value is not None}
+
+    def to_json(self) -> dict[str, Any]:
+        """All figures; shares are from 0 to 1, risks in percent."""
+        bins = [asdict(found) for found in self.reliability]
+        return {**self.figures, "words": self.words, "reliability": bins, "coverage": list(map(list, self.coverage))}
+
+    def text(self) -> str:
+        """The figures in one line."""
+        nce = "–" if self.nce is None else f"{self.nce:.3f}"
+        worst = (
+            ""
+            if self.worst is None
+            else f"; the least certain fifth of the utterances holds {self.worst:.0%} of the errors"
+        )
+        return (
+            f"confidence of {self.words:,} words, {self.right:.1%} right: normalised cross-entropy {nce}, calibration "
+            f"error {self.ece:.3f}, area under risk and coverage {self.aurc:.2f} %{worst}"
+        )
+
+
+def normalised_cross_entropy(confidence: Floats, right: Floats) -> float | None:
+    """``1 - H(confidence) / H(share of right words)``; None where all words are right, or all wrong.
+
+    >>> normalised_cross_entropy(np.array([0.75] * 4), np.array([1.0, 1.0, 1.0, 0.0]))
+    0.0
+    """
+    if right.all() or not right.any():
+        return None
+    base = np.full(len(right), right.mean())
+    return float(1.0 - _entropy(confidence, right) / _entropy(base, right))
+
+
+def _entropy(confidence: Floats, right: Floats) -> float:
+    kept = np.clip(confidence, _LEAST, 1 - _LEAST)
+    return float(-(right * np.log2(kept) + (1 - right) * np.log2(1 - kept)).sum())
+
+
+def reliability(confidence: Floats, right: Floats) -> tuple[Bin, ...]:
+    """Bins of equal width; those without words are left out."""
+    number = np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
+    return tuple(
+        Bin(int(inside.sum()), float(confidence[inside].mean()), float(right[inside].mean()))
+        for inside in (number == place for place in range(BINS))
+        if inside.any()
+    )
+
+
+def expected_calibration_error(confidence: Floats, right: Floats) -> float:
+    """Mean distance between confidence and share of right words over the bins, weighed by their words."""
+    bins = reliability(confidence, right)
+    return float(sum(found.words * abs(found.confidence - found.right) for found in bins) / len(right))
+
+
+def risk_coverage(errors: Sequence[int], reference_words: Sequence[int]) -> tuple[Floats, Floats]:
+    """Coverage and error rate in percent of the first utterance, the first two, and so on ``[utterances]`` each.
+
+    Args:
+        errors: of each utterance, the most certain first.
+        reference_words: of each utterance.
+    """
+    covered = np.arange(1, len(errors) + 1) / max(len(errors), 1)
+    words = np.maximum(np.cumsum(reference_words), 1)
+    return covered, 100.0 * np.cumsum(errors) / words
+
+
+def _worst(errors: Sequence[int]) -> float | None:
+    count = round(WORST * len(errors))
+    return sum(errors[len(errors) - count :]) / sum(errors) if sum(errors) else None

@@ -1,0 +1,1 @@
+"""Confidence: how likely each word of the output is to be right."""
