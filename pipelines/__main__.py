@@ -15,6 +15,7 @@ COMMANDS = {
     "rescore": "Rescore n-best lists with language models.",
     "train": "Train a language model on text, one sentence a line, into a folder.",
     "perplexity": "Perplexity of language models on a text, one sentence a line.",
+    "generate": "Let language models write text, with the probability that they gave every word.",
     "compare": "Compare language models: each alone and all together, weights tuned on --dev, error rates on --test.",
     "decode": "Recognise speech, and keep what it may have been as n-best lists for rescore and compare.",
 }

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from asr_lm.errors import InputError
 from asr_lm.hypotheses.prefix_tree import PrefixTree, split_by_nodes
+from asr_lm.lm.scoring.continuations import every_continuation
 from asr_lm.lm.scoring.growing_tree import GrowingTree, RereadingTree
 from asr_lm.text.normalizer import get_normalizer
 from asr_lm.text.vocabulary import Tokens, Vocabulary, token_ids
@@ -272,7 +273,24 @@ class LanguageModel(Ranker):
         Raises:
             InputError: the model is not causal, so it has no use for prefixes.
         """
-        raise InputError(f"a model of family {self.family!r} cannot be asked for one word after another")
+        raise self._not_causal()
+
+    def next_log_probs(self, prefixes: Sequence[Tokens]) -> LogProbs:
+        """Log-probability of every token after each prefix ``[prefixes, vocabulary]``.
+
+        Args:
+            prefixes: token ids of each, ``<s>`` not among them; an empty one is legal.
+
+        Returns:
+            What :meth:`token_log_probs` gives the token there; minus infinity for one that has no probability.
+
+        Raises:
+            InputError: the model is not causal, or does not tell its words.
+        """
+        raise self._not_causal()
+
+    def _not_causal(self) -> InputError:
+        return InputError(f"a model of family {self.family!r} cannot be asked for one word after another")
 
 
 class CausalModel(LanguageModel):
@@ -315,6 +333,18 @@ class CausalModel(LanguageModel):
 
     def grow(self) -> GrowingTree:
         return RereadingTree(self)
+
+    def next_log_probs(self, prefixes: Sequence[Tokens]) -> LogProbs:
+        size = self.vocabulary.size
+        rows = max(1, self.default_budget // size)
+        parts = [self._next_log_probs(prefixes[at : at + rows]) for at in range(0, len(prefixes), rows)]
+        return np.concatenate(parts) if parts else np.zeros((0, size))
+
+    def _next_log_probs(self, prefixes: Sequence[Tokens]) -> LogProbs:
+        size = self.vocabulary.size
+        tree, first = every_continuation([token_ids(prefix) for prefix in prefixes], self.vocabulary.bos_id, size)
+        following: LogProbs = self.node_log_probs(tree)[first[:, None] + np.arange(size)]
+        return following
 
     def _path_log_probs(self, sentences: Sequence[Tokens], budget: int | None) -> list[LogProbs]:
         targets = self.vocabulary.targets(sentences)

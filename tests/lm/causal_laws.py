@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 
 from asr_lm.lm.loading import load_model
 from asr_lm.lm.neural import NeuralLanguageModel
-from asr_lm.lm.protocol import LogProbs, Tokens
+from asr_lm.lm.protocol import LanguageModel, LogProbs, Tokens
 from asr_lm.lm.training.batches import IGNORED, Batch, SentenceBatches
 from asr_lm.lm.training.corpus import TokenCorpus
 from asr_lm.lm.training.loop import train_network
@@ -61,6 +61,16 @@ def assert_close(found: list[LogProbs], expected: list[LogProbs], tolerance: flo
     np.testing.assert_allclose(np.concatenate(found), np.concatenate(expected), atol=tolerance, rtol=0)
 
 
+def assert_continuations(model: LanguageModel, prefixes: list[list[int]], tolerance: float = 1e-4) -> None:
+    """What may follow is what each token gets as the last of a sentence."""
+    found = model.next_log_probs(arrays(prefixes))
+    for prefix, values in zip(prefixes, found, strict=True):
+        longer = arrays([*prefix, token] for token in range(model.vocabulary.size))
+        expected = np.array([row[len(prefix)] for row in model.token_log_probs(longer)])
+        spoken = np.isfinite(values)
+        np.testing.assert_allclose(values[spoken], expected[spoken], atol=tolerance, rtol=0)
+
+
 class CausalLaws:
     """The laws; ``shape`` is each of ``shapes`` in turn (see ``conftest.py``)."""
 
@@ -75,6 +85,11 @@ class CausalLaws:
         log_probs = [values[len(context)] for values in scores]
         assert np.exp(log_probs).sum() == pytest.approx(1, abs=1e-5)
         assert len({round(value, 6) for value in log_probs}) == VOCABULARY.size
+
+    def test_what_may_follow_is_what_each_token_gets_as_the_next(self, shape: str) -> None:
+        assert_continuations(self.model(shape), [[], [3], [5, 5, 0, 14], [5, 5], [4, 7, 9] * 4])
+        assert self.model(shape).next_log_probs([]).shape == (0, VOCABULARY.size)
+        assert np.exp(self.model(shape).next_log_probs(arrays([[3, 4]]))).sum() == pytest.approx(1, abs=1e-5)
 
     @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.differing_executors])
     @given(sentences=sentences_of_ids)

@@ -19,6 +19,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from asr_lm.errors import InputError  # noqa: E402
 from asr_lm.evaluation.perplexity import measure  # noqa: E402
 from asr_lm.hypotheses.prefix_tree import PrefixTree  # noqa: E402
+from asr_lm.lm.generation import Sampling, generate  # noqa: E402
 from asr_lm.lm.loading import load_model  # noqa: E402
 from asr_lm.lm.mixtures.linear import LinearMixture  # noqa: E402
 from asr_lm.lm.mixtures.log_linear import LogLinearMixture  # noqa: E402
@@ -132,6 +133,29 @@ def by_hand(model: HuggingFaceCausalModel, text: str) -> LogProbs:
     logits = model.network(input_ids=torch.tensor([ids[:-1]])).logits[0]
     values = torch.log_softmax(logits, dim=1)[torch.arange(len(ids) - 1), torch.tensor(ids[1:])]
     return values.double().numpy()
+
+
+@every_causal
+def test_what_may_follow_is_what_each_token_gets_as_the_next(kind: str) -> None:
+    model = causal(kind)
+    prefixes = [model.vocabulary.encode(text) for text in ("", "the cat", "a dog sat on the mat")]
+    found = model.next_log_probs(prefixes)
+    for text, prefix, values in zip(("", "the cat", "a dog sat on the mat"), prefixes, found, strict=True):
+        assert values[model.vocabulary.eos_id] == pytest.approx(by_hand(model, text)[-1], abs=1e-4)
+        for token in (5, 77, 120):
+            (expected,) = model.token_log_probs([np.append(prefix, token).astype(np.int32)])
+            assert values[token] == pytest.approx(expected[len(prefix)], abs=1e-4)
+
+
+@every_causal
+def test_it_writes_text(kind: str) -> None:
+    model = causal(kind)
+    for text in generate(model, "the cat", number=3, sampling=Sampling(longest=12)):
+        begin = len(model.vocabulary.encode("the cat"))
+        (values,) = model.token_log_probs([text.tokens])
+        written = values[begin:] if text.ended else values[begin:-1]
+        assert text.log_prob == pytest.approx(written.sum(), abs=1e-3)
+        assert text.text.startswith("the cat")
 
 
 @every_causal

@@ -364,6 +364,17 @@ OPTIONS = {
     ),
     "compare": ("--dev", "--test", "--lm", "--json", "--decision", "--subtract", "--format", "--budget", "--resample"),
     "perplexity": ("--lm", "--lm", "--text", "--text", "--context", "--json", "--device"),
+    "generate": (
+        "--lm",
+        "--prompt",
+        "--nbest",
+        "--number",
+        "--temperature",
+        "--top-k",
+        "--longest",
+        "--seed",
+        "--json",
+    ),
     "train": ("--text", "--out", "--order", "--prune", "--valid", "--jackknife", "--vocabulary", "--min-count"),
 }
 

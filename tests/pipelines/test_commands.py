@@ -22,7 +22,7 @@ from asr_lm.hypotheses.writing import write_nbest
 from pipelines.command import check_outputs, run
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ("rescore", "train", "perplexity", "compare")
+COMMANDS = ("rescore", "train", "perplexity", "generate", "compare")
 HELP_SECONDS = 0.5
 
 

@@ -151,18 +151,19 @@ class NgramModel(CausalModel):
         self.config = config or {}
         self._knows: Callable[[str], bool]
         self._scorer: NgramScorer
+        self._listed: Sequence[str] | None
         in_kenlm_form = is_binary(file)
         self._file_digest = digest or _file_digest(file)
         if in_kenlm_form:
             model = read_with_kenlm(file)
             self.ngrams, self._knows = stored_ngrams(file), model.__contains__
             self.vocabulary = vocabulary or self._words()
-            self._scorer = KenlmScorer(model, self.vocabulary)
+            self._scorer, self._listed = KenlmScorer(model, self.vocabulary), None
         else:
             arrays = load_arrays(file, self._file_digest)
             self.ngrams, self._knows = arrays.counts, arrays.knows
             self.vocabulary = vocabulary or self._words()
-            self._scorer = ArrayScorer(arrays, self.vocabulary)
+            self._scorer, self._listed = ArrayScorer(arrays, self.vocabulary), arrays.words
 
     def _words(self) -> Vocabulary:
         return OpenWordVocabulary(self._knows, lambda: self._digest)
@@ -184,6 +185,20 @@ class NgramModel(CausalModel):
 
     def node_log_probs(self, tree: PrefixTree) -> LogProbs:
         return self._scorer.node_log_probs(tree)
+
+    def next_log_probs(self, prefixes: Sequence[Tokens]) -> LogProbs:
+        if self.vocabulary.kind == OPEN_VOCABULARY:
+            self._meet_every_word()
+        values = super().next_log_probs(prefixes)
+        values[:, ~self._scorer.has_probability()] = -np.inf
+        return values
+
+    def _meet_every_word(self) -> None:
+        """Number all words of a bare file, which otherwise are numbered as they are met."""
+        if self._listed is None:
+            message = "a file in KenLM's binary form does not tell its words; give the ARPA file it was made of"
+            raise InputError(message, file=self.file)
+        self.vocabulary.encode_batch(self._listed)
 
     @property
     def order(self) -> int:

@@ -139,6 +139,21 @@ class LinearMixture(Mixture):
     ) -> list[LogProbs]:
         return self._mixed(sentences, [partial(self._read_after, number, contexts, budget) for number in self._used])
 
+    def next_log_probs(self, prefixes: Sequence[Tokens]) -> LogProbs:
+        """As in the base class.
+
+        Raises:
+            InputError: the members are mixed word by word, or one is not causal.
+        """
+        if not self._shared:
+            message = "mixes its members word by word, as they cut words differently: no token can be asked for"
+            raise InputError(f"this mixture {message}")
+        each = [self.members[number].model.next_log_probs(prefixes) for number in self._used]
+        with np.errstate(divide="ignore"):
+            log_weights = np.log(self.weights[self._used])[:, None, None]
+        mixed: LogProbs = np.logaddexp.reduce(np.stack(each) + log_weights, axis=0)
+        return mixed
+
     def _read_after(
         self, number: int, contexts: Sequence[Sequence[Tokens]], budget: int | None, sentences: Sequence[Tokens]
     ) -> list[LogProbs]:

@@ -26,6 +26,7 @@ from asr_lm.hypotheses.prefix_tree import PrefixTree
 from asr_lm.lm.mixtures.linear import Interpolation, Weights, share_tokens
 from asr_lm.lm.mixtures.members import Member, Mixture, same_normalizer
 from asr_lm.lm.protocol import CausalModel, LogProbs, Reader, Tokens
+from asr_lm.lm.scoring.continuations import with_every_token
 
 _BLOCK_VALUES = 5_000_000
 """Log-probabilities of one member in memory at once."""
@@ -112,9 +113,9 @@ def distributions(models: Sequence[CausalModel], tree: PrefixTree) -> Iterator[t
     rows = max(1, _BLOCK_VALUES // vocabulary.size)
     for first in range(0, len(contexts), rows):
         block = contexts[first : first + rows]
-        expanded, begins = _expanded(tree, block, vocabulary.size)
+        wide, begins = with_every_token(tree, block, vocabulary.size)
         children = begins[:, None] + predicted
-        yield block, np.stack([model.node_log_probs(expanded)[children] for model in models])
+        yield block, np.stack([model.node_log_probs(wide)[children] for model in models])
 
 
 def _depth_first(tree: PrefixTree) -> NDArray[np.int64]:
@@ -128,48 +129,6 @@ def _depth_first(tree: PrefixTree) -> NDArray[np.int64]:
             order.append(node)
             stack.extend(range(int(first[node] + children[node]) - 1, int(first[node]) - 1, -1))
     return np.array(order, dtype=np.int64)
-
-
-def _expanded(tree: PrefixTree, contexts: NDArray[np.int64], size: int) -> tuple[PrefixTree, NDArray[np.int64]]:
-    """The tree of some contexts and their ancestors in which every token follows every context.
-
-    Returns:
-        The tree, which holds no sentences; and the first child of each context ``[contexts]``: its children stand in
-        the order of token ids.
-    """
-    kept, is_context = _with_ancestors(tree, contexts), np.zeros(len(tree.token), dtype=bool)
-    is_context[contexts] = True
-    number, begins = np.zeros(len(tree.token), dtype=np.int64), np.zeros(len(tree.token), dtype=np.int64)
-    tokens, parents, levels = [tree.token[:1]], [np.array([-1], dtype=np.int32)], [0, 1]
-    above = np.zeros(1, dtype=np.int64)
-    while len(above):
-        below = np.flatnonzero(kept & np.isin(tree.parent, above))
-        parent = tree.parent[below]
-        width = np.where(is_context[above], size, np.bincount(np.searchsorted(above, parent), minlength=len(above)))
-        begins[above] = levels[-1] + np.cumsum(width) - width
-        # Siblings are in the order of token ids already, so the kept ones of a node that is no context stay neighbours.
-        among = np.arange(len(below)) - np.searchsorted(parent, parent)
-        number[below] = begins[parent] + np.where(is_context[parent], tree.token[below], among)
-        level = np.zeros(int(width.sum()), dtype=np.int32)
-        every = begins[above[is_context[above]]] - levels[-1]
-        level[every[:, None] + np.arange(size)] = np.arange(size, dtype=np.int32)
-        level[number[below] - levels[-1]] = tree.token[below]
-        tokens.append(level)
-        parents.append(np.repeat(number[above], width).astype(np.int32))
-        levels.append(levels[-1] + len(level))
-        above = below
-    nothing = np.zeros(0, dtype=np.int32)
-    flat = (np.concatenate(tokens), np.concatenate(parents), np.array(levels, dtype=np.int64))
-    return PrefixTree(*flat, nothing, np.zeros(1, dtype=np.int64)), begins[contexts]
-
-
-def _with_ancestors(tree: PrefixTree, nodes: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Mask of some nodes and all their ancestors, the root included ``[nodes of the tree]``."""
-    kept = np.zeros(len(tree.token), dtype=bool)
-    while len(nodes):
-        kept[nodes] = True
-        nodes = np.unique(tree.parent[nodes[nodes > 0]]).astype(np.int64)
-    return kept
 
 
 def _log_sum_exp(values: NDArray[np.floating]) -> LogProbs:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from asr_lm.errors import InputError
 from asr_lm.files import iterate_blocks, read_bytes
@@ -209,6 +210,9 @@ class KenlmScorer(NgramScorer):
             log10.append(value)
             states.append(state)
         return np.array(log10) * LN_10
+
+    def has_probability(self) -> NDArray[np.bool_]:
+        return np.array([self.charges_unknown or word in self._model for word in self._vocabulary.tokens])
 
     def first_state(self) -> kenlm.State:
         state = self._new_state()

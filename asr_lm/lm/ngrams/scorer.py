@@ -8,6 +8,7 @@ from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from asr_lm.hypotheses.prefix_tree import PrefixTree
 from asr_lm.lm.ngrams.arrays import NgramArrays, Rows
@@ -37,6 +38,10 @@ class NgramScorer(ABC):
         """Log p(token | ancestors) of every node ``[nodes]``; that of node 0 is 0."""
 
     @abstractmethod
+    def has_probability(self) -> NDArray[np.bool_]:
+        """Whether the model says anything of each token of the vocabulary ``[vocabulary]``."""
+
+    @abstractmethod
     def first_state(self) -> Hashable:
         """The state after ``<s>``; equal states are followed by equal probabilities."""
 
@@ -56,6 +61,9 @@ class ArrayScorer(NgramScorer):
 
     def node_log_probs(self, tree: PrefixTree) -> LogProbs:
         return self._arrays.tree_log10(tree.parent, self._predicted(tree.token)) * LN_10
+
+    def has_probability(self) -> NDArray[np.bool_]:
+        return self._predicted(np.arange(self._vocabulary.size)) >= 0
 
     def first_state(self) -> tuple[int, ...]:
         return tuple(self._arrays.first_state().tolist())

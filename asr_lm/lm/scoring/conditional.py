@@ -49,6 +49,15 @@ class ConditionalModel(Ranker):
         """
 
     @abstractmethod
+    def next_log_probs_given(self, source: Tokens, prefixes: Sequence[Tokens]) -> LogProbs:
+        """Log-probability of every token after each prefix of what was said ``[prefixes, vocabulary]``.
+
+        Args:
+            source: from :meth:`sources`.
+            prefixes: token ids of each, ``<s>`` not among them; an empty one is legal.
+        """
+
+    @abstractmethod
     def write(self, sources: Sequence[Tokens], *, width: int, best: int = 1) -> list[list[Written]]:
         """The most probable sentences for each source, by beam search (:mod:`asr_lm.lm.scoring.beam_search`)."""
 

@@ -52,6 +52,7 @@ from asr_lm.lm.neural import Network, NeuralModel, State
 from asr_lm.lm.protocol import LogProbs, Tokens
 from asr_lm.lm.scoring.beam_search import beam_search
 from asr_lm.lm.scoring.conditional import AttentiveModel, Written
+from asr_lm.lm.scoring.continuations import every_continuation
 from asr_lm.lm.training.batches import IGNORED, Batch
 from asr_lm.lm.training.pairs import PairBatch, encode_sources, padded, source_hypotheses
 
@@ -307,6 +308,16 @@ class BirnnAttentionModel(NeuralModel, AttentiveModel):
         values = tree.along_paths(self._node_log_probs(tree, self._encode(sources)))
         ends = np.cumsum([len(some) for some in sentences]).tolist()
         return [[value[1:] for value in values[begin:end]] for begin, end in zip([0, *ends[:-1]], ends, strict=True)]
+
+    @torch.inference_mode()
+    def next_log_probs_given(self, source: Tokens, prefixes: Sequence[Tokens]) -> LogProbs:
+        self.network.eval()
+        size = self.vocabulary.size
+        # The first level of a tree is the number of the source.
+        paths = [np.append(np.int32(0), prefix).astype(np.int32) for prefix in prefixes]
+        tree, first = every_continuation(paths, self.vocabulary.bos_id, size)
+        following: LogProbs = self._node_log_probs(tree, self._encode([source]))[first[:, None] + np.arange(size)]
+        return following
 
     def _encode(self, sources: Sequence[Tokens]) -> Source:
         return self.network.encode(padded(sources, IGNORED).to(self.network.device))
