@@ -66,6 +66,10 @@ _NO_SCORE = re.compile(
     r"|word|temperature|ratio|no_speech|sample_?rate|(^|_)(wer|cer|mer|ter|wip|wil|errors?|edits?|distance|ins|del|sub)(_|$)"
 )
 _ERROR_RATE = re.compile(r"(^|_)(wer|cer|mer|ter|errors?|edits?|distance)(_|$)")
+_COUNT = re.compile(
+    r"(^|_)(tokens|(num|number|n|count)(_of)?_(tokens|words|characters|chars|frames)|"
+    r"(tokens?|words?|characters?|chars?|frames?)_count)$"
+)
 _COST = re.compile(r"cost|penalt|loss|(^|_)(nll|ppl|neg|negative|neglog\w*)(_|$)|perplex")
 _TURNED = re.compile(r"^(minus|log)_")
 _PROBABILITY = re.compile(r"confidence|(^|_)(conf|prob|probs|probability|probabilities|posterior|posteriors)(_|$)")
@@ -99,6 +103,15 @@ def is_score(name: str) -> bool:
 def is_no_score(name: str) -> bool:
     """Whether a number of this name is known to be none: a time, a count, a number, an error rate."""
     return _NO_SCORE.search(spelled(name)) is not None
+
+
+def is_count(name: str) -> bool:
+    """Whether a score of this name is a number of tokens, words or the like, of which neither more nor less is better.
+
+    >>> is_count("tokens"), is_count("recogniser1.num_tokens"), is_count("token_score")
+    (True, True, False)
+    """
+    return _COUNT.search(spelled(name)) is not None
 
 
 def is_error_rate(name: str) -> bool:

@@ -124,11 +124,14 @@ def _plan(
 
 
 def _columns(utterances: Iterable[Utterance]) -> dict[str, list[list[float]]]:
-    """By score, its values in each list of two hypotheses or more; corrected ones have other scores."""
+    """By score, its values in each list of two hypotheses or more; corrected ones have other scores, and counts are no
+    scores."""
     columns: dict[str, list[list[float]]] = {}
     for utterance in utterances:
         own = [each for each in utterance.hypotheses if not each.corrected]
         for name in own[0].scores if own else ():
+            if names.is_count(name):
+                continue
             columns.setdefault(name, [])
             if len(own) > 1:
                 columns[name].append([each.scores[name] for each in own])

@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 
 from asr_lm.errors import InputError
+from asr_lm.hypotheses.field_names import is_count
 from asr_lm.hypotheses.utterance import Utterance
 from asr_lm.rescoring.features.lists import Values
 from asr_lm.rescoring.features.table import CHARACTERS, RANK, WORDS, FeatureTable
@@ -44,12 +45,14 @@ def score_kind(utterances: Sequence[Utterance]) -> ScoreKind:
     Without scores it is ``rank``. The log-probability of an utterance grows with its length, an average does not:
     scores are ``sum`` when those of the first hypotheses correlate with their number of characters by at least 0.5
     (in size), or when they are larger than averages a token can be (median size above 5); else ``mean``. Lists with
-    several scores are ``sum``: recognisers give the parts of a total, not of an average.
+    several scores are ``sum``: recognisers give the parts of a total, not of an average. So are lists with a score and
+    the number of tokens that it was summed over.
     """
-    names = list(utterances[0].hypotheses[0].scores)
+    scores = utterances[0].hypotheses[0].scores
+    names = [name for name in scores if not is_count(name)]
     if not names:
         return "rank"
-    if len(names) > 1:
+    if len(scores) > 1:
         return "sum"
     first = [utterance.hypotheses[0] for utterance in utterances]
     size = np.abs([hypothesis.scores[names[0]] for hypothesis in first])

@@ -223,3 +223,12 @@ def test_an_id_a_text_and_a_score_on_a_line_are_no_beams_of_nemo(tmp_path: Path)
     found, _ = read(path)
     assert [(utterance.id, len(utterance.hypotheses)) for utterance in found] == [("u1", 2), ("u2", 2)]
     assert found[0].hypotheses[0].scores == {"score": -1.0}
+
+
+def test_a_count_that_grows_along_the_lists_is_no_cost(tmp_path):
+    """Hypotheses of more and more tokens are in the order of their scores all the same."""
+    path = tmp_path / "counted.jsonl"
+    hypotheses = [{"text": "a " * n, "scores": {"acoustic": -float(n), "tokens": n}} for n in range(1, 6)]
+    lines = [json.dumps({"id": f"u{number}", "hypotheses": hypotheses}) + "\n" for number in range(12)]
+    path.write_text("".join(lines))
+    assert [one.scores["tokens"] for one in list(read_nbest(path))[3].hypotheses] == [1, 2, 3, 4, 5]

@@ -8,6 +8,7 @@ import pytest
 from asr_lm.errors import InputError
 from asr_lm.evaluation.word_errors import count_errors
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
+from asr_lm.rescoring.default_model import first_pass_total, score_kind
 from asr_lm.rescoring.features.table import Column, FeatureTable
 
 SCORED = (
@@ -148,3 +149,21 @@ def test_shapes_that_do_not_fit_are_a_mistake_of_the_caller() -> None:
     table = FeatureTable.from_utterances(SCORED)
     with pytest.raises(ValueError, match="values has shape"):
         FeatureTable(**(vars(table) | {"values": table.values[:-1]}))
+
+
+@pytest.mark.parametrize("name", ["tokens", "num_words", "recogniser2.tokens", "tokenCount"])
+def test_a_score_that_counts_is_a_length_and_no_part_of_the_first_pass(name: str) -> None:
+    scored = [
+        Utterance("u", (Hypothesis("late again", {"am": -3.0, name: 7.0}), Hypothesis("late", {"am": -4.0, name: 2.0})))
+    ]
+    table = FeatureTable.from_utterances(scored)
+    assert {column.name: column.kind for column in table.columns}[name] == "length"
+    assert name in table.default_features(models=False)
+    assert first_pass_total(table, "sum").tolist() == [-3.0, -4.0]
+    assert score_kind(scored) == "sum"
+
+
+def test_a_list_that_only_counts_is_ranked() -> None:
+    counted = [Utterance("u", (Hypothesis("late again", {"tokens": 7.0}), Hypothesis("late", {"tokens": 2.0})))]
+    assert score_kind(counted) == "rank"
+    assert "rank" in FeatureTable.from_utterances(counted).default_features()

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from asr_lm.errors import InputError
 from asr_lm.evaluation.word_errors import Counts, ErrorCounts, Unit, count_errors
+from asr_lm.hypotheses.field_names import is_count
 from asr_lm.hypotheses.utterance import Utterance
 from asr_lm.rescoring.features.lists import Lists, Rows, Values
 
@@ -103,7 +104,8 @@ class FeatureTable:
     ) -> FeatureTable:
         """Table of a list.
 
-        The columns are the first-pass scores under their own names; ``rank``; ``words`` and ``characters`` (white
+        The columns are the first-pass scores under their own names, those that count tokens or the like as lengths;
+        ``rank``; ``words`` and ``characters`` (white
         space apart); each model under its name; and ``unknown:NAME`` for each entry of ``unknown``. ``rank`` is
         ``-log(1 + rank)``, so that larger is better and the step from first to second is the largest: on seven lists
         of real recognisers, tuned with a language model on 150 utterances and on half of each list, it left fewer
@@ -342,7 +344,7 @@ def _first_pass(utterances: Sequence[Utterance], lists: Lists) -> tuple[list[Col
             records.append([hypothesis.scores[name] for name in names])
     values = np.array(records, dtype=np.float64).reshape(len(records), len(names))
     _refuse_infinite_scores(utterances, lists, names, values)
-    columns = [Column(name, "first-pass") for name in names]
+    columns = [Column(name, "length" if is_count(name) else "first-pass") for name in names]
     closest = _closest_of_recogniser(utterances)
     return [*columns, Column(RANK, "rank")], [*values[closest].T, -np.log1p(lists.rank[closest])]
 
