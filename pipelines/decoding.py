@@ -90,6 +90,8 @@ def _decoding_options(search: Search, lattices: bool) -> DecodingOptions:
         batch_seconds=search.batch_seconds,
         times=search.times,
         lower=search.lower,
+        language=search.language,
+        task=search.task,
         lattices=lattices,
     )
 

@@ -25,7 +25,9 @@ class Sound:
             one where they cancel each other out.
         emissions: Saved emissions to decode instead of sound: a safetensors file, or a folder of them.
         model: The recogniser: a folder, or a name of torchaudio.pipelines (WAV2VEC2_ASR_*, HUBERT_ASR_*,
-            VOXPOPULI_ASR_*, EMFORMER_RNNT_*), whose weights are downloaded once; by default WAV2VEC2_ASR_BASE_960H.
+            VOXPOPULI_ASR_*, EMFORMER_RNNT_*), whose weights are downloaded once; by default WAV2VEC2_ASR_BASE_960H. Of
+            Hugging Face, hf:NAME or hf:FOLDER: Whisper, Speech2Text, Moonshine, a CTC model; ct2:FOLDER is a Whisper
+            model of CTranslate2 (faster-whisper).
         tokens: The tokens that saved emissions are of, one a line, written as tokens in config.json beside them says;
             by default tokens.txt beside the emissions.
     """
@@ -65,12 +67,15 @@ class Search:
         lm: n-gram model for the search (ARPA or KenLM): of words with a lexicon, else of tokens.
         lm_weight: Weight of its score.
         word_score: Added for every word.
-        beam: Hypotheses kept from frame to frame; by default 400, and --nbest (at least 10) of an RNN-T recogniser.
+        beam: Hypotheses kept from frame to frame; by default 400; of an RNN-T recogniser --nbest, at
+            least 10; of an encoder-decoder --nbest, at least 5.
         threshold: How much worse than the best one they may be, natural logarithm.
         merging: Whether the search adds up alignments of the same hypothesis, or takes the best.
         order: The order of a list: by the exact scores, or as the search, which leaves alignments out, found the
             hypotheses.
         times: Write when each word was said, in seconds from the beginning of its utterance.
+        language: What is spoken, to a Whisper of several languages: en, de, …; by default it is told from the sound.
+        task: Whether Whisper writes what it hears, or translates it into English.
         lower: Write hypotheses and references in lower case.
         references: What is said: an utterance's id and its words on every line.
         batch_seconds: Seconds of sound that a CTC recogniser computes together, padding counted; the result is the
@@ -92,6 +97,8 @@ class Search:
     merging: Literal["sum", "max"] = DecodingOptions.merging
     order: Literal["exact", "search"] = DecodingOptions.order
     times: bool = True
+    language: OptionalText = None
+    task: Literal["transcribe", "translate"] = "transcribe"
     lower: bool = False
     references: OptionalPath = None
     batch_seconds: OptionalFloat = None

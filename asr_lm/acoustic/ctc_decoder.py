@@ -13,7 +13,7 @@ from asr_lm.acoustic.beam_search import Reading, cuda_beam
 from asr_lm.acoustic.decoder import Decoded, Lattices
 from asr_lm.acoustic.first_pass import FirstPass, Found, as_hypotheses, lowered
 from asr_lm.acoustic.lexicon import Lexicon
-from asr_lm.acoustic.options import DecodingOptions
+from asr_lm.acoustic.options import OF_SEQUENCES, DecodingOptions
 from asr_lm.acoustic.saved_emissions import Shards
 from asr_lm.acoustic.segments import Failure, Segment
 from asr_lm.acoustic.tokens import Tokens
@@ -137,6 +137,7 @@ def make_ctc_decoder(
     Raises:
         InputError: a file cannot be read, or the search that is asked for cannot be had.
     """
+    options.refuse(OF_SEQUENCES, "a CTC recogniser")
     path = None if options.free else options.lexicon or words
     lexicon = Lexicon.read(path, tokens) if path else None
     warnings = []

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +12,13 @@ from asr_lm.errors import InputError
 Merging = Literal["sum", "max"]
 Order = Literal["exact", "search"]
 Engine = Literal["auto", "cpu", "flashlight", "cuda"]
+Task = Literal["transcribe", "translate"]
+
+OF_CTC = ("lexicon", "lm", "lattices", "free", "batch_seconds", "engine")
+"""Options that only CTC recognisers have."""
+
+OF_SEQUENCES = ("language", "task")
+"""Options that only encoder-decoder recognisers have."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +65,8 @@ class DecodingOptions:
         times: give the times of words.
         lower: write hypotheses in lower case.
         lattices: make a lattice of every utterance, too.
+        language: what is spoken, as a recogniser of several languages calls it (``en``); None lets it tell.
+        task: whether a recogniser that can translates what it hears into English.
 
     Raises:
         InputError: a value is out of range, or two contradict each other.
@@ -76,6 +86,8 @@ class DecodingOptions:
     times: bool = True
     lower: bool = False
     lattices: bool = False
+    language: str | None = None
+    task: Task = "transcribe"
 
     def __post_init__(self) -> None:
         if self.beam is not None:
@@ -91,6 +103,29 @@ class DecodingOptions:
         """The settings of a CTC search."""
         beam = BeamOptions.beam if self.beam is None else self.beam
         return BeamOptions(beam, self.threshold, self.lm_weight, self.word_score, self.merging, self.order)
+
+    def refuse(self, names: Iterable[str], about: str) -> None:
+        """Refuse options that are not as by default.
+
+        Args:
+            names: of the options.
+            about: the recogniser that lacks them: "an RNN-T".
+
+        Raises:
+            InputError: one is set.
+        """
+        defaults = {field.name: field.default for field in fields(self)}
+        for name in names:
+            value = getattr(self, name)
+            # Whatever searches by itself does so on a processor, and without batches.
+            if value and value not in (defaults[name], "cpu"):
+                raise refusal(name, about)
+
+
+def refusal(parameter: str, about: str) -> InputError:
+    """The error that says that an option is for other recognisers than this one."""
+    kind = "encoder-decoder" if parameter in OF_SEQUENCES else "CTC"
+    return InputError(f"is for {kind} recognisers, and this is {about}", parameter=parameter)
 
 
 def require_least(parameter: str, value: float, least: float) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from asr_lm.acoustic import bundles, model_folder, rnnt
 from asr_lm.acoustic.decoder import Recogniser, RecogniserKind
+from asr_lm.acoustic.sequences import ctranslate2, huggingface
 from asr_lm.errors import InputError
 
 DEFAULT = "WAV2VEC2_ASR_BASE_960H"
 
 KINDS: tuple[RecogniserKind, ...] = (
+    ctranslate2.KIND,
+    huggingface.KIND,
     model_folder.KIND,
     bundles.KIND,
     rnnt.KIND,
@@ -24,7 +27,7 @@ def open_recogniser(name: str, device: str = "cpu") -> Recogniser:
     """The recogniser of this name, in evaluation mode.
 
     Args:
-        name: a folder, or a name of ``torchaudio.pipelines``.
+        name: a folder, a name of ``torchaudio.pipelines``, or what another kind calls its own (``hf:NAME``).
         device: where it computes.
 
     Raises:
@@ -34,6 +37,7 @@ def open_recogniser(name: str, device: str = "cpu") -> Recogniser:
         if kind.takes(name):
             return kind.load(name, device)
     raise InputError(
-        f"{name!r} is neither a folder nor a recogniser of torchaudio: {', '.join(recogniser_names())}",
+        f"{name!r} is neither a folder nor a recogniser of torchaudio ({', '.join(recogniser_names())}), and "
+        "begins with neither hf: (a model of Hugging Face) nor ct2: (a folder of CTranslate2)",
         parameter="model",
     )

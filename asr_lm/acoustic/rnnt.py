@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,17 +13,15 @@ from torchaudio import pipelines
 
 from asr_lm.acoustic.audio import Signal
 from asr_lm.acoustic.bundles import bundles_of, fetched
-from asr_lm.acoustic.decoder import Decoded, RecogniserKind
-from asr_lm.acoustic.first_pass import ACOUSTIC, DECIMALS, lowered
-from asr_lm.acoustic.options import DecodingOptions
-from asr_lm.acoustic.saved_emissions import Shards
-from asr_lm.acoustic.segments import Failure, Segment
+from asr_lm.acoustic.decoder import RecogniserKind
+from asr_lm.acoustic.first_pass import ACOUSTIC, DECIMALS
+from asr_lm.acoustic.options import OF_SEQUENCES, DecodingOptions
+from asr_lm.acoustic.search_decoder import SearchDecoder
 from asr_lm.errors import InputError
-from asr_lm.evaluation.word_errors import Unit
 from asr_lm.hypotheses.utterance import Hypothesis
 
 _LEAST_BEAM = 10
-_OF_CTC = ("lexicon", "lm", "lattices", "free", "batch_seconds")
+_ABOUT = "an RNN-T"
 
 
 @dataclass(frozen=True)
@@ -45,13 +42,15 @@ class RnntRecogniser:
     beam_search: Any
     text: Callable[[list[int]], str]
 
-    def decoder(self, nbest: int, options: DecodingOptions) -> RnntDecoder:
+    def decoder(self, nbest: int, options: DecodingOptions) -> SearchDecoder:
         """A decoder.
 
         Raises:
-            InputError: the options ask for what only CTC recognisers have.
+            InputError: the options ask for what only other recognisers have.
         """
-        return RnntDecoder(self, nbest, options)
+        options.refuse(OF_SEQUENCES, _ABOUT)
+        beam = options.beam or max(nbest, _LEAST_BEAM)
+        return SearchDecoder(lambda segment: self.hypotheses(segment.content, nbest, beam), options, _ABOUT)
 
     @torch.inference_mode()
     def hypotheses(self, signal: Signal, count: int, beam: int) -> tuple[Hypothesis, ...]:
@@ -82,49 +81,6 @@ class RnntRecogniser:
 def _log_sum(first: float, second: float) -> float:
     larger, smaller = max(first, second), min(first, second)
     return larger + math.log1p(math.exp(smaller - larger)) if smaller > -math.inf else larger
-
-
-@dataclass(frozen=True)
-class RnntDecoder:
-    """The search of an RNN-T, with its options.
-
-    Attributes:
-        recogniser: what is searched.
-        nbest: hypotheses of a list, at most.
-        options: those of a CTC search are refused.
-    """
-
-    recogniser: RnntRecogniser
-    nbest: int
-    options: DecodingOptions
-    unit: Unit = "word"
-    has_times: bool = False
-    warnings: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        for name in _OF_CTC:
-            if getattr(self.options, name):
-                raise _no_ctc(name)
-        if self.options.engine == "cuda":
-            raise _no_ctc("engine")
-
-    def prepare(self, segments: Iterable[Segment]) -> Iterator[Segment | Failure]:
-        """Segments as they are."""
-        yield from segments
-
-    def decode(self, segment: Segment) -> Decoded:
-        """The hypotheses of a segment's samples."""
-        beam = self.options.beam or max(self.nbest, _LEAST_BEAM)
-        found = self.recogniser.hypotheses(segment.content, self.nbest, beam)
-        return Decoded(lowered(found) if self.options.lower else found)
-
-    def emissions_folder(self, folder: Path) -> Shards:
-        """There is none."""
-        raise _no_ctc("save_emissions")
-
-
-def _no_ctc(parameter: str) -> InputError:
-    return InputError("is for CTC recognisers, and this is an RNN-T", parameter=parameter)
 
 
 def rnnt_bundles() -> list[str]:

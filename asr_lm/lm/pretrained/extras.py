@@ -15,22 +15,32 @@ from asr_lm.lm.folder import HUB
 from asr_lm.lm.pretrained.place import is_cached_only
 
 
-def import_transformers() -> Any:
+def import_transformers(needed_for: str = "models of Hugging Face", parameter: str = "models") -> Any:
     """The library.
+
+    Args:
+        needed_for: what needs it, in the plural.
+        parameter: what was asked for it.
 
     Raises:
         InputError: it is not installed.
     """
     # Compiled kernels that the library would fetch are code, too; it reads this once, when it is imported.
     os.environ.setdefault("USE_HUB_KERNELS", "NO")
-    transformers = import_extra("transformers", "models of Hugging Face")
+    transformers = import_extra("transformers", needed_for, parameter=parameter)
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     return transformers
 
 
-def import_extra(library: str, needed_for: str) -> Any:
-    """A library of the extra ``hf``.
+def import_extra(library: str, needed_for: str, extra: str = "hf", parameter: str = "models") -> Any:
+    """A library of an extra.
+
+    Args:
+        library: its module.
+        needed_for: what needs it, in the plural.
+        extra: what brings it.
+        parameter: what was asked for it.
 
     Raises:
         InputError: it is not installed.
@@ -38,7 +48,7 @@ def import_extra(library: str, needed_for: str) -> Any:
     try:
         return importlib.import_module(library)
     except ImportError:
-        raise InputError(f"{needed_for} need {library}: pip install 'asr_lm[hf]'", parameter="models") from None
+        raise InputError(f"{needed_for} need {library}: pip install 'asr_lm[{extra}]'", parameter=parameter) from None
 
 
 def read_hub(read: Callable[..., Any], name: str, shown: str, **options: Any) -> Any:
