@@ -74,7 +74,8 @@ class MeasuringOptions:
     Attributes:
         unit: What an error is counted in; the metrics say it.
         wer_normalizer: Normalise references and hypotheses before they are compared; as-is leaves texts as they are
-            but for white space.
+            but for white space, unicode leaves out casing and punctuation, english (Whisper's) contractions, spelling
+            variants and numbers in words, too.
         resample: What the bootstrap intervals are drawn over.
     """
 

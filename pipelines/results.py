@@ -15,6 +15,7 @@ from asr_lm.rescoring.second_pass import Rescored
 from asr_lm.text.sentence_hashes import OVERLAP_WARNING
 from pipelines import tuning
 from pipelines.display import Terminal
+from pipelines.normalizing import warn_of_normalizers
 from pipelines.options import Common
 
 
@@ -53,7 +54,9 @@ class Result:
             rest = "figures without them are given, too" if left else "no utterance is left without them"
             terminal.warn(f"{100 * share:.1f} % of the references are in the {name}; {rest}")
         without = rescored.comparison(overlapping) if large and left else None
-        return cls(path, rescored, rescored.comparison(), shares, without, rescored.confidence_quality())
+        comparison = rescored.comparison()
+        warn_of_normalizers(comparison.normalized, comparison.lost, terminal)
+        return cls(path, rescored, comparison, shares, without, rescored.confidence_quality())
 
     def print(self, output: Console) -> None:
         """The result table, the words that changed, and the figures without overlapping utterances."""

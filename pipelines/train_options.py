@@ -29,7 +29,7 @@ class Text:
     Attributes:
         text: Training text, one sentence a line (.gz and .zst are read).
         out: Folder of the model.
-        normalizer: How text is normalised; hypotheses go through the same.
+        normalizer: How text is normalised; hypotheses go through the same. spoken-english also writes numbers out.
         vocabulary: Words, or SentencePiece pieces.
         vocabulary_size: Number of tokens; by default every word, or 4,000 pieces.
         min_count: Words seen less often are unknown.

@@ -7,6 +7,8 @@ from functools import partial
 
 from asr_lm.evaluation.held_out import UNCHECKED, Verdict, held_out_verdict
 from asr_lm.evaluation.metrics.registry import metric
+from asr_lm.evaluation.normalized_rate import normalized_rate
+from asr_lm.evaluation.roles import FIRST_PASS
 from asr_lm.hypotheses.utterance import Utterance
 from asr_lm.rescoring.decisions import choosable_table
 from asr_lm.rescoring.development import tune
@@ -19,6 +21,7 @@ from asr_lm.text.sentence_hashes import OVERLAP_WARNING
 from pipelines import lists
 from pipelines.command import blaming
 from pipelines.display import Terminal
+from pipelines.normalizing import warn_of_normalizers
 from pipelines.options import Common
 
 
@@ -54,6 +57,7 @@ def tuned(
             )
         )
     _check_honesty(found, models, terminal)
+    _check_writing(found, options, terminal)
     return found
 
 
@@ -75,6 +79,15 @@ def _tune_on(
         signs=dict.fromkeys(options.subtract, -1),
         progress=progress,
     )
+
+
+def _check_writing(found: Tuned, options: Common, terminal: Terminal) -> None:
+    """Warn where weights were tuned on errors of casing, punctuation or spelling."""
+    if found.development is not None:
+        choices = found.development.choices
+        heard = choices.said(FIRST_PASS)
+        normalized = normalized_rate(choices.references, heard, options.unit, options.wer_normalizer)
+        warn_of_normalizers(normalized, None, terminal, place="development list: ")
 
 
 def describe(found: Tuned, names: Sequence[str], unit: str) -> list[str]:

@@ -10,10 +10,12 @@ from asr_lm.errors import InputError
 from asr_lm.evaluation.bootstrap import RESAMPLES, SEED, Interval, PairedDifference, Resamples
 from asr_lm.evaluation.matched_pairs import ErrorPositions, MatchedPairs, compare_positions, error_positions
 from asr_lm.evaluation.metrics.registry import metric
+from asr_lm.evaluation.normalized_rate import NormalizedRate, normalized_rate
 from asr_lm.evaluation.oracle_gap import gap_closed
 from asr_lm.evaluation.roles import BOUNDS, FIRST_PASS, ORACLE, RESCORED, RETUNED, ROLES
 from asr_lm.evaluation.word_changes import WordChange, changes_at, most_broken, most_fixed
 from asr_lm.evaluation.word_errors import Counts, ErrorCounts, Unit, check_pairs, count_errors
+from asr_lm.text.lost_letters import LostLetters
 from asr_lm.text.normalizer import get_normalizer
 
 Resampled = Literal["utterance", "recording"]
@@ -74,6 +76,8 @@ class Comparison:
         with_reference: utterances with a reference, which all figures are over.
         units: utterances or recordings drawn from.
         changes: words fixed or broken from the baseline to the :attr:`final` system.
+        normalized: the first pass's error rate with another normaliser, where it differs by more than a point.
+        lost: what the normaliser lost of the references, where that is worth telling.
 
     >>> found = compare(["the ferry is late"], {"first_pass": ["the fairy is late"], "rescored": ["the ferry is late"]})
     >>> found["first_pass"].counts.rate, found["rescored"].counts.rate
@@ -89,6 +93,8 @@ class Comparison:
     with_reference: int
     units: int
     changes: tuple[WordChange, ...]
+    normalized: NormalizedRate | None = None
+    lost: str | None = None
 
     def __getitem__(self, name: str) -> SystemResult:
         return next(result for result in self.systems if result.name == name)
@@ -117,6 +123,8 @@ class Comparison:
             record["weights"] = dict(weights)
         if tuned_on is not None:
             record["tuned_on"] = tuned_on
+        if self.normalized is not None:
+            record["normalized"] = self.normalized.to_json()
         return record | self._circumstances() | {"words": self._words()}
 
     def _circumstances(self) -> dict[str, Any]:
@@ -172,14 +180,17 @@ def compare(
 
     Raises:
         InputError: no utterance has a reference, the lengths differ, a system or a recording that is asked for is
-            missing, or a name is unknown.
+            missing, a name is unknown, or the normaliser loses most of the references.
     """
     baseline = baseline or (RETUNED if RETUNED in systems else FIRST_PASS)
     if recordings is not None and len(recordings) != len(references):
         raise InputError(f"{len(recordings)} recordings, expected one for each of {len(references)} utterances")
     known = _known_utterances(references, systems, baseline, unit)
     units = _drawn_units(recordings, known, resample)
-    normalize = get_normalizer(normalizer)
+    normalize, lost = get_normalizer(normalizer), LostLetters(normalizer)
+    for index in known:
+        lost.add(references[index] or "")
+    lost.check("normalizer")
     said = [normalize(references[index] or "") for index in known]
     chosen = {name: [normalize(texts[index]) for index in known] for name, texts in systems.items()}
     measures = _Measures.take(said, chosen, units, unit, resamples, seed)
@@ -194,6 +205,8 @@ def compare(
         with_reference=len(known),
         units=measures.draws.units,
         changes=tuple(changes_at(said, measures.positions[baseline], measures.positions[tested[-1]], unit)),
+        normalized=normalized_rate(references, systems[FIRST_PASS], unit, normalizer),
+        lost=lost.warning,
     )
 
 

@@ -13,10 +13,12 @@ from collections.abc import Callable
 from typing import Literal
 
 from asr_lm.errors import InputError
+from asr_lm.text.spoken_english import spoken
+from asr_lm.text.whisper_english import whisper_english
 
 Normalizer = Callable[[str], str]
 
-NormalizerName = Literal["as-is", "librispeech", "unicode", "chinese"]
+NormalizerName = Literal["as-is", "librispeech", "spoken-english", "english", "unicode", "chinese"]
 """The names of :data:`NORMALIZERS`."""
 
 _PLAIN = re.compile(r"[a-z' ]*\Z")
@@ -47,12 +49,32 @@ def librispeech(text: str) -> str:
     Accents are removed, ligatures spelled out, typographic apostrophes unified (single quotation marks are not told
     from them), hyphens and other punctuation become spaces. Digits stay: how a number was spoken cannot be known.
     """
+    return " ".join(_OUTSIDE_LIBRISPEECH.sub(" ", _plain_latin(text)).split())
+
+
+def _plain_latin(text: str) -> str:
+    """Lower-case text with Latin letters as they are in English."""
     text = text.lower()
-    if not _PLAIN.match(text):
-        text = _compatible(text, "NFKD").lower().translate(_LATIN_LETTERS)
-        text = "".join(character for character in text if unicodedata.category(character) not in ("Mn", "Me"))
-        text = _OUTSIDE_LIBRISPEECH.sub(" ", text)
-    return " ".join(text.split())
+    if _PLAIN.match(text):
+        return text
+    text = _compatible(text, "NFKD").lower().translate(_LATIN_LETTERS)
+    return "".join(character for character in text if unicodedata.category(character) not in ("Mn", "Me"))
+
+
+def spoken_english(text: str) -> str:
+    """As :func:`librispeech`, with numbers, amounts of money, times and titles written out as they are said.
+
+    "Order 42 lamps" becomes "order forty two lamps". Digits are left nowhere.
+    """
+    return librispeech(spoken(_plain_latin(text)))
+
+
+def english(text: str) -> str:
+    """Whisper's normaliser for English: "don't" becomes "do not", "colour" "color", "forty two" "42".
+
+    See :mod:`asr_lm.text.whisper_english`.
+    """
+    return whisper_english(_compatible(_compatible(text, "NFKC").casefold(), "NFKC"))
 
 
 def unicode_words(text: str) -> str:
@@ -92,6 +114,8 @@ def _compatible(text: str, form: Literal["NFKC", "NFKD"]) -> str:
 NORMALIZERS: dict[NormalizerName, Normalizer] = {
     "as-is": as_is,
     "librispeech": librispeech,
+    "spoken-english": spoken_english,
+    "english": english,
     "unicode": unicode_words,
     "chinese": chinese_characters,
 }

@@ -209,6 +209,11 @@ def test_log_linear_needs_causal_models_over_the_same_tokens(tmp_path: Path) -> 
 def test_what_cannot_be_mixed_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"normalised differently .* m0 \(as-is\), m1 \(librispeech\)"):
         LinearMixture(of(lstm(), lstm(normalizer="librispeech")), [0.5, 0.5])
+
+
+def test_numbers_may_be_written_out_for_all_members() -> None:
+    members = of(lstm(normalizer="librispeech"), lstm(normalizer="spoken-english"))
+    assert LinearMixture(members, [0.5, 0.5]).normalizer == "spoken-english"
     for weights in ([0.5], [0.7, 0.7], [1.5, -0.5], [np.nan, 1]):
         with pytest.raises(InputError, match="weights"):
             LinearMixture(of(lstm(), lstm()), weights)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from asr_lm.errors import InputError
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
 from asr_lm.lm.loading import load_model
+from asr_lm.lm.protocol import LanguageModel
 from asr_lm.rescoring import default_model
 from asr_lm.rescoring.default_model import (
     FIRST_PASS_TOTAL,
@@ -198,6 +199,13 @@ class TestPackagedModel:
         scores = model.score_tokens(vocabulary.encode_batch(texts))
         assert np.isfinite(scores).all()
         assert (scores < 0).all()
+
+    def test_digits_are_read_as_they_are_said(self) -> None:
+        model = load_model(default_folder())
+        assert isinstance(model, LanguageModel)
+        texts = ["order forty two lamps", "order 42 lamps", "Order 42 lamps.", "order forty two lambs"]
+        words, digits, dressed, others = model.log_prob(texts).tolist()
+        assert words == digits == dressed > others
 
     def test_it_knows_some_english(self) -> None:
         model = load_model(default_folder())

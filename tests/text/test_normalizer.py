@@ -13,8 +13,10 @@ from asr_lm.text.normalizer import (
     NORMALIZERS,
     as_is,
     chinese_characters,
+    english,
     get_normalizer,
     librispeech,
+    spoken_english,
     unicode_words,
 )
 
@@ -38,7 +40,7 @@ def test_once_is_enough_and_white_space_is_single_spaces_between_words(name: str
     assert normalized == " ".join(normalized.split())
 
 
-@pytest.mark.parametrize("name", ["librispeech", "unicode", "chinese"])
+@pytest.mark.parametrize("name", ["librispeech", "spoken-english", "english", "unicode", "chinese"])
 @given(text=tricky)
 def test_canonically_equal_texts_are_one(name: str, text: str) -> None:
     normalize = get_normalizer(name)
@@ -80,6 +82,60 @@ def test_librispeech_changes_nothing_in_such_a_transcript(text: str) -> None:
 )
 def test_librispeech(text: str, expected: str) -> None:
     assert librispeech(text) == expected
+
+
+@given(tricky)
+def test_spoken_english_has_no_digits(text: str) -> None:
+    assert set(spoken_english(text)) <= set("abcdefghijklmnopqrstuvwxyz' ")
+
+
+@given(st.text(alphabet="abcz' ", max_size=30))
+def test_spoken_english_changes_nothing_that_is_spoken(text: str) -> None:
+    assert spoken_english(text.upper()) == librispeech(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Order 42 lamps", "order forty two lamps"),
+        ("Mr. and Mrs. Smith saw Dr Jones’s cat", "mister and missus smith saw doctor jones's cat"),
+        ("the 3rd of May 1905 at 2:20", "the third of may nineteen oh five at two twenty"),
+        ("at 10:05 or 12:00", "at ten oh five or twelve o'clock"),
+        ("$2.50, £1, €0.02, £0.50", "two dollars fifty one pound two cents fifty pence"),
+        ("$20 million, £1,500.5", "twenty million dollars one thousand five hundred point five pounds"),
+        ("5% & 3.14", "five percent and three point one four"),
+        (
+            "007 1,234 12,345,678",
+            "zero zero seven one thousand two hundred and thirty four twelve million three hundred "
+            "and forty five thousand six hundred and seventy eight",
+        ),
+        (
+            "1990s ’90s 1900 2000 2005 2026",
+            "nineteen nineties nineties nineteen hundred two thousand two thousand and five twenty twenty six",
+        ),
+        ("½ 3/4 5/7 mp3 b2b", "one half three quarters five seven mp three b two b"),
+        ("1st 22nd 100th 12th", "first twenty second one hundredth twelfth"),
+        ("1000005 " + "9" * 17, "one million and five " + " ".join(["nine"] * 17)),
+        ("naïve ٣ ²", "naive three two"),
+        ("…!?", ""),
+    ],
+)
+def test_spoken_english(text: str, expected: str) -> None:
+    assert spoken_english(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Did Dr. Smith order 42 lamps?", "did doctor smith order forty two lamps"),
+        ("It's the colour -- don't!", "it is the color do not"),
+        ("five dollars since nineteen ninety nine", "$5 since 1999"),
+        ("Um, the (so called) ferry", "the ferry"),
+        ("CAFÉ", "cafe"),
+    ],
+)
+def test_english_makes_spellings_equal(one: str, other: str) -> None:
+    assert english(one) == english(other)
 
 
 @pytest.mark.parametrize(

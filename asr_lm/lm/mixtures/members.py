@@ -96,10 +96,14 @@ class Mixture(LanguageModel):
 def same_normalizer(members: Sequence[Member]) -> str:
     """The normaliser of all members.
 
+    ``spoken-english`` makes of the numbers in a text what ``librispeech`` leaves as words, so both go together.
+
     Raises:
         InputError: they have different ones, so they do not speak of the same words.
     """
     names = {member.model.normalizer: member.name for member in members}
+    if set(names) == {"librispeech", "spoken-english"}:
+        return "spoken-english"
     if len(names) > 1:
         described = ", ".join(f"{member.name} ({member.model.normalizer})" for member in members)
         raise InputError(f"models whose texts are normalised differently cannot be mixed: {described}")
