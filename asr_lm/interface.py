@@ -69,6 +69,7 @@ def load(
     model: str | Path,
     *,
     name: str | None = None,
+    normalizer: str | None = None,
     device: str = "auto",
     budget: int | None = None,
     cache_folder: str | Path | None = None,
@@ -78,6 +79,8 @@ def load(
     Args:
         model: a trained folder, an ARPA or KenLM file, ``hf:NAME``, or ``default`` for the packaged one.
         name: of its scores in lists; None takes that of the file or folder.
+        normalizer: what texts go through before the model reads them, as ``upper`` or ``librispeech-upper`` for an
+            ARPA file in capitals; None takes what the model's folder says, and nothing for a bare file.
         device: ``cpu``, ``cuda`` or ``auto``.
         budget: most prefix-tree nodes in memory at once.
         cache_folder: where scores are kept for the next time; None keeps none.
@@ -86,7 +89,7 @@ def load(
         A model with ``log_prob(texts)``; its ``model`` is the language model itself.
 
     Raises:
-        InputError: no model there, or a damaged one.
+        InputError: no model there, or a damaged one; no such normaliser.
 
     >>> import asr_lm
     >>> model = asr_lm.load("default")
@@ -96,7 +99,7 @@ def load(
     """
     specification = str(model) if name is None else f"{name}={model}"
     cache = ScoreCache(None if cache_folder is None else Path(cache_folder))
-    return RescoringModel.open(specification, device=device, cache=cache, budget=budget)
+    return RescoringModel.open(specification, device=device, cache=cache, budget=budget, normalizer=normalizer)
 
 
 def tune(

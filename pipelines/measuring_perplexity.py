@@ -14,10 +14,9 @@ from asr_lm.errors import InputError
 from asr_lm.evaluation.perplexity import Perplexity, measure
 from asr_lm.files import write_text
 from asr_lm.lm.folder import trained_sentences
-from asr_lm.lm.loading import load_model
 from asr_lm.lm.protocol import Ranker
 from asr_lm.lm.training.corpus import read_lines
-from asr_lm.rescoring.scoring.models import name_and_path
+from asr_lm.rescoring.scoring.models import chosen_normalizer, name_and_path, open_model
 from asr_lm.text.sentence_hashes import OVERLAP_WARNING, batches
 from pipelines.command import blaming, check_outputs, console
 from pipelines.display import warn
@@ -69,7 +68,8 @@ def measure_perplexity(arguments: Arguments) -> None:
 
 def _measured(arguments: Arguments) -> list[Measured]:
     named = [name_and_path(specification) for specification in arguments.lm]
-    models = [load_model(path, arguments.device) for _, path in named]
+    normalizers = map(chosen_normalizer, arguments.lm)
+    models = [open_model(path, arguments.device, own) for (_, path), own in zip(named, normalizers, strict=True)]
     overlaps = Overlaps([path for _, path in named])
     lines = overlaps.watched(line for path in arguments.text for line in read_lines(path))
     with blaming(*map(str, arguments.text)):

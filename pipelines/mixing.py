@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+from asr_lm.errors import InputError
 from asr_lm.lm.device import resolve_device
 from asr_lm.lm.loading import load_model
 from asr_lm.lm.mixtures.estimation import MixtureTraining, train_mixture
 from asr_lm.lm.mixtures.members import Member
 from asr_lm.lm.protocol import language_model
-from asr_lm.rescoring.scoring.models import name_and_path
+from asr_lm.rescoring.scoring.models import chosen_normalizer, name_and_path
 from asr_lm.text.sentence_hashes import OVERLAP_WARNING
 from pipelines.command import blaming, console
 from pipelines.display import perplexities, warn
@@ -28,6 +29,10 @@ def mix(options: Mixture) -> None:
     if is_trained(options.out, asked):
         return tell_done([options.out])
     device = resolve_device(options.device)
+    if chosen := next((given for given in options.lm if chosen_normalizer(given)), None):
+        raise InputError(
+            f"the members of a mixture keep their normalisers, so give {chosen!r} without one", parameter="lm"
+        )
     named = [name_and_path(specification) for specification in options.lm]
     members = [Member(name, language_model(load_model(path, device)), path) for name, path in named]
     with blaming(str(options.valid)), console().status("finding weights"):

@@ -24,7 +24,8 @@ class Arguments:
     Attributes:
         lm: Language model: a trained folder, an ARPA or KenLM file, a folder of Hugging Face's transformers, hf:NAME of
             their hub, a GGUF file, one of these three with a LoRA adapter as BASE+ADAPTER, or "default" (the packaged
-            one); NAME=PATH names its row. May be given several times.
+            one); NAME=PATH names its row. PATH?normalizer=NAME says what texts go through before the model reads them,
+            such as upper or librispeech-upper for an ARPA file in capitals. May be given several times.
         text: Text files, one sentence a line (.gz, .zst, - for standard input).
         context: Read each sentence from a fresh state, or all in order with the recurrent state carried over.
         dynamic: Dynamic evaluation (Mikolov et al. 2010): read the text in order, once, and learn from every sentence

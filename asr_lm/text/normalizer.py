@@ -18,7 +18,7 @@ from asr_lm.text.whisper_english import whisper_english
 
 Normalizer = Callable[[str], str]
 
-NormalizerName = Literal["as-is", "librispeech", "spoken-english", "english", "unicode", "chinese"]
+NormalizerName = Literal["as-is", "lower", "upper", "librispeech", "spoken-english", "english", "unicode", "chinese"]
 """The names of :data:`NORMALIZERS`."""
 
 _PLAIN = re.compile(r"[a-z' ]*\Z")
@@ -41,6 +41,16 @@ _CHINESE_TOKEN = re.compile(rf"[{_IDEOGRAPH}]|[^\W_{_IDEOGRAPH}]+(?:'[^\W_{_IDEO
 def as_is(text: str) -> str:
     """The text as it stands, white space collapsed."""
     return " ".join(text.replace(_NUL, " ").split())
+
+
+def lower(text: str) -> str:
+    """Lower case, and nothing else but white space."""
+    return as_is(text.lower())
+
+
+def upper(text: str) -> str:
+    """Capitals, and nothing else but white space."""
+    return as_is(text.upper())
 
 
 def librispeech(text: str) -> str:
@@ -113,6 +123,8 @@ def _compatible(text: str, form: Literal["NFKC", "NFKD"]) -> str:
 
 NORMALIZERS: dict[NormalizerName, Normalizer] = {
     "as-is": as_is,
+    "lower": lower,
+    "upper": upper,
     "librispeech": librispeech,
     "spoken-english": spoken_english,
     "english": english,
@@ -121,12 +133,21 @@ NORMALIZERS: dict[NormalizerName, Normalizer] = {
 }
 
 
+_IN_CAPITALS = "-upper"
+
+
 def get_normalizer(name: str) -> Normalizer:
-    """The normaliser called ``name``.
+    """The normaliser called ``name``; ``NAME-upper`` is NAME and then capitals.
 
     Raises:
         InputError: there is none of that name.
+
+    >>> get_normalizer("librispeech-upper")("It’s late.")
+    "IT'S LATE"
     """
-    if name not in NORMALIZERS:
-        raise InputError(f"unknown normaliser {name!r}; expected one of {', '.join(NORMALIZERS)}")
-    return NORMALIZERS[name]
+    base = name.removesuffix(_IN_CAPITALS)
+    if base not in NORMALIZERS:
+        expected = ", ".join(NORMALIZERS)
+        raise InputError(f"unknown normaliser {name!r}; expected one of {expected}, or one of these and {_IN_CAPITALS}")
+    normalize = NORMALIZERS[base]
+    return normalize if base == name else lambda text: normalize(text).upper()

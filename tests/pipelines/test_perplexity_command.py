@@ -132,6 +132,20 @@ def test_lines_that_a_normaliser_thins_are_told(command: Command, toy: Toy, ngra
     assert command("perplexity", "--lm", ngram, "--text", "ru.txt").complaint.startswith("error: ru.txt")
 
 
+def test_the_normaliser_of_a_bare_file_can_be_chosen(command: Command, toy: Toy, ngram: Path) -> None:
+    Path("capitals.txt").write_text(toy.valid.read_text().upper())
+    bare = ngram / "model.arpa"
+    models = ("--lm", f"a={bare}", "--lm", f"b={bare}?normalizer=lower", "--lm", f"c={ngram}")
+    command("perplexity", *models, "--text", "capitals.txt", "--json", "p")
+    raw, chosen, folder = json.loads(Path("p").read_text())
+    assert [record["lm"] for record in (raw, chosen, folder)] == ["a", "b", "c"]
+    assert raw["oov_rate"] == 100.0
+    assert chosen["oov_rate"] == folder["oov_rate"]
+    assert chosen["log_prob"] == folder["log_prob"]
+    mixed = command("train", "mixture", *models[2:], "--valid", toy.valid, "--out", "m")
+    assert "--lm: the members of a mixture keep their normalisers" in mixed.complaint
+
+
 def test_a_text_without_sentences_is_named(command: Command, ngram: Path) -> None:
     Path("blank.txt").write_text("\n \n")
     finished = command("perplexity", "--lm", ngram, "--text", "blank.txt")

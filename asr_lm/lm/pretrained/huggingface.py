@@ -105,6 +105,8 @@ class HuggingFaceModel(LanguageModel):
         config = {key: config[key] for key in sorted(config) if key not in _NOT_THE_MODEL}
         described = json.dumps(config, sort_keys=True, default=str)
         digest.update(f"{type(self).__name__} {described} {self.vocabulary.fingerprint()}".encode())
+        if self.normalizer != type(self).normalizer:
+            digest.update(self.normalizer.encode())
         return digest.hexdigest()
 
     def save(self, folder: Path) -> None:

@@ -33,6 +33,9 @@ from asr_lm.text.sentence_hashes import SentenceHashes
 COLUMNS = (RANK, WORDS, CHARACTERS)
 """Columns that every table has."""
 
+NORMALIZED = "?normalizer="
+"""What stands between a model's place and the normaliser for its texts."""
+
 TAKEN = (*COLUMNS, FIRST_PASS_TOTAL, *ROLES)
 """Names that mean something else in a feature table or in a result."""
 
@@ -59,6 +62,7 @@ class RescoringModel:
     _device: str = "cpu"
     _cache: ScoreCache | None = None
     _budget: int | None = None
+    _normalizer: str | None = None
 
     @property
     def cache(self) -> ScoreCache:
@@ -98,15 +102,19 @@ class RescoringModel:
         cache: ScoreCache | None = None,
         budget: int | None = None,
         unnormalised: Collection[str] = (),
+        normalizer: str | None = None,
     ) -> RescoringModel:
         """Open ``PATH`` or ``NAME=PATH``; ``default`` is the packaged model.
 
-        One whose name is among ``unnormalised`` scores without the sum over the vocabulary.
+        ``?normalizer=NAME`` at the end, or ``normalizer``, says what texts go through before the model reads them; by
+        default that is what its folder says, and nothing for a file or model that does not say it. One whose name is
+        among ``unnormalised`` scores without the sum over the vocabulary.
 
         Raises:
-            InputError: no model there, or a damaged one.
+            InputError: no model there, or a damaged one; no such normaliser.
         """
         name, path = name_and_path(specification)
+        normalizer = normalizer or chosen_normalizer(specification)
         seen = trained_sentences(path)
         folds = []
         for folder in fold_folders(path) if path.is_dir() else []:
@@ -116,8 +124,8 @@ class RescoringModel:
         if folds and seen is None:
             raise InputError(f"the model has jackknife models, but no {SENTENCES_FILE}", file=path)
         skip = name in unnormalised
-        scorer = scorer_for(_load(path, device, skip), cache, budget)
-        return cls(name, path, scorer, seen, folds, skip, device, cache, budget)
+        scorer = scorer_for(open_model(path, device, normalizer, unnormalised=skip), cache, budget)
+        return cls(name, path, scorer, seen, folds, skip, device, cache, budget, normalizer)
 
     def score_unseen(
         self,
@@ -149,7 +157,8 @@ class RescoringModel:
             yield scorer, np.flatnonzero(chosen == number).tolist()
 
     def _fold_scorer(self, index: int) -> Scorer:
-        model = _load(self.folds[index][0], self._device, self.unnormalised)
+        folder = self.folds[index][0]
+        model = open_model(folder, self._device, self._normalizer, unnormalised=self.unnormalised)
         return scorer_for(model, self._cache, self._budget)
 
     def overlap(self, utterances: Sequence[Utterance]) -> float:
@@ -161,9 +170,12 @@ class RescoringModel:
 def name_and_path(specification: str) -> tuple[str, Path]:
     """Name and place of the model ``PATH`` or ``NAME=PATH``, which is called after its file or folder by default.
 
+    What follows the path (:func:`chosen_normalizer`) is left out.
+
     Raises:
         InputError: no path.
     """
+    specification = specification.rpartition(NORMALIZED)[0] or specification
     name, equals, path = specification.partition("=")
     if not equals or "/" in name:
         name, path = "", specification
@@ -177,8 +189,31 @@ def name_and_path(specification: str) -> tuple[str, Path]:
     return name or stem, Path(path)
 
 
-def _load(path: Path, device: str, unnormalised: bool) -> Ranker:
+def chosen_normalizer(specification: str) -> str | None:
+    """The normaliser of a model that is given as ``PATH?normalizer=NAME``; None where none is given.
+
+    Raises:
+        InputError: there is none of that name.
+    """
+    _, mark, name = specification.rpartition(NORMALIZED)
+    return name if mark else None
+
+
+def open_model(path: Path, device: str = "cpu", normalizer: str | None = None, *, unnormalised: bool = False) -> Ranker:
+    """A model whose texts go through a normaliser, if one is given instead of its own.
+
+    Raises:
+        InputError: as :func:`asr_lm.lm.loading.load_model`; no such normaliser; ``unnormalised``, and the model was not
+            trained to score without the sum over the vocabulary.
+    """
+    if normalizer is not None:
+        try:
+            get_normalizer(normalizer)
+        except InputError as error:
+            raise error.located(file=path, parameter="models") from error
     model = load_model(path, device)
+    if normalizer is not None:
+        model.normalizer = normalizer
     if unnormalised:
         model.skip_normaliser()
     return model

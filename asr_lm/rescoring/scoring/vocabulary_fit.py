@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from asr_lm.errors import InputError
 from asr_lm.lm.protocol import Ranker
+from asr_lm.text.lost_letters import LostLetters
 from asr_lm.text.normalizer import Normalizer, get_normalizer
 
 UNKNOWN_ERROR = 0.60
@@ -18,6 +19,15 @@ vocabulary."""
 
 UNKNOWN_WARNING = 0.03
 """Share of unknown words above which it fits badly."""
+
+_CANDIDATES = (
+    *("lower", "upper", "librispeech", "librispeech-upper", "spoken-english", "spoken-english-upper"),
+    *("unicode", "unicode-upper", "chinese"),
+)
+"""Normalisers that are tried where many words are unknown, the least change first."""
+
+_TRIED = 2000
+"""Hypotheses that they are tried on."""
 
 EXAMPLES = 5
 """Unknown words a message shows at most."""
@@ -74,19 +84,23 @@ class VocabularyFit:
         # Jackknife models know fewer words than the full one, which may know them all.
         if examples := _unknown_words(model, lost, normalized):
             message += f", such as {', '.join(map(repr, examples))}"
-        if refused and cased is not None:
-            raise InputError(
-                f"{message}; it knows them in {cased} case: train it with a normaliser that changes the case, or "
-                f"write the hypotheses in {cased} case (its normaliser is {model.normalizer!r})"
-            )
-        if refused:
-            raise InputError(
-                f"{message}; its vocabulary does not fit this list (at most {100 * UNKNOWN_ERROR:.0f} % are accepted): "
-                f"train it on more text like the list's, with `vocabulary=bpe`, or with another normaliser than "
+        fitting = _fitting_normalizer(model, texts) if share > UNKNOWN_BY_CASE else None
+        if fitting is not None:
+            way_out = f"; after the normaliser {fitting!r} it knows most: give it as {name}=PATH?normalizer={fitting}"
+        elif refused:
+            way_out = (
+                ": train it on more text like the list's, with `vocabulary=bpe`, or with another normaliser than "
                 f"{model.normalizer!r}"
             )
+        else:
+            way_out = ""
+        if refused and cased is not None:
+            raise InputError(f"{message}; it knows them in {cased} case{way_out}")
+        if refused:
+            most = f"at most {100 * UNKNOWN_ERROR:.0f} % are accepted"
+            raise InputError(f"{message}; its vocabulary does not fit this list ({most}){way_out}")
         self._warned.add(name)
-        self._warn(message)
+        self._warn(message + way_out)
 
 
 def _lost_words(text: str, normalized: str, normalize: Normalizer) -> Iterator[str]:
@@ -104,6 +118,28 @@ def _known_in_another_case(model: Ranker, normalized: Iterable[str]) -> str | No
         if unknown and 2 * known >= len(unknown):
             return case
     return None
+
+
+def _fitting_normalizer(model: Ranker, texts: Sequence[str]) -> str | None:
+    """The normaliser that leaves the fewest unknown words, where it halves their share; the first of several."""
+    texts = texts[:_TRIED]
+    best, least = None, _unknown_share(model, texts, model.normalizer) / 2
+    for name in _CANDIDATES:
+        share = _unknown_share(model, texts, name)
+        if share < least and not _loses_letters(name, texts):
+            best, least = name, share
+    return best
+
+
+def _loses_letters(normalizer: str, texts: Sequence[str]) -> bool:
+    lost = LostLetters(normalizer)
+    return sum(1 for _ in lost.watched(texts)) > 0 and lost.lost > 0
+
+
+def _unknown_share(model: Ranker, texts: Sequence[str], normalizer: str) -> float:
+    normalized = list(map(get_normalizer(normalizer), texts))
+    words = sum(len(text.split()) for text in normalized)
+    return sum(map(model.vocabulary.unknown_words, normalized)) / words if words else 1.0
 
 
 def _unknown_words(model: Ranker, lost: Iterable[str], normalized: Iterable[str]) -> list[str]:
