@@ -47,8 +47,8 @@ def say_trained(folder: Path, result: TrainingResult, *, pseudo: bool = False) -
     why = "stopped early" if result.stopped_early else "done"
     a_word, a_token = perplexity(result.best_loss * (result.tokens_per_word or 1)), perplexity(result.best_loss)
     say(
-        f"{folder}: {why} after {result.steps:,} steps, {result.tokens:,} tokens, {result.seconds:.0f} s; "
-        f"validation {perplexities(a_word, a_token, pseudo=pseudo)} (step {result.best_step:,})"
+        f"{folder}: {why} after {result.steps:,} steps, {result.tokens:,} tokens, {result.seconds:.0f} s "
+        f"in {result.precision}; validation {perplexities(a_word, a_token, pseudo=pseudo)} (step {result.best_step:,})"
     )
 
 
@@ -138,9 +138,10 @@ def _training_text(progress: TrainingProgress) -> str:
     figures = partial(_short_perplexities, tokens_per_word=progress.tokens_per_word)
     valid = "" if progress.valid_loss is None else f", valid {figures(progress.valid_loss)}"
     name = "pseudo-ppl" if progress.pseudo else "ppl"
+    half = " in bfloat16" if progress.precision == "bfloat16" else ""
     return (
         f"{name} {figures(progress.train_loss)}{valid}, "
-        f"{progress.tokens_per_second:,.0f} tokens/s, {_clock(progress.seconds_left)} left"
+        f"{progress.tokens_per_second:,.0f} tokens/s{half}, {_clock(progress.seconds_left)} left"
     )
 
 

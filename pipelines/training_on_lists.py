@@ -97,6 +97,7 @@ def _learn_to_choose(options: Choices, folder: Path, fold: Fold | None, asked: A
     why = "stopped early" if result.stopped_early else "done"
     what = "expected word errors" if options.target == "errors" else "cross-entropy with the oracle"
     say(
-        f"{folder}: {why} after {result.steps:,} steps, {result.tokens:,} lists, {result.seconds:.0f} s; "
+        f"{folder}: {why} after {result.steps:,} steps, {result.tokens:,} lists, {result.seconds:.0f} s "
+        f"in {result.precision}; "
         f"validation {what} a list {result.best_loss:.3f} (step {result.best_step:,})"
     )

@@ -128,12 +128,14 @@ def test_probabilities_and_attention_sum_to_one_and_padding_gets_none() -> None:
     torch.testing.assert_close(probabilities.sum(-1), torch.ones(2))
 
 
-def test_gradients_reach_every_parameter() -> None:
+@pytest.mark.parametrize("half", [False, True], ids=["float32", "bfloat16"])
+def test_gradients_reach_every_parameter(half: bool) -> None:
     for tied in (True, False):
         network = make_network(replace(SIZES, tied=tied, copy=tied)).train()
         sources = encode_sources(lists(20), WORDS, "list")
         targets = WORDS.encode_batch([some[0] for some in lists(20, 1)])
-        loss, state = network.loss(pair_batch(sources, targets, WORDS))
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            loss, state = network.loss(pair_batch(sources, targets, WORDS))
         assert state is None
         loss.backward()
         for name, parameter in network.named_parameters():

@@ -117,11 +117,14 @@ class TestLoss:
             assert net.eval().loss(batch)[0].item() == pytest.approx(choice, abs=1e-4)
             assert net.train().loss(batch)[0].item() == pytest.approx(choice + 0.5 * language, abs=1e-4)
 
+    @pytest.mark.parametrize("half", [False, True], ids=["float32", "bfloat16"])
     @pytest.mark.parametrize("target", ["errors", "oracle"])
-    def test_gradients_reach_every_parameter(self, target: str) -> None:
+    def test_gradients_reach_every_parameter(self, target: str, half: bool) -> None:
         net = network(target=target, positions=6).train()
         for batch in ListBatches(LISTS, VOCABULARY, 1000, 1).batches(0):
-            net.loss(batch)[0].backward()
+            with torch.autocast("cpu", torch.bfloat16, enabled=half):
+                loss, _ = net.loss(batch)
+            loss.backward()
         for name, parameter in net.named_parameters():
             if parameter.requires_grad:
                 assert parameter.grad is not None, name

@@ -664,7 +664,7 @@ class TestAverages:
         assert losses[0] == losses[1]
 
     def test_the_average_of_the_last_validations_is_kept_where_it_is_better(self, tmp_path: Path) -> None:
-        wild = replace(OPTIONS, learning_rate=0.5, schedule="constant", warmup=0.0, clip=0.0, validations=11)
+        wild = replace(OPTIONS, learning_rate=1.0, schedule="constant", warmup=0.0, clip=0.0, validations=11)
         plain, alone = network(), []
 
         def report(progress: TrainingProgress) -> None:

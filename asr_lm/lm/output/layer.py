@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from asr_lm.errors import InputError
+from asr_lm.lm.output.softmax_loss import softmax_nll
 from asr_lm.lm.scoring.matrix_product import linear
 from asr_lm.lm.sizes import OutputConfig
 
@@ -92,11 +93,18 @@ class SoftmaxOutput(OutputLayer):
         return cls(config.vocabulary_size, width, tied)
 
     def nll(self, hidden: Tensor, targets: Tensor) -> Tensor:
+        if torch.is_grad_enabled() and hidden.device.type == "cpu":
+            return softmax_nll(hidden, self.weight, self.bias, targets, _product_type(hidden))
         logits = nn.functional.linear(hidden, self.weight, self.bias)
         return nn.functional.cross_entropy(logits.float(), targets, reduction="none")
 
     def log_probs(self, hidden: Tensor, context: Tensor, tokens: Tensor) -> Tensor:
         return softmax_log_probs(hidden, context, tokens, self.weight, self.bias)
+
+
+def _product_type(rows: Tensor) -> torch.dtype:
+    """What a product with these rows is computed in."""
+    return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else rows.dtype
 
 
 @torch.no_grad()

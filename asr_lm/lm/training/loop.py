@@ -26,6 +26,7 @@ from torch import Tensor
 from asr_lm.errors import InputError
 from asr_lm.files import make_folder, write_text
 from asr_lm.lm.neural import Network, State
+from asr_lm.lm.precision import Precision
 from asr_lm.lm.training.batches import Batch, BatchSource
 from asr_lm.lm.training.checkpoint import (
     CHECKPOINT_FILE,
@@ -38,6 +39,7 @@ from asr_lm.lm.training.counters import Counters
 from asr_lm.lm.training.distributed import ALONE, Processes
 from asr_lm.lm.training.muon import Muon, hidden_matrices
 from asr_lm.lm.training.options import TrainingOptions
+from asr_lm.lm.training.trial import quicker_precision
 
 CURVE_FILE = "training.jsonl"
 
@@ -56,6 +58,7 @@ class TrainingProgress:
     learning_rate: float
     pseudo: bool = False
     tokens_per_word: float | None = None
+    precision: Precision = "float32"
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,7 @@ class TrainingResult:
         stopped_early: whether patience ended it.
         averaged: validations whose weights were averaged; 0 where the best validation's are kept as they are.
         tokens_per_word: of the validation text, as it was given.
+        precision: what matrix products were computed in.
     """
 
     best_loss: float
@@ -80,6 +84,7 @@ class TrainingResult:
     stopped_early: bool
     averaged: int = 0
     tokens_per_word: float | None = None
+    precision: Precision = "float32"
 
 
 def train_network(
@@ -151,8 +156,10 @@ class _Run:
     ) -> None:
         self.network, self.train, self.valid, self.options, self.folder = network, train, valid, options, folder
         self.processes, self.tokens_per_word = processes, tokens_per_word
-        self.identity = {"options": asdict(options), **identity, "processes": processes.count}
-        self.optimizer = _make_optimizer(network, options)
+        self.precision = self._choose_precision()
+        settings = {**asdict(options), "precision": self.precision}
+        self.identity = {"options": settings, **identity, "processes": processes.count}
+        self.optimizer = make_optimizer(network, options, self.precision)
         self.epoch_steps = -(-train.count(0) // options.accumulate)
         self.total = max(1, round(options.epochs * self.epoch_steps))
         self.interval = max(1, self.total // options.validations)
@@ -162,6 +169,20 @@ class _Run:
         self.recent: list[Weights] = []
         self.averaged = 0
         self.state: State | None = None
+
+    def _choose_precision(self) -> Precision:
+        """That of the unfinished training in the folder, else what was asked for, or is quicker in the first process.
+
+        A training goes on as it began, even where another processor takes it up.
+        """
+        if self.options.precision != "auto":
+            return self.options.precision
+        begun = _precision_of(self.folder / CHECKPOINT_FILE)
+        if begun is None and self.processes.is_first:
+            self.network.train()
+            begun = quicker_precision(self.network, next(iter(self.train.batches(0))))
+        found: Precision = self.processes.gather(begun)[0]
+        return found
 
     def steps(self) -> Iterator[TrainingProgress]:
         """Train to the end, or until validation says stop."""
@@ -240,12 +261,9 @@ class _Run:
     def _loss(self, batch: Batch, state: State | None) -> tuple[Tensor, State | None]:
         """Summed loss (nats) and the detached state after the batch."""
         device = self.network.device
-        with torch.autocast(device.type, torch.bfloat16, enabled=self._bfloat16()):
+        with torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
             loss, state = self.network.loss(batch.to(device), state)
         return loss, None if state is None else tuple(tensor.detach() for tensor in state)
-
-    def _bfloat16(self) -> bool:
-        return self.options.precision == "bfloat16" and self.network.device.type == "cuda"
 
     def _validate(self) -> None:
         with self._having(self.moving):
@@ -345,6 +363,7 @@ class _Run:
             learning_rate,
             self.network.pseudo,
             self.tokens_per_word,
+            self.precision,
         )
 
     def save(self) -> None:
@@ -445,7 +464,8 @@ class _Run:
         self._try_average()
         stopped = self.counters.step < self.total
         counts = (self.counters.best_step, self.counters.step, self.counters.tokens, self.counters.seconds)
-        return TrainingResult(self.counters.best_loss, *counts, stopped, self.averaged, self.tokens_per_word)
+        averaged, words = self.averaged, self.tokens_per_word
+        return TrainingResult(self.counters.best_loss, *counts, stopped, averaged, words, self.precision)
 
     def _try_average(self) -> None:
         if len(self.recent) < 2:
@@ -463,6 +483,15 @@ class _Run:
 def perplexity(loss: float) -> float:
     """The perplexity of a mean loss in nats, or one so high that it says nothing."""
     return math.exp(min(loss, 50.0))
+
+
+def _precision_of(path: Path) -> Precision | None:
+    """What the training of a checkpoint computes in; None where there is no checkpoint."""
+    if not path.exists():
+        return None
+    identity = Checkpoint.read(path).facts.get("identity")
+    options = identity.get("options") if isinstance(identity, dict) else None
+    return "bfloat16" if isinstance(options, dict) and options.get("precision") == "bfloat16" else "float32"
 
 
 Weights = dict[str, Tensor]
@@ -513,7 +542,8 @@ def learning_rate_factor(step: int, total: int, options: TrainingOptions) -> flo
     return 1 - done if options.schedule == "linear" else 1.0
 
 
-def _make_optimizer(network: Network, options: TrainingOptions) -> torch.optim.Optimizer:
+def make_optimizer(network: Network, options: TrainingOptions, precision: Precision) -> torch.optim.Optimizer:
+    """The optimiser of a network, its parameters in groups of one weight decay."""
     matrices = hidden_matrices(network) if options.optimizer == "muon" else {}
     alike: dict[tuple[float, int], list[torch.nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
@@ -528,5 +558,7 @@ def _make_optimizer(network: Network, options: TrainingOptions) -> torch.optim.O
     if options.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=options.learning_rate)
     # Fused is one pass over the moments: with a large vocabulary the separate ones took half of a step on a CPU.
-    kind = Muon if matrices else torch.optim.AdamW
-    return kind(groups, lr=options.learning_rate, betas=(0.9, 0.98), eps=options.epsilon, fused=True)
+    settings: dict[str, Any] = {"lr": options.learning_rate, "betas": (0.9, 0.98), "eps": options.epsilon}
+    if matrices:
+        return Muon(groups, precision=precision, fused=True, **settings)
+    return torch.optim.AdamW(groups, fused=True, **settings)

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from asr_lm.lm.output.layer import OutputLayer
+from asr_lm.lm.precision import Precision
 
 _MOMENTUM = 0.95
 _ITERATIONS = 5
@@ -32,9 +33,17 @@ class Muon(torch.optim.AdamW):
     each takes a step of its own. Queries and keys, whose gradient is small beside that of the values, would else hardly
     learn: the step as a whole is orthogonal, and mostly the values'.
 
-    The moments are named as AdamW's are. torch's own Muon iterates in bfloat16, which CPUs are slow at, and knows
-    matrices only.
+    The moments are named as AdamW's are. The iteration converges to the same digits in bfloat16 (Jordan et al.).
+
+    Args:
+        groups: parameters, as for AdamW.
+        precision: what the iteration computes in.
+        options: of AdamW.
     """
+
+    def __init__(self, groups: list[dict[str, Any]], *, precision: Precision = "float32", **options: Any) -> None:
+        super().__init__(groups, **options)
+        self._type = torch.bfloat16 if precision == "bfloat16" else torch.float32
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
@@ -60,7 +69,7 @@ class Muon(torch.optim.AdamW):
         parameter.mul_(1 - group["lr"] * group["weight_decay"])
         for part, step in zip(*(tensor.chunk(group["orthogonal"]) for tensor in (parameter, ahead)), strict=True):
             size = _ADAMW_SIZE * max(part.shape) ** 0.5
-            part.add_(orthogonal(step), alpha=-group["lr"] * size)
+            part.add_(orthogonal(step.to(self._type)), alpha=-group["lr"] * size)
 
 
 def hidden_matrices(network: nn.Module) -> dict[str, int]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal, get_args, get_origin, get_type_hints
 
 from asr_lm.errors import InputError
+from asr_lm.lm.precision import PrecisionChoice
 from asr_lm.text.normalizer import NormalizerName
 
 Fold = tuple[int, int]
@@ -88,7 +89,9 @@ class TrainingOptions:
         validations: How many times in the whole training the validation loss is measured; the weights of the best
             time are kept.
         patience: Stop after so many validations without improvement (0: never).
-        precision: bfloat16 is for matrix products on a GPU.
+        precision: Of matrix products; weights are float32. auto tries the first batch in both and takes the quicker:
+            bfloat16 on a processor with units for it (AMX on a CPU, tensor cores on a GPU). An unfinished training
+            goes on as it began.
         seed: Of initial weights, order and dropout.
 
     Raises:
@@ -116,7 +119,7 @@ class TrainingOptions:
     average: int = 0
     validations: int = 20
     patience: int = 5
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: PrecisionChoice = "auto"
     seed: int = 1
 
     def __post_init__(self) -> None:

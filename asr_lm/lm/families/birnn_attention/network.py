@@ -47,6 +47,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, linear
 
 from asr_lm.hypotheses.prefix_tree import PrefixTree
+from asr_lm.lm.dropout import Dropout
 from asr_lm.lm.families.birnn_attention import BirnnAttentionConfig
 from asr_lm.lm.neural import Network, NeuralModel, State
 from asr_lm.lm.protocol import LogProbs, Tokens
@@ -170,7 +171,7 @@ class MaxoutOutput(nn.Module):
         self.copy = nn.Linear(config.embedding, config.maxout, bias=False) if config.copy else None
         if self.copy is not None:
             nn.init.eye_(self.copy.weight).data.mul_(_COPY)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.bias = nn.Parameter(torch.zeros(config.vocabulary_size))
         self.weight: Tensor
         if tied is None:
@@ -200,7 +201,7 @@ class BirnnAttentionNetwork(Network):
         self.alignment = Alignment(config)
         self.decoder = DecoderCell(config)
         self.output = MaxoutOutput(config, self.embedding if config.tied else None)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     @property
     def separator(self) -> int:

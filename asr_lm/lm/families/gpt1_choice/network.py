@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from asr_lm.hypotheses.prefix_tree import PrefixTree, split_by_nodes
+from asr_lm.lm.dropout import Dropout
 from asr_lm.lm.families.gpt1.network import Gpt1Network
 from asr_lm.lm.families.gpt1_choice import Gpt1ChoiceConfig
 from asr_lm.lm.neural import Network, NeuralModel, State
@@ -40,7 +41,7 @@ class Gpt1ChoiceNetwork(Network):
         super().__init__()
         self.config: Gpt1ChoiceConfig = config
         self.language = Gpt1Network(config)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.choice = nn.Linear(config.width, 1, bias=False)  # a bias would be the same for the whole list
         nn.init.normal_(self.choice.weight, std=0.02)
 

@@ -22,6 +22,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from asr_lm.lm.dropout import Dropout
 from asr_lm.lm.families.gru import GruConfig
 from asr_lm.lm.neural import RecurrentNetwork, State
 from asr_lm.lm.output.layer import make_output
@@ -37,7 +38,7 @@ class GruNetwork(RecurrentNetwork):
         self.embedding = nn.Embedding(config.vocabulary_size, config.embedding)
         between = config.dropout if config.layers > 1 else 0.0
         self.gru = nn.GRU(config.embedding, config.hidden, config.layers, batch_first=True, dropout=between)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self._initialise()
         self.output = make_output(config, config.hidden, tied=self.embedding if config.tied else None)
 

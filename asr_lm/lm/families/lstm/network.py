@@ -16,6 +16,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from asr_lm.lm.dropout import Dropout
 from asr_lm.lm.families.lstm import LstmConfig
 from asr_lm.lm.neural import RecurrentNetwork, State
 from asr_lm.lm.output.layer import make_output
@@ -29,9 +30,8 @@ class LstmNetwork(RecurrentNetwork):
         super().__init__()
         self.config: LstmConfig = config
         self.embedding = nn.Embedding(config.vocabulary_size, config.embedding)
-        between = config.dropout if config.layers > 1 else 0.0
-        self.lstm = nn.LSTM(config.embedding, config.hidden, config.layers, batch_first=True, dropout=between)
-        self.dropout = nn.Dropout(config.dropout)
+        self.lstm = nn.LSTM(config.embedding, config.hidden, config.layers, batch_first=True)
+        self.dropout = Dropout(config.dropout)
         self._initialise()
         tied = self.embedding if config.tied else None
         self.output = make_output(config, config.hidden, tied=tied)
@@ -47,9 +47,16 @@ class LstmNetwork(RecurrentNetwork):
                 parameter.data[self.config.hidden : 2 * self.config.hidden] = 1.0
 
     def forward(self, inputs: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        embedded = self.dropout(self.embedding(inputs))
-        hidden, (h, c) = self.lstm(embedded, None if state is None else (state[0], state[1]))
-        return self.dropout(hidden), (h, c)
+        h, c = self.initial_state(len(inputs)) if state is None else state
+        x = self.dropout(self.embedding(inputs))
+        states = []
+        for layer in range(self.config.layers):
+            # Layer by layer, as nn.LSTM's own dropout between layers is slow on a CPU.
+            old = h[layer : layer + 1], c[layer : layer + 1]
+            x, *new = torch.lstm(x, old, self._weights(layer), True, 1, 0.0, self.training, False, True)
+            x = self.dropout(x)
+            states.append(new)
+        return x, (torch.cat([new[0] for new in states]), torch.cat([new[1] for new in states]))
 
     def initial_state(self, batch: int) -> State:
         zeros = torch.zeros(self.config.layers, batch, self.config.hidden, device=self.device)
@@ -74,6 +81,11 @@ class LstmNetwork(RecurrentNetwork):
 
     def hidden(self, state: State) -> Tensor:
         return state[0][-1]
+
+    def _weights(self, layer: int) -> list[Tensor]:
+        """The weights of a layer in the order of ``torch.lstm``."""
+        names = (f"{name}_l{layer}" for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
+        return [self.lstm.get_parameter(name) for name in names]
 
     def _weight(self, kind: str, layer: int) -> Tensor:
         weight: Tensor = getattr(self.lstm, f"weight_{kind}_l{layer}")

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from asr_lm.hypotheses.prefix_tree import PrefixTree
+from asr_lm.lm.dropout import Dropout
 from asr_lm.lm.families.nnlm import NnlmConfig
 from asr_lm.lm.neural import CausalNetwork, State
 from asr_lm.lm.output.layer import SoftmaxOutput, even_block, make_output
@@ -56,7 +57,7 @@ class NnlmNetwork(CausalNetwork):
         if config.tied and width != config.embedding:
             self.projection = nn.Linear(width, config.embedding, bias=False)
             width = config.embedding
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.output = make_output(config, width, self.embedding if config.tied else None)
 
     @torch.no_grad()

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from asr_lm.lm.dropout import Dropout
 from asr_lm.lm.families.rnnlm import RnnlmConfig
 from asr_lm.lm.neural import RecurrentNetwork, State
 from asr_lm.lm.output.layer import make_output
@@ -39,7 +40,7 @@ class RnnlmNetwork(RecurrentNetwork):
         self.embedding = nn.Embedding(config.vocabulary_size, config.hidden)
         self.weight = nn.Parameter(torch.empty(config.hidden, config.hidden))
         self.bias = nn.Parameter(torch.zeros(config.hidden))
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self._initialise()
         self.output = make_output(config, config.hidden)
 
@@ -85,7 +86,8 @@ def sigmoid_recurrence(gates: Tensor, weight: Tensor, first: Tensor) -> Tensor:
         weight: U ``[hidden, hidden]``.
         first: the state before the first step ``[batch, hidden]``.
     """
-    states: Tensor = _SigmoidRecurrence.apply(gates, weight, first)
+    with torch.autocast("cpu", enabled=False):  # its steps are in place, and of one type
+        states: Tensor = _SigmoidRecurrence.apply(gates.float(), weight, first)
     return states
 
 
