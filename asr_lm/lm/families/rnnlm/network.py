@@ -87,7 +87,7 @@ def sigmoid_recurrence(gates: Tensor, weight: Tensor, first: Tensor) -> Tensor:
         first: the state before the first step ``[batch, hidden]``.
     """
     with torch.autocast("cpu", enabled=False):  # its steps are in place, and of one type
-        states: Tensor = _SigmoidRecurrence.apply(gates.float(), weight, first)
+        states: Tensor = _SigmoidRecurrence.apply(gates.to(weight.dtype), weight, first)
     return states
 
 
