@@ -40,7 +40,7 @@ def perplexities(a_word: float, a_token: float, *, pseudo: bool = False) -> str:
     return f"{'pseudo-' if pseudo else ''}perplexity a word {a_word:,.2f}, a token {a_token:,.2f}"
 
 
-def say_trained(folder: Path, result: TrainingResult, *, pseudo: bool = False) -> None:
+def say_trained(folder: Path, result: TrainingResult, epochs: float, *, pseudo: bool = False) -> None:
     """Tell what came of a training whose loss is one of tokens."""
     from asr_lm.lm.training.loop import perplexity
 
@@ -50,6 +50,28 @@ def say_trained(folder: Path, result: TrainingResult, *, pseudo: bool = False) -
         f"{folder}: {why} after {result.steps:,} steps, {result.tokens:,} tokens, {result.seconds:.0f} s "
         f"in {result.precision}; validation {perplexities(a_word, a_token, pseudo=pseudo)} (step {result.best_step:,})"
     )
+    say_still_learning(result, epochs)
+
+
+def say_still_learning(result: TrainingResult, epochs: float) -> None:
+    """Tell that a training might have gone on, where it might."""
+    if result.still_learning:
+        over = f"the last validation is the best when {epochs:g} epochs are over"
+        say(f"  it was still learning ({over}): more of them may do better, for example --epochs {2 * epochs:g}")
+
+
+def draw_training(folder: Path) -> None:
+    """Draw the curve of a training beside it; a picture that cannot be written undoes no training."""
+    from asr_lm.errors import InputError
+    from asr_lm.lm.training.distributed import join
+    from asr_lm.report.training_curves import write_training_picture
+
+    if not join().is_first:
+        return
+    try:
+        write_training_picture(folder)
+    except InputError as error:
+        warn(str(error))
 
 
 class Terminal:

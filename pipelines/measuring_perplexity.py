@@ -16,10 +16,11 @@ from asr_lm.files import write_text
 from asr_lm.lm.folder import trained_sentences
 from asr_lm.lm.protocol import Ranker
 from asr_lm.lm.training.corpus import read_lines
+from asr_lm.report.training_curves import read_curve, save_training_pictures
 from asr_lm.rescoring.scoring.models import chosen_normalizer, name_and_path, open_model
 from asr_lm.text.sentence_hashes import OVERLAP_WARNING, batches
 from pipelines.command import blaming, check_outputs, console
-from pipelines.display import warn
+from pipelines.display import say, warn
 from pipelines.perplexity import Arguments
 
 
@@ -33,6 +34,7 @@ class Measured:
         model: the model.
         result: its perplexities.
         overlap: share of the sentences that are in its training text, from 0 to 1; None: it is not known.
+        path: where it lies.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Measured:
     model: Ranker
     result: Perplexity
     overlap: float | None
+    path: Path
 
 
 def measure_perplexity(arguments: Arguments) -> None:
@@ -62,6 +65,8 @@ def measure_perplexity(arguments: Arguments) -> None:
         console(stderr=False).print(f"dynamic evaluation, learning rate {arguments.dynamic:g}")
     for table in _tables(rows):
         console(stderr=False).print(table)
+    if arguments.plots:
+        _draw(arguments.plots, rows)
     if arguments.json:
         _write(arguments.json, rows, arguments.dynamic)
 
@@ -80,7 +85,7 @@ def _measured(arguments: Arguments) -> list[Measured]:
     short = [name for name, _ in named]
     # Folders of the same name are told apart by the whole of what was given.
     names = [name if short.count(name) == 1 else label for name, label in zip(short, labels, strict=True)]
-    return list(map(Measured, names, labels, models, results, overlaps.shares))
+    return list(map(Measured, names, labels, models, results, overlaps.shares, [path for _, path in named]))
 
 
 def _write(path: Path, rows: Sequence[Measured], dynamic: float | None) -> None:
@@ -90,6 +95,16 @@ def _write(path: Path, rows: Sequence[Measured], dynamic: float | None) -> None:
         overlap = {} if row.overlap is None else {"training_overlap": 100 * row.overlap}
         records.append({"lm": row.label, **how, **row.result.to_json(), **overlap})
     write_text(path, json.dumps(records, indent=2) + "\n")
+
+
+def _draw(folder: Path, rows: Sequence[Measured]) -> None:
+    """The curves of the models that have one."""
+    curves = {row.name: read_curve(row.path) for row in rows}
+    written = save_training_pictures(curves, folder)
+    drawn = (
+        f"{len(written)} pictures of trainings written to {folder}" if written else "no model has a training to draw"
+    )
+    say(drawn)
 
 
 class Overlaps:

@@ -31,6 +31,7 @@ class Arguments:
         dynamic: Dynamic evaluation (Mikolov et al. 2010): read the text in order, once, and learn from every sentence
             with this learning rate after it was scored. The models on disk stay as they are.
         json: Write what is printed to this file, too.
+        plots: Draw how the networks among the models learnt into this folder, all in one picture (SVG and PNG).
         device: cpu, cuda, or auto.
     """
 
@@ -39,6 +40,7 @@ class Arguments:
     context: Literal["sentence", "stream"] = "sentence"
     dynamic: OptionalFloat = None
     json: OptionalPath = None
+    plots: OptionalPath = None
     device: str = "auto"
 
 

@@ -18,7 +18,7 @@ from asr_lm.lm.training.corpus import lost_letters, read_lines, read_sentences
 from asr_lm.lm.training.initial import InitialModel
 from asr_lm.lm.training.options import Fold, TextOptions
 from pipelines.command import blaming, console
-from pipelines.display import perplexities, say_trained, training_progress, warn
+from pipelines.display import draw_training, perplexities, say_trained, training_progress, warn
 from pipelines.folds import check_jackknife, check_parts, say, train_folds
 from pipelines.train_options import Choices, Mixture, Neural, Ngram, Options, Pairs, Text
 from pipelines.train_record import Asked, asked_for
@@ -161,6 +161,7 @@ def _train(family: str, options: Neural, folder: Path, fold: Fold | None, asked:
             processes=distributed.join(),
             asked=asked,
         )
-    say_trained(folder, result, pseudo=model.network.pseudo)
+    say_trained(folder, result, options.training.epochs, pseudo=model.network.pseudo)
+    draw_training(folder)
     if result.best_loss > math.log(model.vocabulary.size):
         warn(f"{folder} has learnt nothing: guessing would do better; try a lower --learning-rate, or more text")

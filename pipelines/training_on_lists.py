@@ -9,7 +9,7 @@ from asr_lm.errors import InputError
 from asr_lm.lm.device import resolve_device
 from asr_lm.lm.training import distributed
 from asr_lm.lm.training.options import Fold
-from pipelines.display import say_trained, training_progress
+from pipelines.display import draw_training, say_still_learning, say_trained, training_progress
 from pipelines.folds import check_jackknife, check_lists, check_training, say, train_folds
 from pipelines.train_options import Choices, Pairs
 from pipelines.train_record import Asked, asked_for
@@ -68,7 +68,8 @@ def _learn_pairs(options: Pairs, folder: Path, fold: Fold | None, asked: Asked) 
             processes=distributed.join(),
             asked=asked,
         )
-    say_trained(folder, result)
+    say_trained(folder, result, options.training.epochs)
+    draw_training(folder)
 
 
 def _learn_to_choose(options: Choices, folder: Path, fold: Fold | None, asked: Asked) -> None:
@@ -101,3 +102,5 @@ def _learn_to_choose(options: Choices, folder: Path, fold: Fold | None, asked: A
         f"in {result.precision}; "
         f"validation {what} a list {result.best_loss:.3f} (step {result.best_step:,})"
     )
+    say_still_learning(result, options.training.epochs)
+    draw_training(folder)

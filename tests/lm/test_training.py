@@ -512,6 +512,32 @@ class TestSchedule:
         assert result.stopped_early == (steps < 22)
         assert len(curve(tmp_path)) == math.ceil(steps / 4)
 
+    @pytest.mark.parametrize(
+        ("losses", "expected"),
+        [
+            ([6.0, 5.0, 4.0, 3.5, 3.3, 3.2], True),
+            ([6.0, 5.0, 4.0, 3.5, 3.1, 3.2], False),
+            ([6.0, 3.2, 3.1, 3.2, 3.1, 3.0995], False),
+            ([6.0, 5.0, 4.0, 3.5, 3.2, 3.1995], True),
+            ([6.0, 3.0, 3.5, 3.5, 3.5, 2.9], True),
+        ],
+    )
+    def test_whether_it_was_still_learning(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, losses: list[float], expected: bool
+    ) -> None:
+        self.scripted(monkeypatch, losses)
+        _, result = train(tmp_path, OPTIONS)
+        assert not result.stopped_early
+        assert result.still_learning == expected
+
+    def test_one_that_patience_ended_had_stopped_learning(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.scripted(monkeypatch, [3.0, 2.0, 2.5])
+        _, result = train(tmp_path, replace(OPTIONS, patience=1))
+        assert result.stopped_early
+        assert not result.still_learning
+
     def test_one_step_is_a_training(self, tmp_path: Path) -> None:
         _, result = train(tmp_path, replace(OPTIONS, epochs=1e-9))
         assert (result.steps, result.best_step, result.stopped_early) == (1, 1, False)

@@ -52,6 +52,19 @@ def test_words_come_first_and_rows_are_told_apart(command: Command, toy: Toy, ng
     assert "does not compare between models that know different words: 7.69 %" in " ".join(finished.out.split())
 
 
+def test_trainings_are_drawn_in_one_picture(command: Command, toy: Toy, ngram: Path, lstm: Path) -> None:
+    models = ("--lm", ngram, "--lm", f"net={lstm}", "--lm", f"again={lstm}")
+    finished = command("perplexity", *models, "--text", toy.valid, "--plots", "plots")
+    assert finished.code == 0, finished.err
+    assert "2 pictures of trainings written to plots" in finished.err
+    picture = Path("plots/training.svg").read_text()
+    assert ">net<" in picture
+    assert ">again<" in picture
+    assert Path("plots/training.png").exists()
+    finished = command("perplexity", "--lm", ngram, "--text", toy.valid, "--plots", "none")
+    assert "no model has a training to draw" in finished.err
+
+
 def test_folders_of_one_name_are_told_by_their_paths(command: Command, toy: Toy, ngram: Path) -> None:
     Path("other").mkdir()
     shutil.copytree(ngram, "other/ngram")

@@ -225,6 +225,15 @@ class TestLstm:
         best = min(curve(Path("m")), key=lambda point: point["valid_loss"])
         assert best["valid_word_perplexity"] == pytest.approx(a_word, rel=1e-3)
 
+    def test_it_is_drawn_and_said_to_have_stopped_too_soon(self, command: Command, toy: Toy) -> None:
+        arguments = ("--text", toy.train, "--valid", toy.valid, "--out", "m", *SIZES, "--batch-tokens", 128)
+        finished = command("train", "lstm", *arguments, "--epochs", 1.5)
+        assert finished.code == 0, finished.err
+        assert "it was still learning (the last validation is the best when 1.5 epochs are over)" in finished.err
+        assert "for example --epochs 3" in finished.err
+        best = min(point["valid_word_perplexity"] for point in curve(Path("m")))  # type: ignore[type-var]
+        assert f">{best:,.2f}<" in Path("m/training.svg").read_text()
+
     def test_it_lowers_the_error_rate(self, command: Command, toy: Toy, lstm: Path) -> None:
         command("rescore", "--nbest", toy.test, "--dev", toy.dev, "--lm", lstm, "--json", "r.json")
         record = json.loads(Path("r.json").read_text())

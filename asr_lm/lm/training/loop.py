@@ -43,6 +43,9 @@ from asr_lm.lm.training.trial import quicker_precision
 
 CURVE_FILE = "training.jsonl"
 
+STILL_LEARNING = 0.002
+"""Nats a token that the second half of the validations gains if something is still learnt: 0.2 % of the perplexity."""
+
 
 @dataclass
 class TrainingProgress:
@@ -74,6 +77,8 @@ class TrainingResult:
         averaged: validations whose weights were averaged; 0 where the best validation's are kept as they are.
         tokens_per_word: of the validation text, as it was given.
         precision: what matrix products were computed in.
+        still_learning: whether the epochs were over with the best validation the last one, and better than those of the
+            first half by more than :data:`STILL_LEARNING`.
     """
 
     best_loss: float
@@ -85,6 +90,7 @@ class TrainingResult:
     averaged: int = 0
     tokens_per_word: float | None = None
     precision: Precision = "float32"
+    still_learning: bool = False
 
 
 def train_network(
@@ -461,11 +467,21 @@ class _Run:
     def finish(self) -> TrainingResult:
         """Put the best weights into the network, or the average of the last where it is better."""
         self._put(self.best)
+        still_learning = self._is_still_learning()
         self._try_average()
         stopped = self.counters.step < self.total
         counts = (self.counters.best_step, self.counters.step, self.counters.tokens, self.counters.seconds)
         averaged, words = self.averaged, self.tokens_per_word
-        return TrainingResult(self.counters.best_loss, *counts, stopped, averaged, words, self.precision)
+        best_loss, precision = self.counters.best_loss, self.precision
+        return TrainingResult(best_loss, *counts, stopped, averaged, words, precision, still_learning)
+
+    def _is_still_learning(self) -> bool:
+        now = self.counters
+        if now.step < self.total or now.best_step < now.step:
+            return False
+        # The last steps are small where the learning rate falls to nothing: what counts is the second half.
+        before = [point["valid_loss"] for point in now.curve[: len(now.curve) // 2]]
+        return not before or now.best_loss < min(before) - STILL_LEARNING
 
     def _try_average(self) -> None:
         if len(self.recent) < 2:
