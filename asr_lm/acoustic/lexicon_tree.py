@@ -1,8 +1,8 @@
 """A lexicon as a prefix tree in arrays, for a search that takes all hypotheses of a frame together.
 
-A node is a proper beginning of a spelling; node 0 is the empty one. Two kinds of edges leave it, each with a token:
-``inner`` ones lead to longer beginnings, ``ends`` complete a word, after which the next one begins at node 0. Edges are
-in compressed sparse rows: those of a node are neighbours.
+A node is a proper beginning of a spelling; node 0 is the empty one. The edges that leave it, each with a token, lead to
+longer beginnings or complete a word, after which the next one begins at node 0. They are in compressed sparse rows:
+those of a node are neighbours.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Edges:
     Attributes:
         first, count: number of a node's first edge, and how many it has ``[nodes]``.
         token: that an edge says ``[edges]``.
-        target: node that it leads to, or label of the word that it completes ``[edges]``.
+        target: node that it leads to, or the number of nodes plus the label of the word that it completes ``[edges]``.
         node: that it leaves ``[edges]``.
     """
 
@@ -52,7 +52,8 @@ class LexiconTree:
     A label is a word and its last token: which token comes next depends on no other of them.
 
     Attributes:
-        inner, ends: the edges.
+        edges: from all nodes.
+        ending: how many of a node's edges complete a word ``[nodes]``.
         depth: of every node, the root's is 0 ``[nodes]``.
         parent: of every node ``[nodes]``, the root's is -1.
         words: word of every label.
@@ -61,8 +62,8 @@ class LexiconTree:
         last: last token of every label ``[labels]``.
     """
 
-    inner: Edges
-    ends: Edges
+    edges: Edges
+    ending: Numbers
     depth: Numbers
     parent: Numbers
     words: Sequence[str]
@@ -95,16 +96,23 @@ class LexiconTree:
                 first.append(tuple(spelling))
             ends.append((node, spelling[-1], label))
         nodes, above = len(parent), np.array(parent, dtype=np.int64)
-        inner = Edges.of(above[1:], np.array(token[1:], dtype=np.int64), np.arange(1, nodes), nodes)
-        leaving, said, completing = np.array(ends, dtype=np.int64).reshape(-1, 3).T
-        completed = Edges.of(leaving, said, completing, nodes)
+        leaving, said, completed = np.array(ends, dtype=np.int64).reshape(-1, 3).T
+        edges = Edges.of(
+            np.concatenate([above[1:], leaving]),
+            np.concatenate([np.array(token[1:], dtype=np.int64), said]),
+            np.concatenate([np.arange(1, nodes), nodes + completed]),
+            nodes,
+        )
         words, last = [word for word, _ in labels], np.array([number for _, number in labels], dtype=np.int64)
-        return cls(inner, completed, np.array(depth), above, words, first, _sources(completed, len(labels)), last)
+        sources = _sources(leaving, completed, len(labels))
+        ending = np.bincount(leaving, minlength=nodes)
+        return cls(edges, ending, np.array(depth), above, words, first, sources, last)
 
     def best_below(self, scores: Scores) -> Scores:
         """Of every node the best score of the labels that can still be reached ``[nodes]``; scores ``[labels]``."""
         best = np.full(len(self), -np.inf)
-        np.maximum.at(best, self.ends.node, scores[self.ends.target])
+        ends = (self.edges.target >= len(self)).nonzero()[0]
+        np.maximum.at(best, self.edges.node[ends], scores[self.edges.target[ends] - len(self)])
         by_depth = np.argsort(self.depth, kind="stable")
         bounds = np.cumsum(np.bincount(self.depth))
         for begin, end in zip(bounds[-2::-1], bounds[:0:-1], strict=True):
@@ -113,10 +121,10 @@ class LexiconTree:
         return best
 
 
-def _sources(ends: Edges, labels: int) -> Numbers:
-    order = np.argsort(ends.target, kind="stable")
-    label, count = ends.target[order], np.bincount(ends.target, minlength=labels)
-    place = np.arange(len(label)) - (np.cumsum(count) - count)[label]
-    sources = np.full((int(count.max(initial=1)), labels), -1)
-    sources[place, label] = ends.node[order]
+def _sources(leaving: Numbers, labels: Numbers, count: int) -> Numbers:
+    order = np.argsort(labels, kind="stable")
+    label, counts = labels[order], np.bincount(labels, minlength=count)
+    place = np.arange(len(label)) - (np.cumsum(counts) - counts)[label]
+    sources = np.full((int(counts.max(initial=1)), count), -1)
+    sources[place, label] = leaving[order]
     return sources

@@ -54,14 +54,14 @@ class Beam:
         source: Numbers,
         score: Scores,
         gain: Scores,
+        sources: int,
     ) -> Beam:
-        """New hypotheses, which end in their token; ``source`` and ``gain`` are ``[sources, rows]``."""
-        numbers = np.empty((_SOURCE + len(source), len(key)), dtype=np.int64)
+        """New hypotheses, which end in their token and continue one source."""
+        numbers = np.full((_SOURCE + sources, len(key)), -1)
         numbers[_UTTERANCE], numbers[_HISTORY], numbers[_NODE] = utterance, history, node
-        numbers[_TOKEN], numbers[_KEY], numbers[_COMPLETED] = token, key, -1
-        numbers[_SOURCE:] = source
-        scores = np.empty((_GAIN + len(source), len(key)))
-        scores[_BLANK], scores[_OTHER], scores[_GAIN:] = NEVER, score, gain
+        numbers[_TOKEN], numbers[_KEY], numbers[_SOURCE] = token, key, source
+        scores = np.full((_GAIN + sources, len(key)), NEVER)
+        scores[_OTHER], scores[_GAIN] = score, gain
         return cls(numbers, scores)
 
     def __len__(self) -> int:
@@ -121,12 +121,11 @@ class Beam:
         return later
 
 
-def concatenated(beams: list[Beam]) -> Beam:
-    """Hypotheses after one another; at least one beam."""
-    beams = [one for one in beams if len(one)] or beams[:1]
-    if len(beams) == 1:
-        return beams[0]
-    numbers, scores = [one.numbers for one in beams], [one.scores for one in beams]
+def concatenated(one: Beam, other: Beam) -> Beam:
+    """Hypotheses after others."""
+    if not len(other):
+        return one
+    numbers, scores = (one.numbers, other.numbers), (one.scores, other.scores)
     return Beam(np.concatenate(numbers, axis=1), np.concatenate(scores, axis=1))
 
 
@@ -146,11 +145,11 @@ class KeyIndex:
         found = (self._keys.take(places) == keys).nonzero()[0]
         return found, self._rows.take(places.take(found))
 
-    def lacks(self, keys: Numbers) -> Numbers:
-        """Which keys are not there."""
+    def lacks(self, keys: Numbers) -> NDArray[np.bool_]:
+        """Whether each key is not there."""
         places = self._keys.searchsorted(keys)
         places[places == len(self._keys)] = 0
-        return (self._keys.take(places) != keys).nonzero()[0]
+        return self._keys.take(places) != keys
 
 
 def least_scores(scores: Scores, utterance: Numbers, utterances: int, beam: int, threshold: float) -> Scores:
@@ -177,7 +176,7 @@ def staying(scores: Scores, utterance: Numbers, utterances: int, beam: int, thre
     """Which candidates stay in the beam ``[n]``; of equal ones at its edge the first."""
     least = least_scores(scores, utterance, utterances, beam, threshold)
     stay = scores >= (least[0] if utterances == 1 else least.take(utterance))
-    count = np.bincount(utterance[stay], minlength=utterances)
+    count = np.bincount(utterance[stay], minlength=utterances) if utterances > 1 else np.array([stay.sum()])
     for crowded in np.flatnonzero(count > beam):
         equal = np.flatnonzero((utterance == crowded) & (scores == least[crowded]))
         stay[equal[len(equal) - (count[crowded] - beam) :]] = False

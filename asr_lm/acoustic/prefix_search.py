@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from asr_lm.acoustic.lexicon_tree import LexiconTree, Numbers, Scores
 from asr_lm.acoustic.options import BeamOptions
 from asr_lm.acoustic.prefix_beam import LEAST, NEVER, Beam, KeyIndex, concatenated, least_scores, staying
-from asr_lm.acoustic.prefix_ways import Frame, Taken, Ways
+from asr_lm.acoustic.prefix_ways import Frame, Ways
 from asr_lm.acoustic.word_histories import LabelModel, NoModel, WordHistories
 
 
@@ -59,19 +59,16 @@ class PrefixSearch:
         guess *= self.search.lm_weight
         before = guess.copy()
         before[0] = 0.0
-        inner, ends = self.tree.inner, self.tree.ends
-        completed = self.search.word_score - before
-        for name, value in {
-            "_inner": Ways.of(inner, guess[inner.target] - before[inner.node]),
-            "_ends": Ways.of(ends, completed[ends.node]),
-            "_completed": completed,
-            "_merge": np.logaddexp if self.search.merging == "sum" else np.maximum,
-        }.items():
+        edges = self.tree.edges
+        completing = edges.target >= len(self.tree)
+        reached = np.where(completing, self.search.word_score, guess[np.where(completing, 0, edges.target)])
+        ways = Ways.of(edges, reached - before[edges.node])
+        merge = np.logaddexp if self.search.merging == "sum" else np.maximum
+        for name, value in {"_ways": ways, "_guessed": before, "_merge": merge}.items():
             object.__setattr__(self, name, value)
 
-    _inner: Ways = field(init=False)
-    _ends: Ways = field(init=False)
-    _completed: Scores = field(init=False)
+    _ways: Ways = field(init=False)
+    _guessed: Scores = field(init=False)
     _merge: np.ufunc = field(init=False)
 
     def run(self, emissions: Sequence[NDArray[np.floating]]) -> list[list[FoundLabels]]:
@@ -133,14 +130,13 @@ class PrefixSearch:
         scores, utterance = np.concatenate([blank, other]), np.concatenate([beam.utterance, beam.utterance])
         limits = frame.utterances, self.search.beam, self.search.threshold
         least = least_scores(scores, utterance, *limits)
-        begun = self._begun(beam, total, frame, least, index)
-        completing = self._completing(beam, total, frame, least, index, histories)
-        new = concatenated([begun, completing])
+        new = self._new(beam, total, frame, least, index, histories)
+        if new is None:
+            return beam.later(blank, other, staying(scores, utterance, *limits))
         scores, utterance = np.concatenate([scores, new.other]), np.concatenate([utterance, new.utterance])
         stay = staying(scores, utterance, *limits)
-        return concatenated(
-            [beam.later(blank, other, stay[: 2 * len(beam)]), new.rows(stay[2 * len(beam) :].nonzero()[0])]
-        )
+        new = new.rows(stay[2 * len(beam) :].nonzero()[0])
+        return concatenated(beam.later(blank, other, stay[: 2 * len(beam)]), new)
 
     def _continued(self, beam: Beam, total: Scores, frame: Frame, index: KeyIndex) -> Scores:
         """Scores of hypotheses that say their last token: once more, or for the first time."""
@@ -155,62 +151,58 @@ class PrefixSearch:
                 other[found] = self._merge(other[found], score)
         return other
 
-    def _begun(self, beam: Beam, total: Scores, frame: Frame, least: Scores, index: KeyIndex) -> Beam:
-        """Hypotheses that are new, with one more token of a word that is not yet complete."""
-        taken = self._inner.taken(beam, total, frame, least)
-        history, node = beam.history.take(taken.row), self._inner.edges.target.take(taken.edge)
-        key = history * len(self.tree) + node
-        lacking = index.lacks(key)
-        row, edge = taken.row.take(lacking), taken.edge.take(lacking)
-        source = np.full((len(self.tree.sources), len(row)), -1)
-        source[0] = beam.key.take(row)
-        gain = np.zeros(source.shape)
-        gain[0] = self._inner.gain.take(edge)
-        token, utterance = self._inner.edges.token.take(edge), beam.utterance.take(row)
-        history, node, key = history.take(lacking), node.take(lacking), key.take(lacking)
-        return Beam.of(utterance, history, node, token, key, source, taken.score.take(lacking), gain)
-
-    def _completing(
+    def _new(
         self, beam: Beam, total: Scores, frame: Frame, least: Scores, index: KeyIndex, histories: WordHistories
-    ) -> Beam:
-        """Hypotheses that are new, with one more word."""
-        # A log-probability can only take away, if its weight is not negative.
+    ) -> Beam | None:
+        """Hypotheses that the beam did not hold, with one more token; None if there are none worth it."""
+        # What a language model says can only take away, if its weight is not negative.
         bound = least if self.search.lm_weight >= 0 else np.full_like(least, LEAST)
-        taken = self._ends.taken(beam, total, frame, bound)
-        history = self._completed_histories(beam, taken, histories)
-        lacking = index.lacks(history * len(self.tree))
-        history, row, edge = history.take(lacking), taken.row.take(lacking), taken.edge.take(lacking)
-        score = taken.score.take(lacking) + self.search.lm_weight * histories.lm.take(history)
-        utterance, label = beam.utterance.take(row), self._ends.edges.target.take(edge)
-        good = (score >= least.take(utterance)).nonzero()[0]
-        return self._words(history.take(good), utterance.take(good), label.take(good), score.take(good), histories)
+        taken = self._ways.taken(beam, total, frame, bound)
+        if not len(taken.row):
+            return None
+        node = self.tree.edges.target.take(taken.edge)
+        history, gain = beam.history.take(taken.row), self._ways.gain.take(taken.edge)
+        complete = (node >= len(self.tree)).nonzero()[0]
+        if len(complete):
+            history[complete] = self._completed(beam, taken.row.take(complete), node.take(complete), histories)
+            node[complete] = 0
+            of_lm = self.search.lm_weight * histories.lm.take(history.take(complete))
+            gain[complete] += of_lm
+            taken.score[complete] += of_lm
+        utterance, key = beam.utterance.take(taken.row), history * len(self.tree) + node
+        good = (index.lacks(key) & (taken.score >= frame.of_utterance(least, utterance))).nonzero()[0]
+        if not len(good):
+            return None
+        row, token = taken.row.take(good), self.tree.edges.token.take(taken.edge.take(good))
+        numbers = utterance.take(good), history.take(good), node.take(good), token, key.take(good), beam.key.take(row)
+        new = Beam.of(*numbers, taken.score.take(good), gain.take(good), len(self.tree.sources))
+        return new if len(self.tree.sources) == 1 else self._with_all_spellings(new, histories)
 
-    def _words(
-        self, history: Numbers, utterance: Numbers, label: Numbers, score: Scores, histories: WordHistories
-    ) -> Beam:
-        """New hypotheses between words."""
-        if len(self.tree.sources) > 1:  # a word's spellings are one hypothesis
-            history, first, same = np.unique(history, return_index=True, return_inverse=True)
-            merged = np.full(len(history), NEVER)
-            self._merge.at(merged, same, score)
-            utterance, label, score = utterance[first], label[first], merged
-        before, nodes = self.tree.sources.take(label, axis=1), len(self.tree)
-        source = np.where(before < 0, -1, histories.parent.take(history) * nodes + before)
-        gain = self._completed[before] + self.search.lm_weight * histories.lm.take(history)
-        zeros = np.zeros_like(history)
-        return Beam.of(utterance, history, zeros, self.tree.last.take(label), history * nodes, source, score, gain)
-
-    def _completed_histories(self, beam: Beam, taken: Taken, histories: WordHistories) -> Numbers:
+    def _completed(self, beam: Beam, row: Numbers, target: Numbers, histories: WordHistories) -> Numbers:
         """The histories after words that hypotheses complete; asked once for a row that can complete one word only."""
-        known = beam.completed.take(taken.row)
-        single = self._ends.edges.count.take(beam.node.take(taken.row)) == 1
+        known = beam.completed.take(row)
+        single = self.tree.ending.take(beam.node.take(row)) == 1
         asked = ((known < 0) | ~single).nonzero()[0]
         if len(asked):
-            row = taken.row.take(asked)
-            label = self._ends.edges.target.take(taken.edge.take(asked))
-            known[asked] = histories.extended(beam.history.take(row), label)
-            beam.completed[taken.row] = np.where(single, known, -1)
+            of_row = row.take(asked)
+            known[asked] = histories.extended(beam.history.take(of_row), target.take(asked) - len(self.tree))
+            beam.completed[of_row] = np.where(single.take(asked), known.take(asked), -1)
         return known
+
+    def _with_all_spellings(self, new: Beam, histories: WordHistories) -> Beam:
+        """New hypotheses, of which those of the same words are one that continues all spellings of the last word."""
+        _, first, same = np.unique(new.key, return_index=True, return_inverse=True)
+        merged = np.full(len(first), NEVER)
+        self._merge.at(merged, same, new.other)
+        new = new.rows(first)
+        new.other[:] = merged
+        words = (new.node == 0).nonzero()[0]
+        history = new.history.take(words)
+        before = self.tree.sources.take(histories.label.take(history), axis=1)
+        new.sources[:, words] = np.where(before < 0, -1, histories.parent.take(history) * len(self.tree) + before)
+        added = self.search.word_score + self.search.lm_weight * histories.lm.take(history)
+        new.gains[:, words] = added - self._guessed[before]
+        return new
 
 
 def _frames(emissions: Sequence[Scores]) -> Iterator[tuple[int, Scores]]:

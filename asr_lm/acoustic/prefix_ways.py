@@ -93,12 +93,15 @@ class Ways:
         active = (best >= 0).nonzero()[0]
         at_root = beam.node.take(active) == 0
         root, inside = active[at_root], active[~at_root]
-        parts = [(active[:0], active[:0])]
+        parts = []
         if len(root):
             parts.append(self._from_root(root, beam, margin, frame))
         if len(inside):
             parts.append(self._from_inside(inside, beam, margin, frame))
-        row, edge = (np.concatenate(each) for each in zip(*parts, strict=True))
+        if len(parts) == 2:
+            row, edge = np.concatenate([parts[0][0], parts[1][0]]), np.concatenate([parts[0][1], parts[1][1]])
+        else:
+            row, edge = parts[0] if parts else (active, active)
         token = self.edges.token.take(edge)
         # After the same token a blank has to stand between the two.
         score = np.where(beam.token.take(row) == token, beam.blank.take(row), total.take(row))
