@@ -24,8 +24,8 @@ Spellings = dict[str, list[tuple[int, ...]]]
 Reading = tuple[tuple[str, ...], Spelt]
 """Words, and the tokens of each."""
 
-BeamSearch = Callable[[Tensor], Iterable[Reading]]
-"""What a beam holds at the end, best first; of emissions ``[frames, tokens]``."""
+BeamSearch = Callable[[Sequence[Tensor]], list[list[Reading]]]
+"""What the beam of each utterance holds at the end, best first; of emissions ``[frames, tokens]``."""
 
 CUDA_BEAM = 128
 """Hypotheses that torchaudio's ``cuda_ctc_decoder`` keeps at most; nor more than there are tokens."""
@@ -61,14 +61,15 @@ def prefix_search(tokens: Tokens, lexicon: Lexicon | None, lm: FirstPassLm | Non
         model.first_scores() if isinstance(model, LabelNgrams) and spellings is not None else None,
     )
 
-    def run(emissions: Tensor) -> Iterable[Reading]:
-        (found,) = words.run([emissions.numpy()])
-        for labels, _ in found:
-            if spellings is None:
-                yield free_reading(tokens, [tree.spellings[label][0] for label in labels])
-            else:
-                spelt = [tree.spellings[label] for label in labels]
-                yield tuple(tree.words[label] for label in labels), tuple(map(_unmarked, repeat(tokens), spelt))
+    def reading(labels: Sequence[int]) -> Reading:
+        spelt = [tree.spellings[label] for label in labels]
+        if spellings is None:
+            return free_reading(tokens, [number for (number,) in spelt])
+        return tuple(tree.words[label] for label in labels), tuple(map(_unmarked, repeat(tokens), spelt))
+
+    def run(emissions: Sequence[Tensor]) -> list[list[Reading]]:
+        found = words.run([each.numpy() for each in emissions])
+        return [[reading(one.labels) for one in each] for each in found]
 
     return run
 
@@ -131,14 +132,14 @@ def cuda_search(tokens: Tokens, search: BeamOptions, device: str) -> BeamSearch:
     decoder = cuda_ctc_decoder(list(tokens.texts), nbest=beam, beam_size=beam)
     unwritten = [tokens.numbers[text] for text in tokens.unwritten]
 
-    def run(emissions: Tensor) -> Iterable[Reading]:
+    def found(emissions: Tensor) -> Iterable[Reading]:
         given = emissions.to(device, torch.float32, copy=True)
         given[:, unwritten] = NEVER
         lengths = torch.tensor([len(given)], dtype=torch.int32, device=device)
         for path in decoder(given[None].contiguous(), lengths)[0]:
             yield free_reading(tokens, [int(number) for number in path.tokens])
 
-    return run
+    return lambda emissions: [list(found(each)) for each in emissions]
 
 
 def cuda_beam(tokens: Tokens, beam: int) -> int:

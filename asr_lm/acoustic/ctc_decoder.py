@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -77,12 +77,32 @@ class CtcDecoder:
             seconds = GPU_BATCH_SECONDS if self.model.device.startswith("cuda") else 0.0
         yield from compute_emissions(segments, self.model, seconds)
 
+    @property
+    def together(self) -> int:
+        """As many as the search takes."""
+        return self.first_pass.together
+
     def decode(self, segment: Segment) -> Decoded:
         """The hypotheses of a segment's emissions; of a silent one that nothing was said."""
+        (decoded,) = self.decode_group([segment])
+        if isinstance(decoded, InputError):
+            raise decoded
+        return decoded
+
+    def decode_group(self, segments: Sequence[Segment]) -> Iterator[Decoded | InputError]:
+        """As :meth:`decode` of each segment."""
+        heard = iter(self.first_pass.readings([each.content for each in segments if not each.silent]))
+        for segment in segments:
+            try:
+                yield self._decoded(segment, [((), ())] if segment.silent else next(heard))
+            except InputError as error:
+                yield error
+
+    def _decoded(self, segment: Segment, readings: Sequence[Reading]) -> Decoded:
         if segment.silent:
-            found = self.first_pass.scored(segment.content, [((), ())])
+            found = self.first_pass.scored(segment.content, readings)
         else:
-            found = self.first_pass.texts(segment.content)
+            found = self.first_pass.texts(segment.content, readings)
         seconds = self.frame_seconds if self.options.times else None
         listed = as_hypotheses(found[: self.nbest], segment.content, self.first_pass.tokens, seconds)
         return Decoded(

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from asr_lm.acoustic.options import DecodingOptions
 from asr_lm.acoustic.saved_emissions import Shards
 from asr_lm.acoustic.segments import Failure, Segment
+from asr_lm.errors import InputError
 from asr_lm.evaluation.word_errors import Unit
 from asr_lm.hypotheses.utterance import Hypothesis
 from asr_lm.lattice.lattice import Lattice
@@ -69,6 +70,18 @@ class Decoder(Protocol):
         Raises:
             InputError: the recogniser has no emissions, or the folder is another one's.
         """
+
+
+@runtime_checkable
+class GroupDecoder(Decoder, Protocol):
+    """A decoder that is faster with several segments; the result is the same."""
+
+    @property
+    def together(self) -> int:
+        """How many."""
+
+    def decode_group(self, segments: Sequence[Segment]) -> Iterator[Decoded | InputError]:
+        """The hypotheses of each prepared segment, or why there can be none."""
 
 
 class Recogniser(Protocol):

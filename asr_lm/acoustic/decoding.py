@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,7 +13,7 @@ from typing import Any, TypeAlias
 from numpy.typing import NDArray
 
 from asr_lm.acoustic.audio import SampleArray
-from asr_lm.acoustic.decoder import Decoder, Lattices, Recogniser
+from asr_lm.acoustic.decoder import Decoded, Decoder, GroupDecoder, Lattices, Recogniser
 from asr_lm.acoustic.finding import find_speech
 from asr_lm.acoustic.options import DecodingOptions, require_least
 from asr_lm.acoustic.registry import DEFAULT, open_recogniser
@@ -136,7 +137,7 @@ def decode_prepared(
     references: Mapping[str, str] | None = None,
     lower: bool = False,
 ) -> Iterator[DecodedSegment | Failure]:
-    """Decode what :meth:`Decoder.prepare` gives; no emissions but those being decoded are in memory.
+    """Decode what :meth:`Decoder.prepare` gives; no emissions but those decoded together are in memory.
 
     Args:
         segments: prepared, or failed before.
@@ -144,21 +145,39 @@ def decode_prepared(
         references: what is said, by utterance, where segments do not know it.
         lower: write references in lower case.
     """
+    for group in _groups(segments, decoder.together if isinstance(decoder, GroupDecoder) else 1):
+        found = _decoded([segment for segment in group if isinstance(segment, Segment)], decoder)
+        for segment in group:
+            if isinstance(segment, Failure):
+                yield segment
+                continue
+            decoded = next(found)
+            if isinstance(decoded, InputError):
+                yield Failure(segment, decoded)
+                continue
+            reference = segment.reference if segment.reference is not None else (references or {}).get(segment.id)
+            if reference is not None and lower:
+                reference = reference.lower()
+            utterance = Utterance(segment.id, tuple(decoded.hypotheses), reference, segment.recording)
+            yield DecodedSegment(segment.with_content(None), utterance, decoded.lattices)
+
+
+def _decoded(segments: Sequence[Segment], decoder: Decoder) -> Iterator[Decoded | InputError]:
+    if isinstance(decoder, GroupDecoder):
+        yield from decoder.decode_group(segments)
+        return
     for segment in segments:
-        if isinstance(segment, Failure):
-            yield segment
-            continue
-        reference = segment.reference if segment.reference is not None else (references or {}).get(segment.id)
-        if reference is not None and lower:
-            reference = reference.lower()
         try:
-            found = decoder.decode(segment)
+            yield decoder.decode(segment)
         except InputError as error:
-            yield Failure(segment, error)
-            continue
-        segment = segment.with_content(None)
-        utterance = Utterance(segment.id, tuple(found.hypotheses), reference, segment.recording)
-        yield DecodedSegment(segment, utterance, found.lattices)
+            yield error
+
+
+def _groups(segments: Iterable[Segment | Failure], size: int) -> Iterator[list[Segment | Failure]]:
+    """Segments in their order, ``size`` at a time."""
+    remaining = iter(segments)
+    while group := list(itertools.islice(remaining, size)):
+        yield group
 
 
 def _utterances(

@@ -28,6 +28,8 @@ from asr_lm.hypotheses.utterance import Hypothesis
 DECIMALS = 3
 ACOUSTIC, LM = "acoustic", "lm"
 _MOST_SPELLINGS = 64
+_ROWS_TOGETHER, _MOST_TOGETHER, _TOKENS_TOGETHER = 400, 16, 4_000
+"""Hypotheses that keep NumPy busy; utterances that may wait for others, and their tokens, which fill the memory."""
 
 
 class Found(NamedTuple):
@@ -88,13 +90,31 @@ class FirstPass:
             return flashlight_search(self.tokens, self.lexicon, self.lm, self.search)
         return prefix_search(self.tokens, self.lexicon, self.ngram, self.search)
 
-    def texts(self, emissions: Tensor) -> list[Found]:
-        """All distinct texts of the beam, best first; emissions ``[frames, tokens]`` float32.
+    @property
+    def together(self) -> int:
+        """How many utterances are best searched together: narrow beams leave little to do for one alone."""
+        if self.gpu is not None or self.flashlight:
+            return 1
+        most = min(_MOST_TOGETHER, _ROWS_TOGETHER // self.search.beam, _TOKENS_TOGETHER // len(self.tokens))
+        return max(1, most)
+
+    def readings(self, emissions: Sequence[Tensor]) -> list[list[Reading]]:
+        """What the beam of each utterance holds, best first; emissions ``[frames, tokens]`` float32."""
+        return self._run(emissions)
+
+    def texts(self, emissions: Tensor, readings: Sequence[Reading] | None = None) -> list[Found]:
+        """All distinct texts of the beam, best first.
 
         The empty text is among them, whether or not the search can find it, unless it is worse than the best by more
         than the threshold of the search.
+
+        Args:
+            emissions: ``[frames, tokens]`` float32.
+            readings: what the search found in them; None lets it search.
         """
-        found = self.scored(emissions, [*self._run(emissions), ((), ())])
+        if readings is None:
+            (readings,) = self.readings([emissions])
+        found = self.scored(emissions, [*readings, ((), ())])
         least = max(one.total for one in found) - self.search.threshold
         found = [one for one in found if one.text or one.total >= least]
         if self.search.order == "search":

@@ -42,7 +42,7 @@ def flashlight_search(tokens: Tokens, lexicon: Lexicon | None, lm: Path | None, 
     decoder = _decoder(tokens, spellings, lm, search, texts)
     unwritten = [tokens.numbers[text] for text in tokens.unwritten]
 
-    def run(emissions: Tensor) -> Iterable[Reading]:
+    def found(emissions: Tensor) -> Iterable[Reading]:
         given = torch.full((len(emissions), len(texts)), NEVER)
         given[:, : len(tokens)] = emissions
         given[:, unwritten] = NEVER
@@ -53,7 +53,7 @@ def flashlight_search(tokens: Tokens, lexicon: Lexicon | None, lm: Path | None, 
             else:
                 yield _of_words(tokens, path.words, numbers, spellings)
 
-    return run
+    return lambda emissions: [list(found(each)) for each in emissions]
 
 
 def _decoder(

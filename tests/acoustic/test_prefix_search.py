@@ -218,5 +218,6 @@ def test_flashlight_that_is_not_there_is_told(monkeypatch):
 def test_a_token_of_no_text_is_not_found():
     tokens = Tokens(("-", "|", "a", "<pad>"), unwritten=("<pad>",))
     said = torch.tensor(np.log(np.array([[0.1, 0.1, 0.1, 0.7]] * 4)), dtype=torch.float32)
-    for words, _ in prefix_search(tokens, None, None, BeamOptions(beam=5))(said):
+    (found,) = prefix_search(tokens, None, None, BeamOptions(beam=5))([said])
+    for words, _ in found:
         assert set("".join(words)) <= {"a"}

@@ -131,11 +131,11 @@ def interrupt_at_the_third(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     heard: list[int] = []
     texts = FirstPass.texts
 
-    def interrupted(self, emissions):
+    def interrupted(self, emissions, readings):
         heard.append(len(emissions))
         if len(heard) == 3:
             raise KeyboardInterrupt
-        return texts(self, emissions)
+        return texts(self, emissions, readings)
 
     monkeypatch.setattr(FirstPass, "texts", interrupted)
     return heard
@@ -335,13 +335,14 @@ def test_of_a_long_recording_one_piece_is_in_memory(command, monkeypatch):
     alive: list[int] = []
     texts = FirstPass.texts
 
-    def watched(self, emissions):
+    def watched(self, emissions, readings):
         seen.append(weakref.ref(emissions))
         alive.append(sum(each() is not None for each in seen))
-        return texts(self, emissions)
+        return texts(self, emissions, readings)
 
     monkeypatch.setattr(FirstPass, "texts", watched)
-    assert command("decode", "--audio", "long.wav", *FAST, "--longest", 2, "--out", "a.jsonl").code == 0
+    usual = ("--model", MODEL, "--nbest", 5, "--device", "cpu")
+    assert command("decode", "--audio", "long.wav", *usual, "--longest", 2, "--out", "a.jsonl").code == 0
     assert len(alive) > 5
     assert max(alive) == 1
 
