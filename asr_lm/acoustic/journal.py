@@ -59,14 +59,18 @@ class Journal:
             raise InputError(f"cannot be written ({error.strerror})", file=path) from None
 
     def _resumed(self, head: bytes) -> int:
-        """Take over the complete lines; the length of them, 0 where the job is another."""
+        """Take over the complete lines before the first damaged one; their length, 0 where the job is another."""
         place = 0
         with self.path.open("rb") as stream:
             for line in stream:
                 if not line.endswith(b"\n") or (place == 0 and line != head):
                     break
                 if place:
-                    self._note(msgspec.json.decode(line, type=_Entry), place)
+                    try:
+                        entry = msgspec.json.decode(line, type=_Entry)
+                    except (msgspec.MsgspecError, UnicodeDecodeError):
+                        break
+                    self._note(entry, place)
                 place += len(line)
         return place
 

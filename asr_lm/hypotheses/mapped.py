@@ -12,7 +12,7 @@ from asr_lm.hypotheses.records import Record
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
 from asr_lm.hypotheses.validation import Located, Location, decimal
 
-_TENSOR = re.compile(r"tensor\(\s*\[?\s*([^\s,\]\)]+)\s*\]?\s*(?:,.*)?\)")
+_TENSOR = re.compile(r"tensor\(\s*(?:\[\s*)?([^\s,\]\)]+)\s*(?:\]\s*)?(?:,.*)?\)")
 _PIECE = "▁"
 
 Unread = Callable[[str, Any, Location, str], None]

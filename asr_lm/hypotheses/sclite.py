@@ -10,7 +10,7 @@ from asr_lm.hypotheses.utterance import Utterance, timed_words
 
 _PLAIN_ID = re.compile(r"[^\s()]+")
 COMMENT = ";;"
-TRN_LINE = re.compile(r"(.*?)\s*\(([^()\s]+)\)")
+TRN_LINE = re.compile(r"(|.*\S)\s*\(([^()\s]+)\)")
 """Text and id of a line."""
 
 _OPTIONAL = re.compile(r"\(.*\)")

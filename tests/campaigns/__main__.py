@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from pathlib import Path
+
+# Before torch is imported: a fork of several threads would wait for them for ever.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 FOLDER = Path(__file__).parent
 
@@ -22,7 +26,8 @@ def main() -> None:
     parser.add_argument("--inputs", type=int, default=10_000, help="for every row of the table (default %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="of what is drawn by chance (default %(default)s)")
     chosen = parser.parse_args()
-    rows = importlib.import_module(f"tests.campaigns.{chosen.name}").run(chosen.inputs, chosen.seed)
+    sys.path.insert(0, str(FOLDER.parent))
+    rows = importlib.import_module(f"campaigns.{chosen.name}").run(chosen.inputs, chosen.seed)
     for row in rows:
         print(", ".join(f"{name} {value}" for name, value in row.items() if name != "faults"), end=", ")
         print(f"{len(row['faults'])} faults")

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from campaigns.lattice_readers import mutated
+from campaigns._fuzzing import mutated
 
 from asr_lm.errors import InputError
 from asr_lm.lm.families.ngram import train_ngram
