@@ -16,10 +16,12 @@ from asr_lm.lm.families.family import Family, Material
 from asr_lm.lm.families.gpt1_choice import ChoiceTarget, Gpt1ChoiceConfig
 from asr_lm.lm.families.registry import FAMILIES, find_preset
 from asr_lm.lm.sizes import NetworkConfig
-from asr_lm.lm.training.options import Context, TextOptions, TrainingOptions, VocabularyKind
+from asr_lm.lm.training.options import VOCABULARY_KINDS, Context, TextOptions, TrainingOptions
 from asr_lm.text.normalizer import NormalizerName
 from pipelines.command import OptionalFloat, OptionalInt, OptionalPath, parse, parse_one_of, unless_given
 from pipelines.repeated_options import in_one_form
+
+Vocabulary = Annotated[str, tyro.conf.arg(metavar="{" + ",".join((*VOCABULARY_KINDS, "FILE")) + "}")]
 
 
 @dataclass(kw_only=True)
@@ -30,8 +32,8 @@ class Text:
         text: Training text, one sentence a line (.gz and .zst are read).
         out: Folder of the model.
         normalizer: How text is normalised; hypotheses go through the same. spoken-english also writes numbers out.
-        vocabulary: Words, or SentencePiece pieces.
-        vocabulary_size: Number of tokens; by default every word, or 4,000 pieces.
+        vocabulary: Words, SentencePiece pieces of either kind, or the file of a SentencePiece model of your own.
+        vocabulary_size: Number of tokens; by default every word, or 4,000 pieces, fewer for a small text.
         min_count: Words seen less often are unknown.
         jackknife: Also train this many models, each without one part of the text, so that weights can be tuned on
             utterances whose references are in the text (0: none, else at least 2).
@@ -40,7 +42,7 @@ class Text:
     text: tuple[Path, ...]
     out: Path
     normalizer: NormalizerName = TextOptions.normalizer
-    vocabulary: VocabularyKind = TextOptions.vocabulary
+    vocabulary: Vocabulary = TextOptions.vocabulary
     vocabulary_size: OptionalInt = None
     min_count: int = TextOptions.min_count
     jackknife: int = 0
@@ -56,7 +58,7 @@ class Ngram(Text):
         prune: Leave out n-grams seen at most so often, one number an order from 1 on (0 0 0 1: singletons of order 4).
     """
 
-    vocabulary: VocabularyKind = "words"
+    vocabulary: Vocabulary = "words"
     valid: OptionalPath = None
     order: int = 4
     prune: Annotated[tuple[int, ...], unless_given("N [N ...]")] = ()
@@ -97,8 +99,8 @@ class Pairs:
             confusions of the lists.
         pretrain_epochs: Passes over that text.
         normalizer: How references, hypotheses and text are normalised.
-        vocabulary: Words, or SentencePiece pieces, which can spell words never seen.
-        vocabulary_size: Number of tokens; by default every word, or 1,000 pieces.
+        vocabulary: Words, SentencePiece pieces, which can spell words never seen, or the file of a SentencePiece model.
+        vocabulary_size: Number of tokens; by default every word, or 1,000 pieces, fewer for a small text.
         min_count: Words seen less often are unknown.
         jackknife: Also train this many models, each without the utterances and sentences of one part of the references,
             so that weights can be tuned on the lists trained on (0: none, else at least 2).
@@ -112,7 +114,7 @@ class Pairs:
     pretrain_text: Annotated[tuple[Path, ...], unless_given("PATH [PATH ...]")] = ()
     pretrain_epochs: float = 5.0
     normalizer: NormalizerName = TextOptions.normalizer
-    vocabulary: VocabularyKind = TextOptions.vocabulary
+    vocabulary: Vocabulary = TextOptions.vocabulary
     vocabulary_size: OptionalInt = None
     min_count: int = TextOptions.min_count
     jackknife: int = 0

@@ -15,6 +15,7 @@ from asr_lm.errors import InputError
 from asr_lm.files import STDIN
 from asr_lm.lm.folder import CONFIG_FILE, HUB, check_unused, read_config
 from asr_lm.lm.training.checkpoint import CHECKPOINT_FILE
+from asr_lm.lm.training.options import VOCABULARY_KINDS
 from asr_lm.lm.training.pair_recipe import PRETRAINING
 from asr_lm.lm.training.recipe import CORPUS_FOLDER
 from asr_lm.rescoring.scoring.models import name_and_path
@@ -86,6 +87,7 @@ def _told(name: str, value: Any) -> Any:
     if name == "lm":
         return [(found := name_and_path(value))[0], _content(found[1])]
     is_path = isinstance(value, Path) or (name == "init_from" and value is not None)
+    is_path |= name == "vocabulary" and value not in VOCABULARY_KINDS
     return _content(Path(value)) if is_path else value
 
 

@@ -16,7 +16,7 @@ from asr_lm.lm.loading import load_model
 from asr_lm.lm.training import distributed
 from asr_lm.lm.training.corpus import lost_letters, read_lines, read_sentences
 from asr_lm.lm.training.initial import InitialModel
-from asr_lm.lm.training.options import Fold, TextOptions
+from asr_lm.lm.training.options import MOST_PIECES, Fold, TextOptions, check_vocabulary
 from pipelines.command import blaming, console
 from pipelines.display import draw_training, perplexities, say_trained, training_progress, warn
 from pipelines.folds import check_jackknife, check_parts, say, train_folds
@@ -64,6 +64,7 @@ def _check(options: Ngram | Neural) -> None:
         raise InputError("expected at least one file", parameter="text")
     check_jackknife(options.jackknife)
     check_sizes(options.vocabulary_size, options.min_count)
+    check_vocabulary(options.vocabulary)
     _check_files([*options.text, *filter(None, [options.valid])])
     if next(read_sentences(options.text, options.normalizer), None) is None:
         raise InputError("no sentence in the text", file=", ".join(map(str, options.text)))
@@ -163,5 +164,9 @@ def _train(family: str, options: Neural, folder: Path, fold: Fold | None, asked:
         )
     say_trained(folder, result, options.training.epochs, pseudo=model.network.pseudo)
     draw_training(folder)
+    chosen = options.vocabulary in ("bpe", "unigram") and options.vocabulary_size is None and options.init_from is None
+    if chosen and model.vocabulary.size < MOST_PIECES:
+        few = f"{model.vocabulary.size:,} pieces instead of {MOST_PIECES:,}"
+        say(f"  {few}, as the text is small: --vocabulary-size asks for others, and an n-gram model may do better")
     if result.best_loss > math.log(model.vocabulary.size):
         warn(f"{folder} has learnt nothing: guessing would do better; try a lower --learning-rate, or more text")

@@ -33,12 +33,14 @@ def train_on_lists(family: str, options: Pairs | Choices) -> None:
 
 
 def _check_pairs(options: Pairs) -> None:
+    from asr_lm.lm.training.options import check_vocabulary
     from asr_lm.lm.training.pair_recipe import read_lists
     from pipelines.training import check_sizes
 
     if not options.pretrain_epochs > 0:
         raise InputError(f"expected a number above 0, not {options.pretrain_epochs}", parameter="pretrain_epochs")
     check_sizes(options.vocabulary_size, options.min_count)
+    check_vocabulary(options.vocabulary)
     read_lists(options.valid_nbest, options.normalizer)
 
 

@@ -251,7 +251,11 @@ class SentencePieceVocabulary(Vocabulary):
         except UnicodeDecodeError as error:
             raise InputError(f"a piece of the SentencePiece model is not UTF-8 ({error.reason})") from None
         if tuple(self._tokens[:3]) != SPECIALS:
-            raise InputError(f"ids 0, 1, 2 of the SentencePiece model must be {' '.join(SPECIALS)}")
+            found = " ".join(self._tokens[:3])
+            raise InputError(
+                f"ids 0, 1, 2 of the SentencePiece model must be {' '.join(SPECIALS)}, as spm_train makes them by "
+                f"default, not {found}"
+            )
         self._has_bytes = any(map(self._processor.is_byte, range(count)))
 
     @classmethod
@@ -263,6 +267,7 @@ class SentencePieceVocabulary(Vocabulary):
         model_type: str = "bpe",
         byte_fallback: bool = True,
         max_sentences: int = 1_000_000,
+        at_most: bool = False,
     ) -> SentencePieceVocabulary:
         """Train pieces on normalised ``lines``.
 
@@ -271,6 +276,8 @@ class SentencePieceVocabulary(Vocabulary):
             size: number of ids, special tokens (and 256 bytes under ``byte_fallback``) included.
             model_type: ``bpe`` or ``unigram``.
             byte_fallback: spell unknown characters as bytes, so that nothing is unknown.
+            max_sentences: see above.
+            at_most: fewer pieces will do where the text has not so many.
 
         Raises:
             InputError: the text is too small for ``size`` pieces, or ``size`` for the characters of the text; whatever
@@ -296,6 +303,7 @@ class SentencePieceVocabulary(Vocabulary):
                 input_sentence_size=max_sentences,
                 shuffle_input_sentence=True,
                 max_sentence_length=_LONGEST_LINE,
+                hard_vocab_limit=not at_most,
                 num_threads=2,
                 minloglevel=2,
             )
@@ -320,6 +328,22 @@ class SentencePieceVocabulary(Vocabulary):
             return cls(model)
         except InputError as error:
             raise InputError(f"damaged vocabulary: {error.message}", file=path) from None
+
+    def check_words(self, sentences: Iterable[str]) -> None:
+        """Refuse pieces that run across words, whose probabilities would be those of no word.
+
+        Args:
+            sentences: normalised, to try it on.
+
+        Raises:
+            InputError: they do.
+        """
+        for sentence in sentences:
+            if sum(self.word_lengths(sentence)) != len(self.encode(sentence)):
+                raise InputError(
+                    f"its pieces run across words, as in {sentence[:40]!r}; train it as spm_train does by default, "
+                    "with split_by_whitespace and add_dummy_prefix"
+                )
 
     @property
     def tokens(self) -> Sequence[str]:

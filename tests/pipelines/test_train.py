@@ -78,6 +78,25 @@ class TestNgram:
         assert (ngram / "model.arpa").read_bytes() == before
 
 
+class TestVocabulary:
+    """What text is cut into."""
+
+    def test_a_small_text_gets_few_pieces_and_a_model_that_has_learnt(self, command: Command, toy: Toy) -> None:
+        sizes = ("--embedding", 16, "--hidden", 16, "--epochs", 3, "--batch-tokens", 256)
+        finished = command("train", "lstm", "--text", toy.train, "--valid", toy.valid, "--out", "m", *sizes)
+        assert finished.code == 0, finished.err
+        assert re.search(r"  \d{3} pieces instead of 4,000, as the text is small", finished.err)
+        assert "has learnt nothing" not in finished.err
+
+    def test_a_sentencepiece_model_of_the_users_own(self, command: Command, toy: Toy) -> None:
+        first = ("train", "ngram", "--text", toy.train, "--order", 2, "--vocabulary")
+        assert command(*first, "bpe", "--out", "m").code == 0
+        assert command(*first, "m/tokens.model", "--out", "n").code == 0
+        assert load_model("n").vocabulary.fingerprint() == load_model("m").vocabulary.fingerprint()
+        wrong = command(*first, "pieces", "--out", "o")
+        assert "--vocabulary: expected words, bpe, unigram, or the file of a SentencePiece model" in wrong.complaint
+
+
 class TestScripts:
     """Text that the normaliser was not made for."""
 

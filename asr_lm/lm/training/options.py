@@ -21,6 +21,11 @@ Fold = tuple[int, int]
 VocabularyKind = Literal["words", "bpe", "unigram"]
 """Words, or SentencePiece pieces of either kind."""
 
+VOCABULARY_KINDS: tuple[str, ...] = get_args(VocabularyKind)
+
+MOST_PIECES = 4000
+"""SentencePiece pieces where nothing else is asked for, and the text is enough for them."""
+
 Context = Literal["sentence", "stream"]
 """What a text is read as: sentences, each from a fresh state, or one stream in order, with the state carried over."""
 
@@ -33,8 +38,8 @@ class TextOptions:
         texts: training text, one sentence a line.
         valid: validation text; neural models need one.
         normalizer: name of the normaliser.
-        vocabulary: ``words``, ``bpe`` or ``unigram`` (SentencePiece).
-        vocabulary_size: number of tokens; None is every word, or 4,000 pieces.
+        vocabulary: ``words``, ``bpe`` or ``unigram`` (SentencePiece), or the file of a SentencePiece model.
+        vocabulary_size: number of tokens; None is every word, or 4,000 pieces, fewer for a small text.
         min_count: words seen less often are unknown.
         fold: leave out fold ``i`` of ``K`` of the training text.
     """
@@ -42,13 +47,14 @@ class TextOptions:
     texts: tuple[Path, ...]
     valid: Path | None
     normalizer: NormalizerName = "librispeech"
-    vocabulary: VocabularyKind = "bpe"
+    vocabulary: str = "bpe"
     vocabulary_size: int | None = None
     min_count: int = 1
     fold: Fold | None = None
 
     def __post_init__(self) -> None:
         _check_choices(self)
+        check_vocabulary(self.vocabulary)
         for name in ("vocabulary_size", "min_count"):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -140,6 +146,19 @@ class TrainingOptions:
             raise InputError(f"expected a decay from 0 to less than 1, not {self.ema}", field="ema")
         if not 0 <= self.seed < 1 << 63:
             raise InputError(f"expected a whole number from 0 to {(1 << 63) - 1}, not {self.seed}", field="seed")
+
+
+def check_vocabulary(vocabulary: str) -> None:
+    """Refuse what is neither a kind of vocabulary nor a file.
+
+    Raises:
+        InputError: it is neither.
+    """
+    if vocabulary not in VOCABULARY_KINDS and not Path(vocabulary).is_file():
+        kinds = ", ".join(VOCABULARY_KINDS)
+        raise InputError(
+            f"expected {kinds}, or the file of a SentencePiece model, not {vocabulary!r}", parameter="vocabulary"
+        )
 
 
 def _check_choices(options: TextOptions | TrainingOptions) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
@@ -31,11 +31,12 @@ from asr_lm.lm.training.distributed import ALONE, Processes, shared
 from asr_lm.lm.training.loop import CURVE_FILE, TrainingProgress, TrainingResult, train_network
 from asr_lm.lm.training.options import Fold, TrainingOptions
 from asr_lm.lm.training.pairs import ListedPairs, NoisyPairs, PairBatches, encode_sources
+from asr_lm.lm.training.text_vocabulary import make_vocabulary
 from asr_lm.lm.weights_file import read_weights, write_weights
 from asr_lm.text.lost_letters import LostLetters
 from asr_lm.text.normalizer import get_normalizer
 from asr_lm.text.sentence_hashes import SentenceHashes, fold_of
-from asr_lm.text.vocabulary import SentencePieceVocabulary, Vocabulary, WordVocabulary
+from asr_lm.text.vocabulary import Vocabulary
 from asr_lm.text.vocabulary_folder import load_vocabulary
 
 FAMILY = "birnn-attention"
@@ -44,6 +45,9 @@ PRETRAINING = "pretraining"
 """Folder of the first run, and name of its curve."""
 
 _PRETRAINED_FILE = "pretrained.safetensors"
+MOST_PIECES = 1000
+"""SentencePiece pieces where nothing else is asked for, and the text is enough for them."""
+
 _ORIGIN_FILE = "vocabulary.json"
 
 
@@ -56,8 +60,8 @@ class ListOptions:
         valid: lists with references that decide when to stop and which weights are kept.
         texts: text to restore before the lists, one sentence a line.
         normalizer: name of the normaliser of references, hypotheses and text.
-        vocabulary: ``words``, ``bpe`` or ``unigram`` (SentencePiece).
-        vocabulary_size: number of tokens; None is every word, or 1,000 pieces.
+        vocabulary: ``words``, ``bpe`` or ``unigram`` (SentencePiece), or the file of a SentencePiece model.
+        vocabulary_size: number of tokens; None is every word, or 1,000 pieces, fewer for a small text.
         min_count: words seen less often are unknown.
         fold: leave out fold ``i`` of ``K``: the utterances and sentences whose reference falls into it.
     """
@@ -66,7 +70,7 @@ class ListOptions:
     valid: tuple[Path, ...]
     texts: tuple[Path, ...] = ()
     normalizer: str = "librispeech"
-    vocabulary: Literal["words", "bpe", "unigram"] = "bpe"
+    vocabulary: str = "bpe"
     vocabulary_size: int | None = None
     min_count: int = 1
     fold: Fold | None = None
@@ -270,9 +274,13 @@ def _vocabulary(lists: ListOptions, material: Material, folder: Path) -> Vocabul
 def _build_vocabulary(lists: ListOptions, material: Material) -> Vocabulary:
     distinct = [text for some in material.lists for text in dict.fromkeys(some.hypotheses)]
     sentences = [*material.targets, *distinct]
-    if lists.vocabulary == "words":
-        return WordVocabulary.build(sentences, min_count=lists.min_count, max_size=lists.vocabulary_size)
-    return SentencePieceVocabulary.train(sentences, lists.vocabulary_size or 1000, model_type=lists.vocabulary)
+    return make_vocabulary(
+        lists.vocabulary,
+        lambda: sentences,
+        size=lists.vocabulary_size,
+        most_pieces=MOST_PIECES,
+        min_count=lists.min_count,
+    )
 
 
 def _clear_away(folder: Path) -> None:

@@ -23,14 +23,13 @@ from asr_lm.lm.training.corpus import TokenCorpus, read_sentences, text_identity
 from asr_lm.lm.training.distributed import ALONE, Processes, shared
 from asr_lm.lm.training.initial import InitialModel
 from asr_lm.lm.training.loop import TrainingProgress, TrainingResult, train_network
-from asr_lm.lm.training.options import TextOptions, TrainingOptions
+from asr_lm.lm.training.options import MOST_PIECES, VOCABULARY_KINDS, TextOptions, TrainingOptions
+from asr_lm.lm.training.text_vocabulary import make_vocabulary
 from asr_lm.text.sentence_hashes import SentenceHashes
 from asr_lm.text.vocabulary import (
     PIECES_FILE,
     WORDS_FILE,
-    SentencePieceVocabulary,
     Vocabulary,
-    WordVocabulary,
 )
 from asr_lm.text.vocabulary_folder import load_vocabulary
 
@@ -52,13 +51,13 @@ def build_vocabulary(options: TextOptions, folder: Path) -> Vocabulary:
     has_vocabulary = any((folder / name).exists() for name in (WORDS_FILE, PIECES_FILE))
     if has_vocabulary and origin_file.exists() and origin_file.read_text() == origin:
         return load_vocabulary(folder)
-    sentences = read_sentences(options.texts, options.normalizer, options.fold)
-    vocabulary: Vocabulary
-    if options.vocabulary == "words":
-        vocabulary = WordVocabulary.build(sentences, min_count=options.min_count, max_size=options.vocabulary_size)
-    else:
-        size = options.vocabulary_size or 4000
-        vocabulary = SentencePieceVocabulary.train(sentences, size, model_type=options.vocabulary)
+    vocabulary = make_vocabulary(
+        options.vocabulary,
+        lambda: read_sentences(options.texts, options.normalizer, options.fold),
+        size=options.vocabulary_size,
+        most_pieces=MOST_PIECES,
+        min_count=options.min_count,
+    )
     make_folder(folder / CORPUS_FOLDER)
     for name in (WORDS_FILE, PIECES_FILE):
         (folder / name).unlink(missing_ok=True)
@@ -70,6 +69,8 @@ def build_vocabulary(options: TextOptions, folder: Path) -> Vocabulary:
 def _described(options: TextOptions) -> list[object]:
     """What the vocabulary depends on."""
     files = [text_identity(path) for path in options.texts]
+    if options.vocabulary not in VOCABULARY_KINDS:
+        files.append(text_identity(options.vocabulary))
     return [files, options.normalizer, options.vocabulary, options.vocabulary_size, options.min_count, options.fold]
 
 
