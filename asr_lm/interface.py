@@ -111,9 +111,12 @@ def tune(
     rules: Sequence[str] = (),
     measuring: Measuring | None = None,
     scoring: Scoring | None = None,
+    force: bool = False,
     progress: Progress | None = None,
 ) -> Tuned:
-    """Weights tuned on a development list: of the first pass alone, of each model, and of all together, which decide.
+    """Weights tuned on a development list: of the first pass alone, of each model, and of all together.
+
+    Held-out utterances of the list choose which of them decides, or the first pass as it is.
 
     Args:
         dev: a list with references.
@@ -123,18 +126,20 @@ def tune(
         rules: decision rules that get a row of their own, besides the best total: ``mbr``, ``rover``.
         measuring: how errors are counted.
         scoring: how hypotheses are scored.
+        force: all together decide, whatever held-out utterances say.
         progress: is told.
 
     Returns:
-        ``tuned.weights`` are those that decide, ``tuned.by_system`` all of them; ``tuned.save(path)`` writes them.
+        ``tuned.systems.final`` names the system that decides, ``tuned.weights`` are its weights,
+        ``tuned.by_system`` all of them; ``tuned.save(path)`` writes them.
 
     Raises:
         InputError: no reference, or as reading and scoring raise it.
 
     >>> import asr_lm
     >>> tuned = asr_lm.tune(asr_lm.read_nbest("data/sample/dev.json")[:20], "default")
-    >>> list(tuned.by_system), tuned.weights.dev["wer"] < tuned.weights.dev["first_pass_wer"]
-    (['retuned', 'default'], True)
+    >>> list(tuned.by_system), tuned.systems.final  # 20 utterances are too few: force=True applies the weights
+    (['retuned', 'default', 'first_pass'], 'first_pass')
     """
     opened = as_models(models)
     systems = systems_for_comparison([model.name for model in opened], combinations, subtract).with_rules(rules)
@@ -145,6 +150,7 @@ def tune(
         measuring=measuring,
         scoring=scoring,
         signs=dict.fromkeys(subtract, -1),
+        force=force,
         progress=progress,
     )
 

@@ -52,6 +52,8 @@ class Arguments(LatticeOptions, Common, _Main):
             token, or none; recognised by default.
         confidence: Give every word of the output a confidence, and every utterance one, calibrated on --dev (or with
             --weights that were): in JSON as confidences and confidence, in CTM behind the word.
+        force: Apply the weights of all models even where they do not win on held-out utterances of --dev. By default
+            these choose among the first pass as it is, its own scores re-tuned, each model and all.
         correct: Let the models that can (birnn-attention) write transcripts, which join the list as further hypotheses;
             needs --dev, or --weights tuned so.
         beam: Width of the beam search that writes.
@@ -67,6 +69,7 @@ class Arguments(LatticeOptions, Common, _Main):
     features: OptionalPath = None
     score_kind: Annotated[Literal["sum", "mean", "rank"] | None, unless_given("{sum,mean,rank}")] = None
     confidence: bool = False
+    force: bool = False
     correct: bool = False
     beam: int = 8
     corrections: int = 1

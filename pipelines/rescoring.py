@@ -153,6 +153,8 @@ def _check_tuning(options: Arguments) -> None:
         raise InputError("is for the default weights; leave it out with --dev or --weights", parameter="score_kind")
     if options.save_weights and not tuned_here:
         raise InputError("there is nothing to save without --dev", parameter="save_weights")
+    if options.force and not tuned_here:
+        raise InputError("applies what was tuned whatever held-out utterances say: give --dev", parameter="force")
     if options.plot_utterances and options.plot_attention is None:
         raise InputError("say where the pictures go, with --plot-attention", parameter="plot_utterances")
     if options.subtract and not tuned_here:
@@ -196,7 +198,9 @@ def _tuned(
     files = FileLists(lambda: lists.development_utterances(options, options.dev, terminal))
     source: ListSource = search.development if search else files
     systems = systems_for_rescore([model.name for model in models], options.correct).with_rules(options.rules)
-    found = tuning.tuned(options, source, names, models, systems, terminal, _scoring(options))
+    # A lattice is searched with the weights of models: without them there is nothing to search.
+    force = options.force or search is not None
+    found = tuning.tuned(options, source, names, models, systems, terminal, _scoring(options), force)
     if search is not None:
         search.tune_scales(found)
     if options.save_weights:

@@ -80,6 +80,7 @@ class Result:
         if options.unnormalised:
             record["unnormalised"] = list(options.unnormalised)
         if self.rescored.tuned.development is not None:
+            record["chosen"] = self.rescored.tuned.systems.final
             record["verdict"] = tuning.verdict(self.rescored.tuned, options.unit).to_json()
         if self.confidence is not None:
             calibration = self.rescored.tuned.weights.calibration

@@ -8,9 +8,8 @@ from functools import partial
 from asr_lm.evaluation.held_out import UNCHECKED, Verdict, held_out_verdict
 from asr_lm.evaluation.metrics.registry import metric
 from asr_lm.evaluation.normalized_rate import normalized_rate
-from asr_lm.evaluation.roles import FIRST_PASS
+from asr_lm.evaluation.roles import FIRST_PASS, title
 from asr_lm.hypotheses.utterance import Utterance
-from asr_lm.rescoring.decisions import choosable_table
 from asr_lm.rescoring.development import tune
 from asr_lm.rescoring.list_sources import ListSource
 from asr_lm.rescoring.scoring.models import RescoringModel
@@ -33,6 +32,7 @@ def tuned(
     systems: Systems,
     terminal: Terminal,
     scoring: Scoring | None = None,
+    force: bool = False,
 ) -> Tuned:
     """Weights of all systems, tuned on development lists; warns where a model has seen their references.
 
@@ -44,6 +44,7 @@ def tuned(
         systems: what is tuned.
         terminal: is told.
         scoring: how hypotheses are scored; None: with the context that the options say.
+        force: the final system decides even where it does not win held out.
     """
     with terminal.scoring() as progress, blaming(*names):
         found = source.tuned(
@@ -53,6 +54,7 @@ def tuned(
                 systems=systems if options.decision is None else systems.deciding_by(options.decision),
                 options=options,
                 scoring=scoring or Scoring(options.context),
+                force=force,
                 progress=progress,
             )
         )
@@ -68,6 +70,7 @@ def _tune_on(
     systems: Systems,
     options: Common,
     scoring: Scoring,
+    force: bool,
     progress: Terminal,
 ) -> Tuned:
     return tune(
@@ -77,6 +80,7 @@ def _tune_on(
         measuring=lists.measuring(options),
         scoring=scoring,
         signs=dict.fromkeys(options.subtract, -1),
+        force=force,
         progress=progress,
     )
 
@@ -100,7 +104,8 @@ def describe(found: Tuned, names: Sequence[str], unit: str) -> list[str]:
     """
     assert found.development is not None
     rate = metric(unit).short
-    dev = found.weights.dev
+    tested = found.development.check.system if found.development.check else found.systems.own_weights[-1]
+    dev = found.by_system[tested.name].dev
     return [
         f"tuned on {', '.join(names)}: {dev['utterances']:,.0f} utterances, {rate} there "
         f"{dev['first_pass_wer']:.2f} first pass, {dev['wer']:.2f} tuned, {dev['oracle_wer']:.2f} oracle",
@@ -127,15 +132,17 @@ def held_out(found: Tuned, unit: str) -> list[str]:
 
 
 def verdict(found: Tuned, unit: str) -> Verdict:
-    """What held-out utterances of the development list say of the system that decides."""
+    """What held-out utterances of the development list say of the tuning, and which system decides therefore."""
     assert found.development is not None
-    if (cross := found.development.cross_validation) is None:
-        return UNCHECKED
-    # The errors that the folds counted: corrections are there only where the system may choose them.
-    system = found.systems[found.systems.final]
-    table = found.development.choices.table
-    table = choosable_table(table, system.features(table))
-    return held_out_verdict(table.counts(table.lists.starts), table.counts(cross.rows), unit)
+    check = found.development.check
+    said = UNCHECKED if check is None else held_out_verdict(found.development.errors, check.counts, unit)
+    return said.with_choice(_choice(found))
+
+
+def _choice(found: Tuned) -> str:
+    """What is done with the tuned weights, as the end of a sentence."""
+    final = found.systems.final
+    return "keeping the first pass" if final == FIRST_PASS else f"choosing {title(final)}"
 
 
 def _check_honesty(found: Tuned, models: Sequence[RescoringModel], terminal: Terminal) -> None:

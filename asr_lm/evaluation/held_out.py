@@ -9,7 +9,7 @@ analysis for clinical trials"): with that many, a difference as large as the one
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from statistics import NormalDist
 from typing import Any
 
@@ -24,6 +24,17 @@ LEVEL = 0.05
 
 POWER = 0.8
 """Probability with which the number of utterances named would show the difference."""
+
+MARGIN = 1.0
+"""Standard errors of the paired difference by which a tuned system must win held out to be applied in the place of a
+simpler one that is tuned, too."""
+
+FIRST_PASS_MARGIN = 0.25, 50
+"""``a`` and ``b``: against the first pass it must win by ``a + b / utterances`` standard errors, since what little
+data says of itself is the less sure."""
+
+MOST = 2
+"""Errors by which an utterance may differ, as it is counted there: one that fails altogether decides nothing."""
 
 _Z_LEVEL = NormalDist().inv_cdf(1 - LEVEL / 2)
 _Z_POWER = NormalDist().inv_cdf(POWER)
@@ -43,6 +54,10 @@ class Verdict:
     text: str
     wins: bool | None
     needed: int | None
+
+    def with_choice(self, choice: str) -> Verdict:
+        """The same, with what follows from it at the end of the sentence."""
+        return replace(self, text=f"{self.text.removesuffix('.')}: {choice}.")
 
     def to_json(self) -> dict[str, Any]:
         """As the commands write it."""
@@ -82,14 +97,36 @@ def held_out_verdict(first_pass: Counts, tuned: Counts, unit: Unit = "word") -> 
     if _is_beyond_noise(differences):
         verb = "beat" if better else "do worse than"
         return Verdict(f"Held out, the tuned weights {verb} the first pass: {figures}.", better, None)
-    return _undecided(differences, f"{figures}; {count:,} utterance{'' if count == 1 else 's'}")
+    figures = f"{figures}; {count:,} utterance{'' if count == 1 else 's'}"
+    return _undecided(differences, figures, likely=beats_first_pass(first_pass, tuned))
 
 
-def _undecided(differences: np.ndarray, figures: str) -> Verdict:
+def is_won(simpler: Counts, larger: Counts, margin: float = MARGIN) -> bool:
+    """Whether the larger of two systems makes fewer errors held out by more than noise; a tie goes to the simpler one.
+
+    Args:
+        simpler, larger: errors of the same utterances, each by weights tuned on others ``[utterances, 4]``.
+        margin: standard errors of the difference by which it must win.
+    """
+    gains = (simpler[:, :3].sum(1) - larger[:, :3].sum(1)).astype(np.float64)
+    if len(gains) < 2 or gains.sum() <= 0:
+        return False
+    gains = gains.clip(-MOST, MOST)
+    # One utterance alone wins by exactly one standard error, and rounding must not make it more.
+    return bool(gains.sum() > (margin + 1e-9) * math.sqrt(len(gains) * float(gains.var(ddof=1))))
+
+
+def beats_first_pass(first_pass: Counts, tuned: Counts) -> bool:
+    """Whether a tuned system is to be applied in the place of the first pass; see :func:`is_won`."""
+    least, few = FIRST_PASS_MARGIN
+    return is_won(first_pass, tuned, least + few / max(len(first_pass), 1))
+
+
+def _undecided(differences: np.ndarray, figures: str, *, likely: bool) -> Verdict:
     needed = utterances_needed(differences)
-    text = f"Held out, the tuned weights are within noise of the first pass: {figures} are too few to tell"
-    if len(differences) == 1:
-        text = text.replace(" are too few", " is too few")
+    found = "do better than the first pass, which may be chance" if likely else "are within noise of the first pass"
+    few = "is too few" if len(differences) == 1 else "are too few"
+    text = f"Held out, the tuned weights {found}: {figures} {few} to {'be sure' if likely else 'tell'}"
     return Verdict(text + ("." if needed is None else f", about {needed:,} would be needed."), None, needed)
 
 

@@ -12,7 +12,7 @@ from asr_lm.evaluation.bootstrap import Interval
 from asr_lm.evaluation.comparison import Comparison, SystemResult
 from asr_lm.evaluation.confidence import ConfidenceQuality
 from asr_lm.evaluation.perplexity import Perplexity, measure
-from asr_lm.evaluation.roles import BOUNDS, RETUNED
+from asr_lm.evaluation.roles import BOUNDS
 from asr_lm.lm.protocol import Ranker
 from asr_lm.rescoring.choices import Choices
 from asr_lm.rescoring.scoring.models import RescoringModel
@@ -140,16 +140,22 @@ class ReportContents:
 
     @cached_property
     def headline(self) -> str:
-        """The system a reader should look at: that with models and the lowest error rate on the development list.
+        """The system a reader should look at: the one that decides, if it has a model.
 
-        Of equal ones it is the one with fewer models, then the first; without a development list the last one. It is
-        never chosen by what it does on a list reported on.
+        Where the first pass is kept, with its weights or re-tuned, it is the system with the lowest error rate on the
+        development list; of equal ones the one with fewer models, then the first. It is never chosen by what it does on
+        a list reported on.
         """
         # Another decision rule is another choice by the same scores, which the sliders do not make.
-        if self.development is None:
+        able = [row.name for row in self.systems.own_weights if row.models]
+        if self.systems.final in able or not able:
             return self.systems.final
-        candidates = [row.name for row in self.systems.rows if row.weights_of is None and row.name != RETUNED]
-        return min(candidates, key=lambda name: (self.weights[name].dev["wer"], len(self.members(name))))
+        return min(able, key=lambda name: (self.weights[name].dev.get("wer", 0.0), len(self.members(name))))
+
+    @property
+    def chosen(self) -> str:
+        """The system that decides, whose row stands out."""
+        return self.systems.final
 
     @property
     def weighted(self) -> dict[str, Weights]:

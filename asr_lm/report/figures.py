@@ -117,7 +117,7 @@ def _rates(contents: ReportContents, reported: ReportedList) -> Iterator[Figure]
         colour = SOFT if result.name in (FIRST_PASS, RETUNED) else SERIES[2] if result.name == ORACLE else SERIES[0]
         if result.interval:
             axes.plot([result.interval.low, result.interval.high], [place, place], color=colour, linewidth=2, alpha=0.5)
-        filled = result.name == contents.headline
+        filled = result.name == contents.chosen
         axes.plot(rate, place, "o", color=colour, markersize=8 if filled else 6, markerfacecolor=colour)
         high = result.interval.high if result.interval else rate
         axes.annotate(

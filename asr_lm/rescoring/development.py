@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from asr_lm.errors import InputError
+from asr_lm.evaluation.roles import FIRST_PASS
 from asr_lm.evaluation.word_errors import ErrorCounts, count_errors
 from asr_lm.hypotheses.utterance import Utterance
 from asr_lm.progress import Logged, Progress
@@ -12,20 +13,18 @@ from asr_lm.rescoring.choices import Choices
 from asr_lm.rescoring.confidence.confidences import calibrated
 from asr_lm.rescoring.correction import add_corrections
 from asr_lm.rescoring.decisions import apply, choosable_table
-from asr_lm.rescoring.features.table import FeatureTable
+from asr_lm.rescoring.features.table import RANK, FeatureTable
 from asr_lm.rescoring.rules.registry import rule
 from asr_lm.rescoring.scoring.context import SpokenBefore
 from asr_lm.rescoring.scoring.models import RescoringModel, check_score_names, feature_table
 from asr_lm.rescoring.settings import Measuring, Scoring
 from asr_lm.rescoring.systems import System, Systems
 from asr_lm.rescoring.tuned import Development, Tuned
-from asr_lm.rescoring.tuning.tune import FOLDS, CrossValidation, cross_validate, tune_weights
+from asr_lm.rescoring.tuning.choose import HeldOut, Signs, check_held_out, system_weights, with_shrunk
+from asr_lm.rescoring.tuning.tune import tune_weights
 from asr_lm.rescoring.weights import Weights
 from asr_lm.text.normalizer import get_normalizer
 from asr_lm.text.sentence_hashes import SentenceHashes
-
-Signs = Mapping[str, int]
-"""Signs that weights must have, by feature; see :func:`asr_lm.rescoring.tuning.tune.tune_weights`."""
 
 
 def tune(
@@ -36,6 +35,7 @@ def tune(
     measuring: Measuring | None = None,
     scoring: Scoring | None = None,
     signs: Signs | None = None,
+    force: bool = False,
     progress: Progress | None = None,
 ) -> Tuned:
     """Weights of several systems, tuned on one development list.
@@ -47,7 +47,12 @@ def tune(
         measuring: how errors are counted.
         scoring: how hypotheses are scored.
         signs: of weights, by model or first-pass score; a model to be subtracted gets -1.
+        force: the final system of ``systems`` decides even where it does not win held out.
         progress: is told.
+
+    Returns:
+        The weights. Which system decides (``systems.final``) is what held-out utterances say (:mod:`choose
+        <asr_lm.rescoring.tuning.choose>`): the first pass, one of ``systems``, or a further row.
 
     Raises:
         InputError: no reference, a sign for something that is neither a model nor a first-pass score, or as scoring
@@ -55,27 +60,54 @@ def tune(
     """
     measuring, scoring, signs = measuring or Measuring(), scoring or Scoring(), dict(signs or {})
     known, table = _scored(list(utterances), models, measuring, scoring, signs, progress or Logged())
-    weights: dict[str, Weights] = {}
-    for system in systems.rows:
-        weights[system.name] = _tuned(table, system, systems, weights, signs)
+    chosen, weights, held_out = tune_systems(table, systems, signs, force=force)
     choices = Choices.of(
         table,
         [utterance.reference for utterance in known],
         {name: apply(found, table) for name, found in weights.items()},
     )
     tuned = Tuned(
-        systems,
+        chosen,
         _with_written(weights, choices, measuring),
         {model.name: model.model.fingerprint() for model in models},
         Development(
             SentenceHashes.from_sentences(utterance.reference or "" for utterance in known),
             frozenset((utterance.id, utterance.reference or "") for utterance in known),
             {model.name: model.overlap(known) for model in models},
-            _cross_validated(table, systems[systems.final], signs),
+            held_out.of(systems.final) if force else held_out.best or held_out.of(systems.final),
+            held_out.first_pass,
             choices,
         ),
     )
     return calibrated(tuned, models, measuring) if scoring.confidence else tuned
+
+
+def tune_systems(
+    table: FeatureTable, systems: Systems, signs: Signs | None = None, *, force: bool = False
+) -> tuple[Systems, dict[str, Weights], HeldOut]:
+    """Weights of several systems from the features of a development list, and which of them decides.
+
+    Args:
+        table: the development list.
+        systems: what is tuned.
+        signs: as in :func:`tune`.
+        force: as in :func:`tune`.
+
+    Returns:
+        The systems, with the one that decides, which may be a further row; weights by name, those that keep the
+        recogniser's order among them where the first pass decides; what the folds say.
+    """
+    signs = signs or {}
+    candidates = (systems[systems.final],) if force else with_shrunk(systems.candidates(signs), table)
+    held_out = check_held_out(table, candidates, signs)
+    best = held_out.best
+    chosen = systems if force else systems.choosing(best.system if best else None)
+    weights: dict[str, Weights] = {}
+    for system in chosen.rows:
+        weights[system.name] = _tuned(table, system, systems, weights, signs)
+    if chosen.final == FIRST_PASS:
+        weights[FIRST_PASS] = tune_weights(choosable_table(table, [RANK]), [RANK])
+    return chosen, weights, held_out
 
 
 def _scored(
@@ -129,20 +161,7 @@ def _tuned(
     table = choosable_table(table, features)
     smaller = [found[row.name] for row in systems.rows if row.name in found and system.contains(row)]
     starts = [weights.values for weights in smaller if set(weights.values) <= set(features)]
-    weights = tune_weights(table, features, signs=_of(features, signs), starts=starts)
-    return rule(system.rule).tune(weights, table)
-
-
-def _of(features: Sequence[str], signs: Signs) -> dict[str, int]:
-    return {name: sign for name, sign in signs.items() if name in features}
-
-
-def _cross_validated(table: FeatureTable, system: System, signs: Signs) -> CrossValidation | None:
-    features = system.features(table)
-    try:
-        return cross_validate(choosable_table(table, features), features, FOLDS, signs=_of(features, signs))
-    except InputError:
-        return None
+    return rule(system.rule).tune(system_weights(table, system, signs, starts), table)
 
 
 def _with_written(weights: Mapping[str, Weights], choices: Choices, measuring: Measuring) -> dict[str, Weights]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 
 import msgspec
+import numpy as np
 
 from asr_lm.errors import InputError
 from asr_lm.evaluation.comparison import Comparison
@@ -200,6 +201,7 @@ def reordered(shard: Sequence[Utterance], table: FeatureTable, decisions: Decisi
     """Utterances with the chosen hypothesis first, the others by falling total, and the models' scores added.
 
     A text that the decision rule wrote itself stands before all others, with the scores of the likeliest hypothesis.
+    Texts of correctors are left out where the weights do not know them.
     """
     added = [column.name for column in table.columns if column.kind == "model"]
     values = table.features(added).tolist()
@@ -210,7 +212,7 @@ def reordered(shard: Sequence[Utterance], table: FeatureTable, decisions: Decisi
     for utterance, text in zip(shard, written, strict=True):
         rows = order[begin : begin + len(utterance.hypotheses)]
         hypotheses = []
-        for row in rows:
+        for row in (row for row in rows if totals[row] > -np.inf):
             old = utterance.hypotheses[row - begin]
             scores = {**old.scores, **dict(zip(added, values[row], strict=True))}
             hypotheses.append(msgspec.structs.replace(old, scores=scores, total=totals[row], confidences=None))

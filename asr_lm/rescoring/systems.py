@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from asr_lm.errors import InputError
-from asr_lm.evaluation.roles import CORRECTED, RESCORED, RETUNED
+from asr_lm.evaluation.roles import CORRECTED, FIRST_PASS, RESCORED, RETUNED
 from asr_lm.rescoring.features.table import FeatureTable
 from asr_lm.rescoring.rules.registry import BEST, rule
 
@@ -22,6 +22,9 @@ class System:
         corrected: whether it may choose what correctors wrote.
         weights_of: name of the system whose weights it takes, for a row that only decides by another rule; None for
             weights of its own.
+        strength: how strongly its weights are held near the first pass
+            (:func:`asr_lm.rescoring.tuning.shrink.shrunk_weights`); None for the fewest errors.
+        ranked: whether the rank joins the recogniser's scores.
     """
 
     name: str
@@ -29,6 +32,13 @@ class System:
     rule: str = BEST
     corrected: bool = False
     weights_of: str | None = None
+    strength: float | None = None
+    ranked: bool = False
+
+    def shrunk(self, strength: float, ranked: bool) -> System:
+        """The same models with weights near the first pass, as a row of its own."""
+        name = f"{self.name}, shrunk{' and ranked' if ranked else ''}"
+        return replace(self, name=name, strength=strength, ranked=ranked)
 
     def under(self, name: str) -> System:
         """The same weights under another decision rule, as a row of its own."""
@@ -40,7 +50,7 @@ class System:
 
     def features(self, table: FeatureTable) -> tuple[str, ...]:
         """The features of the table that its models and the first pass have."""
-        columns = table.kinds(table.default_features())
+        columns = table.kinds(table.default_features(rank=self.ranked))
         return tuple(
             column.name
             for column in columns
@@ -54,14 +64,41 @@ class Systems:
 
     Attributes:
         rows: in the order of the table; a system stands after those whose weights it takes.
-        final: name of the one that decides the output.
+        final: name of the one that decides the output; :data:`~asr_lm.evaluation.roles.FIRST_PASS`, which is no row,
+            keeps the recogniser's order.
     """
 
     rows: tuple[System, ...]
     final: str
 
     def __getitem__(self, name: str) -> System:
+        if name == FIRST_PASS:
+            return System(FIRST_PASS)
         return next(system for system in self.rows if system.name == name)
+
+    @property
+    def own_weights(self) -> tuple[System, ...]:
+        """The systems that have weights of their own."""
+        return tuple(row for row in self.rows if row.weights_of is None)
+
+    def candidates(self, left_out: Collection[str] = ()) -> tuple[System, ...]:
+        """What may decide, the simplest first: the re-tuned first pass, each model alone, and the final system.
+
+        Args:
+            left_out: models that are no system of their own.
+        """
+        final = self[self.final]
+        alone = [System(name, (name,), final.rule) for name in final.models if name not in left_out]
+        smaller = [row for row in self.own_weights if row.models == final.models]
+        found = [*(row for row in self.rows if not row.models), *alone, *smaller, final]
+        return tuple({(row.models, row.corrected): row for row in found}.values())
+
+    def choosing(self, system: System | None) -> Systems:
+        """The same, and this one decides, as a further row where it is none yet; None: the first pass."""
+        if system is None:
+            return replace(self, final=FIRST_PASS)
+        rows = self.rows if any(row.name == system.name for row in self.rows) else (*self.rows, system)
+        return replace(self, rows=rows, final=system.name)
 
     def deciding_by(self, name: str) -> Systems:
         """The same systems, all of which choose by another rule."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from asr_lm.errors import InputError
 from asr_lm.evaluation.roles import CORRECTED, RESCORED
+from asr_lm.evaluation.word_errors import Counts
 from asr_lm.files import write_text
 from asr_lm.hypotheses.utterance import Utterance
 from asr_lm.rescoring.choices import Choices
@@ -18,6 +19,7 @@ from asr_lm.rescoring.default_model import ScoreKind, default_weights, score_kin
 from asr_lm.rescoring.features.table import CORRECTED_TEXT, UNKNOWN
 from asr_lm.rescoring.scoring.models import RescoringModel
 from asr_lm.rescoring.systems import System, Systems
+from asr_lm.rescoring.tuning.choose import Check
 from asr_lm.rescoring.tuning.tune import CrossValidation
 from asr_lm.rescoring.weights import Weights
 from asr_lm.text.sentence_hashes import SentenceHashes
@@ -37,15 +39,23 @@ class Development:
         references: fingerprint of its references.
         said: id and reference of each utterance.
         overlaps: share of the references in the training text of each model, from 0 to 1.
-        cross_validation: of the final system; None when there are too few recordings for folds.
+        check: what held-out utterances say of the system that decides, or of the one that would have decided had it
+            won there; None when there are too few utterances for folds.
+        errors: of the first pass on the same utterances ``[utterances, 4]``.
         choices: the list itself and what each system chooses there.
     """
 
     references: SentenceHashes
     said: frozenset[Said]
     overlaps: Mapping[str, float]
-    cross_validation: CrossValidation | None
+    check: Check | None
+    errors: Counts
     choices: Choices
+
+    @property
+    def cross_validation(self) -> CrossValidation | None:
+        """The folds of :attr:`check`."""
+        return None if self.check is None else self.check.folds
 
     @property
     def fingerprint(self) -> str:
@@ -63,8 +73,9 @@ class Tuned:
     """Systems and their weights.
 
     Attributes:
-        systems: in the order of the result table, and which of them decides the output.
-        by_system: weights by name of the system.
+        systems: in the order of the result table, and which of them decides the output: the first pass where none
+            wins held out.
+        by_system: weights by name of the system; those that keep the recogniser's order where the first pass decides.
         models: fingerprints of the models behind the weights, by name.
         development: the list they were tuned on; None for weights that came from elsewhere.
         kind: of the first-pass scores, where the packaged default weights need it.
@@ -133,13 +144,6 @@ class Tuned:
         closed = [UNKNOWN + model.name for model in models if not model.model.vocabulary.is_open]
         system = System(RESCORED, tuple(names))
         return cls(Systems((system,), RESCORED), {RESCORED: default_weights(kind, names, closed)}, {}, kind=kind)
-
-    def deciding_by(self, name: str) -> Tuned:
-        """The same with another decision rule for the system that decides."""
-        final = self.systems.final
-        rows = tuple(replace(row, rule=name) if row.name == final else row for row in self.systems.rows)
-        weights = {**self.by_system, final: self.by_system[final].replaced(decision=name)}
-        return replace(self, systems=replace(self.systems, rows=rows), by_system=weights)
 
 
 def refuse_development(said: Sequence[Said], tuned: Tuned, warning: float) -> float:

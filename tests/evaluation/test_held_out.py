@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from asr_lm.errors import InputError
-from asr_lm.evaluation.held_out import UNCHECKED, held_out_verdict, utterances_needed
+from asr_lm.evaluation.held_out import UNCHECKED, beats_first_pass, held_out_verdict, is_won, utterances_needed
 
 
 def counts(errors, words=10):
@@ -80,3 +80,25 @@ def test_what_cannot_be_estimated_has_no_number():
 def test_other_references_are_refused():
     with pytest.raises(InputError, match="expected the same utterances"):
         held_out_verdict(counts([1, 0]), counts([1, 0], words=9))
+
+
+def test_ties_and_noise_go_to_the_simpler_system() -> None:
+    some = counts([2, 0, 1, 3] * 10)
+    assert not is_won(some, some)
+    assert not is_won(counts([1, 0] * 20), counts([0, 1] * 20))
+    assert not is_won(counts([1] + [0] * 39), counts([0] * 40))
+    assert is_won(counts([1] * 10 + [0] * 30), counts([0] * 40))
+    assert not is_won(counts([1]), counts([0]))
+
+
+def test_one_utterance_that_fails_altogether_decides_nothing() -> None:
+    before = counts([30] + [0] * 39)
+    assert not is_won(before, counts([0] + [0] * 39))
+    # Fewer errors as they are must be there, too.
+    assert not is_won(counts([0] + [1] * 20 + [0] * 19), counts([30] + [0] * 39))
+
+
+def test_the_fewer_utterances_the_more_must_be_won_against_the_first_pass() -> None:
+    gain = [1, 0, 1, -1, 1, 0, -1, 1, 0, 1]
+    won = [beats_first_pass(counts([2] * 10 * times), counts([2 - g for g in gain] * times)) for times in (1, 2, 5, 30)]
+    assert won == [False, False, True, True]

@@ -52,7 +52,7 @@ def test_correcting_a_list(toy: Toy, birnn: Path, ngram: Path, command: Command)
     finished = command(
         *("rescore", "--nbest", toy.test, "--dev", toy.dev, "--lm", birnn, "--lm", ngram, "--correct", "--beam", 3),
         *("--corrections", 2, "--out", "out.jsonl", "--json", "out.json", "--save-weights", "weights.json"),
-        *("--plot-attention", "pictures"),
+        *("--plot-attention", "pictures", "--force"),
     )
     assert finished.code == 0, finished.err
     assert "rescored and corrected" in finished.out + finished.err

@@ -324,7 +324,7 @@ class TestWeights:
 
     def test_a_model_can_be_subtracted(self, command: Command, toy: Toy, ngram: Path, lstm: Path) -> None:
         models = ("--lm", ngram, "--lm", lstm, "--subtract", "lstm")
-        succeeded(command("rescore", "--nbest", toy.test, "--dev", toy.dev, *models, "--json", "r.json"))
+        succeeded(command("rescore", "--nbest", toy.test, "--dev", toy.dev, *models, "--json", "r.json", "--force"))
         assert json.loads(Path("r.json").read_text())["weights"]["lstm"] <= 0
 
     def test_a_bare_call_uses_the_packaged_model_and_weights_and_says_so(self, command: Command, toy: Toy) -> None:

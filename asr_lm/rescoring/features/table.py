@@ -164,6 +164,11 @@ class FeatureTable:
         """Which utterances have a reference ``[utterances]``."""
         return self.reference_words != NO_REFERENCE
 
+    @property
+    def scored(self) -> bool:
+        """Whether the recogniser gave scores."""
+        return any(column.kind == "first-pass" for column in self.columns)
+
     def features(self, names: Sequence[str]) -> NDArray[np.float64]:
         """The named columns ``[rows, names]``.
 
@@ -188,16 +193,18 @@ class FeatureTable:
         """Name and kind of the named columns; raises InputError when there is none of a name."""
         return [self.columns[index] for index in self._indices(names)]
 
-    def default_features(self, *, models: bool = True) -> tuple[str, ...]:
+    def default_features(self, *, models: bool = True, rank: bool = False) -> tuple[str, ...]:
         """What is tuned unless something else is asked for.
 
         That is every column, but ``rank`` only where the recogniser gave no scores.
 
         Args:
             models: False leaves out the language models: the re-tuned first pass.
+            rank: True takes the rank beside the recogniser's scores, too.
         """
-        scored = any(column.kind == "first-pass" for column in self.columns)
-        left_out = ({"rank"} if scored else set()) | (set() if models else {"model", "unknown", "corrected"})
+        left_out = ({"rank"} if self.scored and not rank else set()) | (
+            set() if models else {"model", "unknown", "corrected"}
+        )
         return tuple(column.name for column in self.columns if column.kind not in left_out)
 
     def with_columns(self, columns: Iterable[tuple[Column, NDArray[np.generic]]]) -> FeatureTable:

@@ -6,8 +6,9 @@ weights have, in what form they are given, and how to see whether they fit the d
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,20 +72,21 @@ def tune_weights(
         InputError: no reference, no feature, or a feature the table does not have.
     """
     names = tuple(table.default_features() if features is None else features)
-    columns = _checked(table, names, [("sign", signs or {}), *(("start", start) for start in starts)])
+    columns = check_features(table, names, [("sign", signs or {}), *(("start", start) for start in starts)])
     objective = Objective.of(table, names)
     if not objective.std.all():
         columns = [column for column, varies in zip(columns, objective.std, strict=True) if varies]
         objective = Objective.of(table, [column.name for column in columns])
-    bounds = Bounds.of([(signs or {}).get(column.name, SIGNS[column.kind]) for column in columns])
-    begins = [_in_units(weights, columns, objective) for weights in (_first_pass(columns), *starts) if weights]
+    bounds = bounds_of(columns, signs or {})
+    begins = [_in_units(weights, columns, objective) for weights in (first_pass_weights(columns), *starts) if weights]
     found = search(objective, bounds, begins, restarts, np.random.default_rng(seed)) if columns else np.zeros(0)
-    return _completed(table, names, _normalised(columns, objective, found))
+    return completed(table, names, normalised(columns, objective, found))
 
 
-def _checked(
+def check_features(
     table: FeatureTable, names: Sequence[str], given: Sequence[tuple[str, Mapping[str, float]]]
 ) -> list[Column]:
+    """The columns of the features; raises InputError where one is not there, named twice, or not one of those given."""
     if not names:
         raise InputError("no features to tune")
     if twice := [name for name in names if names.count(name) > 1]:
@@ -96,7 +98,12 @@ def _checked(
     return columns
 
 
-def _first_pass(columns: Sequence[Column]) -> dict[str, float]:
+def bounds_of(columns: Sequence[Column], signs: Mapping[str, int]) -> Bounds:
+    """Bounds of the weights of the columns: ``signs`` by name, others follow :data:`SIGNS`."""
+    return Bounds.of([signs.get(column.name, SIGNS[column.kind]) for column in columns])
+
+
+def first_pass_weights(columns: Sequence[Column]) -> dict[str, float]:
     """The recogniser's own choice as far as its scores say: their sum, or its ranking."""
     own = "first-pass" if any(column.kind == "first-pass" for column in columns) else "rank"
     return {column.name: 1.0 for column in columns if column.kind == own}
@@ -106,7 +113,8 @@ def _in_units(weights: Mapping[str, float], columns: Sequence[Column], objective
     return np.array([weights.get(column.name, 0.0) for column in columns]) * objective.std
 
 
-def _normalised(columns: Sequence[Column], objective: Objective, point: Point) -> dict[str, float]:
+def normalised(columns: Sequence[Column], objective: Objective, point: Point) -> dict[str, float]:
+    """The weights of a point by name, in the unit that :func:`tune_weights` gives them in."""
     values = point / objective.std
     unit = float(np.linalg.norm(values)) or 1.0
     own = [number for number, column in enumerate(columns) if column.kind in ("first-pass", "rank")]
@@ -115,10 +123,10 @@ def _normalised(columns: Sequence[Column], objective: Objective, point: Point) -
     return {column.name: float(value) for column, value in zip(columns, values / unit, strict=True)}
 
 
-def _completed(table: FeatureTable, names: Sequence[str], found: Mapping[str, float]) -> Weights:
+def completed(table: FeatureTable, names: Sequence[str], found: Mapping[str, float]) -> Weights:
     """Weights of all features asked for: those that never differ within a list get what needs no data."""
     columns = table.kinds(names)
-    found = found or _first_pass(columns)
+    found = found or first_pass_weights(columns)
     values = {name: found.get(name, 0.0) for name in names}
     for column in columns:
         if column.kind == "unknown" and column.name not in found:
@@ -174,6 +182,10 @@ class CrossValidation:
         return (self.held_out.rate or 0.0) - (self.tuning.rate or 0.0)
 
 
+Fit = Callable[[FeatureTable], Weights]
+"""Finds weights on a development list."""
+
+
 def cross_validate(
     table: FeatureTable,
     features: Sequence[str] | None = None,
@@ -188,12 +200,23 @@ def cross_validate(
     Raises:
         InputError: as :func:`tune_weights`, or there are fewer recordings (utterances, where none is known) than folds.
     """
-    assigned = assign_folds(table, folds)
+    fit = partial(tune_weights, features=features, seed=seed, restarts=restarts, signs=signs)
+    return hold_out(table, assign_folds(table, folds), fit)
+
+
+def hold_out(table: FeatureTable, assigned: NDArray[np.int64], fit: Fit) -> CrossValidation:
+    """Fit on all folds but one, apply to that one, for each fold.
+
+    Args:
+        table: the development list.
+        assigned: fold of each utterance, -1 for those without a reference ``[utterances]``.
+        fit: finds the weights.
+    """
     rows = table.lists.starts.copy()
     tuning = ErrorCounts()
-    for fold in range(folds):
+    for fold in range(int(assigned.max()) + 1):
         development = table.select_utterances((assigned != fold) & (assigned >= 0))
-        weights = tune_weights(development, features, seed=seed, restarts=restarts, signs=signs)
+        weights = fit(development)
         tuning += development.word_errors(development.lists.best(weights.totals(development)))
         held_out = assigned == fold
         rows[held_out] = table.lists.best(weights.totals(table))[held_out]
