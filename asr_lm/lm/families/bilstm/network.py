@@ -9,7 +9,7 @@ the other direction, the very word it predicts. Two ways to combine them (``comb
     for automatic speech recognition, ICASSP 2015) and, with a layer that merges the sides, Melamud et al. (context2vec,
     CoNLL 2016)::
 
-        p(w_t | w_<t, w_>t) = softmax(V tanh(A l_{t-1} + B r_{t+1} + a) + b)
+        p(w_t | w_<t, w_>t) = softmax(V tanh(A l_{t-1} + B r_{t+1} + a) + b)            (1)
 
     The score of a sentence is its pseudo-log-likelihood Σ_t log p(w_t | w_<t, w_>t), as Shin et al. (Effective sentence
     scoring method using BERT for speech recognition, ACML 2019) use it. It is no log-probability of the sentence: its
@@ -24,7 +24,10 @@ the other direction, the very word it predicts. Two ways to combine them (``comb
 
 ``sum``
     Two language models, one of the sentence and one of the sentence read backwards, whose log-probabilities are
-    *averaged*, as Xiong et al. combine them (The Microsoft 2016 conversational speech recognition system, 2016).
+    *averaged*, as Xiong et al. combine them (The Microsoft 2016 conversational speech recognition system, 2016)::
+
+        score(w_1 … w_n) = (log p_left(w_1 … w_n </s>) + log p_right(w_n … w_1 </s>)) / 2       (2)
+
     ``</s>`` is the mean of the ends that each of them predicts. By the inequality of the means the exponentials of the
     score sum to at most one over all sentences, so that its perplexity flatters nobody.
 """
@@ -79,15 +82,16 @@ class BilstmNetwork(Network):
         if self.merge is None:
             targets = batch.targets.gather(1, backward_order(batch.targets)).masked_fill(~kept, IGNORED)
             backward = Batch(_reversed(batch.inputs, batch.targets), targets)
-            return (self.left.loss(batch)[0] + self.right.loss(backward)[0]) / 2, None
+            return (self.left.loss(batch)[0] + self.right.loss(backward)[0]) / 2, None  # equation 2
         return self.left.output.nll(self.contexts(batch)[kept], batch.targets[kept]).sum(), None
 
     def contexts(self, batch: Batch) -> Tensor:
         """What ``joint`` predicts each target from ``[batch, time, hidden]``."""
         assert self.merge is not None
-        left, _ = self.left(batch.inputs)
-        right, _ = self.right(_reversed(batch.inputs, batch.targets))
+        left, _ = self.left(batch.inputs)  # l_{t-1}
+        right, _ = self.right(_reversed(batch.inputs, batch.targets))  # r, in the order in which it reads
         order = backward_order(batch.targets)[..., None].expand_as(right)
+        # Equation 1 without its output: tanh(A l_{t-1} + B r_{t+1} + a).
         return torch.tanh(self.merge(torch.cat([left, right.gather(1, order)], dim=-1)))
 
 
@@ -151,7 +155,7 @@ class BidirectionalModel(NeuralModel, LanguageModel):
         forward = left.token_log_probs(sentences, budget)
         backward = right.token_log_probs([sentence[::-1] for sentence in sentences], budget)
         turned = [np.append(values[-2::-1], values[-1]) if len(values) > 1 else values for values in backward]
-        return [(one + other) / 2 for one, other in zip(forward, turned, strict=True)]
+        return [(one + other) / 2 for one, other in zip(forward, turned, strict=True)]  # equation 2
 
     def _within_memory(self, sentences: Sequence[Tokens]) -> list[LogProbs]:
         """As :meth:`_score`; where a GPU's memory is not enough, in two parts.
@@ -205,8 +209,9 @@ class BidirectionalModel(NeuralModel, LanguageModel):
         blocks = zip(*(place.split(_BLOCK_CONTEXTS) for place in places), strict=True)
         results = []
         for some_before, some_after, some_tokens in blocks:
-            hidden = left[some_before].add_(right[some_after]).add_(merge.bias).tanh_()
+            hidden = left[some_before].add_(right[some_after]).add_(merge.bias).tanh_()  # tanh(A l + B r + a)
             rows = torch.arange(len(hidden), device=device)
+            # softmax(V … + b) at the token: equation 1
             results.append(self.network.left.output.log_probs(hidden, rows, some_tokens))
         return torch.cat(results).double().cpu().numpy()
 

@@ -110,6 +110,7 @@ class Encoder(nn.Module):
         forwards, _ = self.forwards(embedded)
         backwards, _ = self.backwards(embedded.gather(1, mirrored.expand_as(embedded)))
         backwards = backwards.gather(1, mirrored.expand_as(backwards))
+        # h_j = [→h_j ; ←h_j], and s_0 = tanh(W_s ←h_1)
         return torch.cat([forwards, backwards], dim=2), torch.tanh(self.first_state(backwards[:, 0]))
 
 
@@ -124,9 +125,9 @@ class Alignment(nn.Module):
 
     def forward(self, source: Source, state: Tensor) -> tuple[Tensor, Tensor]:
         """Contexts c_i ``[batch, …]``, as wide as annotations, and alignments α_i ``[batch, time]`` for s_{i-1}."""
-        energies = torch.tanh(source.keys + self.state(state)[:, None]) @ self.energy
-        weights = energies.masked_fill(source.padding, -torch.inf).softmax(dim=1)
-        return torch.bmm(weights[:, None], source.annotations)[:, 0], weights
+        energies = torch.tanh(source.keys + self.state(state)[:, None]) @ self.energy  # e_ij = vᵀ tanh(W_a s_{i-1} + …)
+        weights = energies.masked_fill(source.padding, -torch.inf).softmax(dim=1)  # α_ij
+        return torch.bmm(weights[:, None], source.annotations)[:, 0], weights  # c_i = Σ_j α_ij h_j
 
 
 class DecoderCell(nn.Module):
@@ -150,9 +151,9 @@ class DecoderCell(nn.Module):
         hidden = state.shape[1]
         read = inputs + self.context(context[:, : 2 * hidden])
         update_reset, proposed = read.split([2 * hidden, hidden], dim=1)
-        update, reset = torch.sigmoid(update_reset + self.gates(state)).chunk(2, dim=1)
-        proposal = torch.tanh(proposed + self.proposal(reset * state))
-        return torch.lerp(state, proposal, update)
+        update, reset = torch.sigmoid(update_reset + self.gates(state)).chunk(2, dim=1)  # z_i and r_i
+        proposal = torch.tanh(proposed + self.proposal(reset * state))  # tanh(W E y_{i-1} + U [r_i ∘ s_{i-1}] + C c_i)
+        return torch.lerp(state, proposal, update)  # s_i = (1 - z_i) ∘ s_{i-1} + z_i ∘ tanh(…)
 
 
 class MaxoutOutput(nn.Module):
@@ -182,11 +183,11 @@ class MaxoutOutput(nn.Module):
     def forward(self, state: Tensor, embedded: Tensor, context: Tensor) -> Tensor:
         """Logits ``[…, vocabulary]`` from s_{i-1}, E y_{i-1} and c_i."""
         annotation, attended = context.tensor_split([self.context.in_features], dim=-1)
-        units = self.state(state) + self.token(embedded) + self.context(annotation)
-        maxima = self.dropout(units.unflatten(-1, (-1, 2)).amax(dim=-1))
+        units = self.state(state) + self.token(embedded) + self.context(annotation)  # t̃_i
+        maxima = self.dropout(units.unflatten(-1, (-1, 2)).amax(dim=-1))  # t_i
         if self.copy is not None:
-            maxima = maxima + self.copy(attended)
-        return linear(maxima, self.weight[: len(self.bias)], self.bias)
+            maxima = maxima + self.copy(attended)  # W_c Σ_j α_ij E x_j
+        return linear(maxima, self.weight[: len(self.bias)], self.bias)  # y_iᵀ W_o t_i
 
 
 class BirnnAttentionNetwork(Network):
@@ -214,7 +215,7 @@ class BirnnAttentionNetwork(Network):
         embedded = self.dropout(self.embedding(source.clamp(min=0)))
         annotations, start = self.encoder(embedded, (~padding).sum(1))
         annotations = self.dropout(annotations)
-        keys = self.alignment.annotation(annotations)
+        keys = self.alignment.annotation(annotations)  # U_a h_j
         if self.config.copy:
             annotations = torch.cat([annotations, embedded], dim=2)
         return Source(annotations, keys, padding, start)

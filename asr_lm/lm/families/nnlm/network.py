@@ -78,7 +78,7 @@ class NnlmNetwork(CausalNetwork):
 
     def _features(self, window: Tensor) -> Tensor:
         """What the output reads ``[…, width]``, from concatenated embeddings ``[…, (n - 1) · embedding]``."""
-        hidden = self.dropout(torch.tanh(self.tanh_layer(window)))
+        hidden = self.dropout(torch.tanh(self.tanh_layer(window)))  # tanh(d + H x) of equation 1
         features = torch.cat([hidden, window], dim=-1) if self.config.direct else hidden
         return features if self.projection is None else self.projection(features)
 
