@@ -179,7 +179,17 @@ class TestPresets:
         arguments = ("--text", toy.train, "--valid", toy.valid, "--out", "m", "--preset", "zaremba")
         complaint = command("train", "lstm", *arguments).complaint
         assert "no preset of lstm is called 'zaremba'; there are zaremba-small, zaremba-medium" in complaint
-        assert "it has none" in command("train", "bilstm", *arguments).complaint
+        with pytest.raises(InputError, match="it has none"):
+            find_preset("birnn-attention", "zaremba")
+
+    @pytest.mark.parametrize("family", [name for name in FAMILIES if FAMILIES[name].learns_from == "text"])
+    def test_every_family_that_learns_from_text_has_one_for_a_laptop(
+        self, command: Command, toy: Toy, family: str
+    ) -> None:
+        arguments = ("--text", toy.train, "--valid", toy.valid, "--out", "m", "--preset", "laptop", "--epochs", 0.5)
+        finished = command("train", family, *arguments)
+        assert finished.code == 0, finished.err
+        assert config("m")["vocabulary"]["kind"] == "words"
 
     def test_the_help_of_a_family_lists_its_own(self, command: Command) -> None:
         shown = command("train", "lstm", "--help").out

@@ -22,6 +22,12 @@ Material = Literal["text", "pairs", "choices"]
 AS_IS = {"normalizer": "as-is", "vocabulary": "words"}
 """Text options for text whose words were chosen by those who published it."""
 
+FREQUENT_WORDS = {"vocabulary": "words", "vocabulary_size": 10_000}
+"""Text options for any text, with an output that is quick to compute."""
+
+LAPTOP = "laptop"
+"""Preset of every family that learns from text: decent after minutes of two cores, on 100,000 to a million words."""
+
 
 @dataclass(frozen=True)
 class Preset:

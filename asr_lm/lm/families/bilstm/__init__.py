@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from asr_lm.errors import InputError
-from asr_lm.lm.families.family import Family
+from asr_lm.lm.families.family import FREQUENT_WORDS, LAPTOP, Family, Preset
 from asr_lm.lm.sizes import NetworkConfig
 
 Combination = Literal["joint", "sum"]
@@ -59,4 +59,18 @@ FAMILY = Family(
     network="network.BilstmNetwork",
     model="network.BidirectionalModel",
     streams=False,
+    presets={
+        LAPTOP: Preset(
+            "128 units a direction for 100,000 to a million words on two cores: 2 epochs",
+            {"embedding": 128, "hidden": 128, "dropout": 0.1},
+            {
+                "batch_tokens": 256,
+                "epochs": 2.0,
+                "validations": 4,
+                "patience": 0,
+                "learning_rate": 2e-3,
+            },
+            FREQUENT_WORDS,
+        ),
+    },
 )

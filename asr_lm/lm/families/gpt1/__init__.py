@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from asr_lm.errors import InputError
-from asr_lm.lm.families.family import AS_IS, Family, Preset
+from asr_lm.lm.families.family import AS_IS, FREQUENT_WORDS, LAPTOP, Family, Preset
 from asr_lm.lm.sizes import NetworkConfig
 
 
@@ -65,6 +65,23 @@ FAMILY = Family(
                 "weight_decay": 0.01,
             },
             {"vocabulary": "bpe", "vocabulary_size": 40_478},
+        ),
+        LAPTOP: Preset(
+            "2 layers of 128 for 100,000 to a million words on two cores: Muon, 2 epochs",
+            {"layers": 2, "width": 128, "heads": 4, "positions": 128, "dropout": 0.1, "attention_dropout": 0.0},
+            {
+                "context": "stream",
+                "batch_tokens": 512,
+                "bptt": 64,
+                "epochs": 2.0,
+                "validations": 4,
+                "patience": 0,
+                "optimizer": "muon",
+                "learning_rate": 4e-3,
+                "epsilon": 1e-3,
+                "warmup": 0.02,
+            },
+            FREQUENT_WORDS,
         ),
         "ptb-small": Preset(
             "3 layers of 200 for a million words: Muon, dropout 0.2, noisy input, windows that grow",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from asr_lm.lm.families.family import AS_IS, Family, Preset
+from asr_lm.lm.families.family import AS_IS, FREQUENT_WORDS, LAPTOP, Family, Preset, sampled_noise
 from asr_lm.lm.sizes import RecurrentConfig
 
 
@@ -21,6 +21,12 @@ FAMILY = Family(
     sizes=GruConfig,
     network="network.GruNetwork",
     presets={
+        LAPTOP: Preset(
+            "256 units for 100,000 to a million words on two cores: noise-contrastive estimation, 4 epochs",
+            {"embedding": 256, "hidden": 256, "dropout": 0.2, "output": "nce", "noise_samples": 500},
+            sampled_noise(epochs=4),
+            FREQUENT_WORDS,
+        ),
         "ptb-small": Preset(
             "2 x 200 units for a million words: dropout 0.2, tied embedding, SGD, cosine, 5 epochs",
             {"layers": 2, "embedding": 200, "hidden": 200, "dropout": 0.2, "tied": True},

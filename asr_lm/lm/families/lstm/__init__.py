@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from asr_lm.lm.families.family import AS_IS, Family, Preset
+from asr_lm.lm.families.family import AS_IS, FREQUENT_WORDS, LAPTOP, Family, Preset, sampled_noise
 from asr_lm.lm.sizes import RecurrentConfig
 
 
@@ -58,6 +58,12 @@ FAMILY = Family(
             {"layers": 2, "embedding": 650, "hidden": 650, "dropout": 0.5, "tied": False},
             _zaremba(steps=35, epochs=39, decay=1 / 1.2, decay_after=6, initial_range=0.05),
             AS_IS,
+        ),
+        LAPTOP: Preset(
+            "256 units for 100,000 to a million words on two cores: noise-contrastive estimation, 4 epochs",
+            {"embedding": 256, "hidden": 256, "dropout": 0.2, "output": "nce", "noise_samples": 500},
+            sampled_noise(epochs=4),
+            FREQUENT_WORDS,
         ),
         "ptb-small": Preset(
             "2 x 200 units for a million words: dropout 0.2, tied embedding, SGD, cosine",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from asr_lm.errors import InputError
-from asr_lm.lm.families.family import AS_IS, Family, Preset, sampled_noise
+from asr_lm.lm.families.family import AS_IS, FREQUENT_WORDS, LAPTOP, Family, Preset, sampled_noise
 from asr_lm.lm.sizes import OutputConfig
 
 
@@ -49,6 +49,12 @@ FAMILY = Family(
     sizes=NnlmConfig,
     network="network.NnlmNetwork",
     presets={
+        LAPTOP: Preset(
+            "order 5, 128 x 256, for 100,000 to a million words on two cores: noise-contrastive estimation, 4 epochs",
+            {"order": 5, "embedding": 128, "hidden": 256, "dropout": 0.2, "output": "nce", "noise_samples": 500},
+            sampled_noise(epochs=4),
+            FREQUENT_WORDS,
+        ),
         "ptb": Preset(
             "order 6, 200 x 400, for a million words: noise-contrastive estimation, dropout 0.3",
             {"order": 6, "embedding": 200, "hidden": 400, "dropout": 0.3, "output": "nce", "noise_samples": 500},

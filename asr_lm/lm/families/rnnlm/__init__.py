@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from asr_lm.lm.families.family import AS_IS, Family, Preset, sampled_noise
+from asr_lm.lm.families.family import AS_IS, FREQUENT_WORDS, LAPTOP, Family, Preset, sampled_noise
 from asr_lm.lm.sizes import OutputConfig, OutputKind
 
 
@@ -30,6 +30,12 @@ FAMILY = Family(
     sizes=RnnlmConfig,
     network="network.RnnlmNetwork",
     presets={
+        LAPTOP: Preset(
+            "256 units for 100,000 to a million words on two cores: noise-contrastive estimation, Muon, 4 epochs",
+            {"hidden": 256, "dropout": 0.2, "output": "nce", "noise_samples": 500},
+            {**sampled_noise(epochs=4), "optimizer": "muon"},
+            FREQUENT_WORDS,
+        ),
         "ptb": Preset(
             "400 units for a million words: noise-contrastive estimation, dropout 0.3, Muon",
             {"hidden": 400, "dropout": 0.3, "output": "nce", "noise_samples": 500},
