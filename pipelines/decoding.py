@@ -29,7 +29,7 @@ from asr_lm.lattice.writing import write_lattices
 from asr_lm.lm.device import resolve_device
 from pipelines.command import check_outputs, console
 from pipelines.decoding_options import Arguments, Handling, Lists, Search, Sound
-from pipelines.display import decoding_progress, warn
+from pipelines.display import LeftOut, decoding_progress, warn
 
 _UNFINISHED = ".unfinished"
 _FRAME_SECONDS = 0.02
@@ -176,13 +176,14 @@ class _Bad:
 
     strict: bool
     sources: set[str] = field(default_factory=set)
+    left_out: LeftOut = field(default_factory=LeftOut)
 
     def add(self, source: str, error: InputError) -> None:
         """Name one, or stop at it."""
         if self.strict:
             raise error
         if source not in self.sources:
-            warn(f"left out: {error}")
+            self.left_out.add(error)
         self.sources.add(source)
 
 
@@ -197,6 +198,7 @@ def _work_through(work: _Work, journal: Journal, bad: _Bad, references: Mapping[
             else:
                 _note(one, journal, work.decoder.unit, arguments.lattice)
             show(len(journal) + len(bad.sources), count)
+    bad.left_out.finish()
     return len(bad.sources)
 
 

@@ -13,6 +13,7 @@ from pipelines.command import console, with_options
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from asr_lm.errors import InputError
     from asr_lm.lm.training.loop import TrainingProgress, TrainingResult
 
 _PLAIN_SECONDS = 30.0
@@ -74,6 +75,37 @@ def draw_training(folder: Path) -> None:
         warn(str(error))
 
 
+_MOST_NAMES = 20
+
+
+class LeftOut:
+    """Names what could not be used: one of each complaint as it comes, the others of the same at the end, counted.
+
+    Args:
+        tell: prints a warning.
+    """
+
+    def __init__(self, tell: Callable[[str], None] = warn) -> None:
+        self._tell = tell
+        self._others: dict[str, list[str]] = {}
+
+    def add(self, error: InputError) -> None:
+        """One more."""
+        if error.message in self._others:
+            self._others[error.message].append(", ".join(error.place))
+        else:
+            self._others[error.message] = []
+            self._tell(f"left out: {error}")
+
+    def finish(self) -> None:
+        """Name those that were not named."""
+        for message, places in self._others.items():
+            if places:
+                shown = "; ".join(places[:_MOST_NAMES])
+                unnamed = f"; and {len(places) - _MOST_NAMES:,} others" if len(places) > _MOST_NAMES else ""
+                self._tell(f"left out, too: {len(places):,} more ({shown}{unnamed}): {message}")
+
+
 class Terminal:
     """Whom the library tells how it goes: :class:`asr_lm.progress.Progress` on a terminal.
 
@@ -86,6 +118,7 @@ class Terminal:
         self._show: Callable[[int, int | None, str], None] | None = None
         self._begin = time.monotonic()
         self._done: dict[str, int] = {}
+        self._expected: int | None = None
 
     def warn(self, message: str) -> None:
         """Print a warning unless it was printed."""
@@ -108,17 +141,21 @@ class Terminal:
     @contextlib.contextmanager
     def scoring(self) -> Iterator[Terminal]:
         """Show how many hypotheses are scored, and how fast, while this lasts."""
-        self._begin, self._done = time.monotonic(), {}
+        self._begin, self._done, self._expected = time.monotonic(), {}, None
         with _line("scoring") as self._show:
             yield self
         self._show = None
+
+    def expect(self, hypotheses: int) -> None:
+        """Every model will score so many in all."""
+        self._expected = hypotheses
 
     def scored(self, model: str, hypotheses: int) -> None:
         """So many more hypotheses are scored with a model."""
         self._done[model] = self._done.get(model, 0) + hypotheses
         rate = sum(self._done.values()) / max(time.monotonic() - self._begin, 1e-9)
         if self._show:
-            self._show(self._done[model], None, f"hypotheses with {model}, {rate:,.0f}/s")
+            self._show(self._done[model], self._expected, f"hypotheses with {model}, {rate:,.0f}/s")
 
 
 @contextlib.contextmanager

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -15,7 +17,7 @@ from rich.console import Console
 from asr_lm.errors import InputError
 from asr_lm.evaluation.metrics.registry import metric
 from asr_lm.evaluation.roles import CORRECTED
-from asr_lm.files import write_text
+from asr_lm.files import make_folder, write_text
 from asr_lm.hypotheses.utterance import Utterance
 from asr_lm.hypotheses.writing import format_of, write_nbest
 from asr_lm.rescoring.correction import Correction, correctors
@@ -120,7 +122,28 @@ def _check(options: Arguments, inputs: Sequence[str | Path]) -> None:
     for path in outputs:
         format_of(path)
     written = [*outputs, options.json, options.save_weights, options.mbr_out, *reporting.outputs(options)]
-    check_outputs(written, [*inputs, options.weights])
+    with _new_folder(options):
+        check_outputs(written, [*inputs, options.weights])
+
+
+def _is_folder(out: str) -> bool:
+    """Whether an output is a folder: there is one, or it ends as the names of folders do."""
+    return Path(out).is_dir() or out.endswith(("/", os.sep))
+
+
+@contextlib.contextmanager
+def _new_folder(options: Arguments) -> Iterator[None]:
+    """Make the folder of the lists where it is new; it goes again where something is wrong."""
+    folder = Path(options.out or ".")
+    if options.out is None or not _is_folder(options.out) or folder.exists():
+        yield
+        return
+    make_folder(folder)
+    try:
+        yield
+    except InputError:
+        folder.rmdir()
+        raise
 
 
 def _check_one_list(options: Arguments) -> None:
@@ -130,8 +153,9 @@ def _check_one_list(options: Arguments) -> None:
         raise InputError(
             "a report of several lists is what compare --test writes; give one --nbest", parameter="report"
         )
-    if several and options.out is not None and not Path(options.out).is_dir():
-        raise InputError("several lists need an existing folder", parameter="out", file=options.out)
+    if several and options.out is not None and not _is_folder(options.out):
+        message = "several lists need an existing folder, or a new one with / at its end"
+        raise InputError(message, parameter="out", file=options.out)
     if several and options.plot_attention is not None:
         raise InputError("pictures are of one list; give one --nbest", parameter="plot_attention")
     if options.features is None:
@@ -281,7 +305,7 @@ def _stream(job: _Job, utterances: Iterator[Utterance], parts: list[Rescored]) -
 
 def _out(options: Arguments, path: str) -> str:
     """Where a list goes."""
-    folder = options.out is None or Path(options.out).is_dir()
+    folder = options.out is None or _is_folder(options.out)
     if options.out is not None and not folder:
         return options.out
     if path == "-":

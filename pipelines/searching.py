@@ -26,7 +26,7 @@ from asr_lm.rescoring.tuned import Tuned
 from asr_lm.rescoring.weights import Weights
 from pipelines import lists
 from pipelines.command import blaming
-from pipelines.display import Terminal, say
+from pipelines.display import LeftOut, Terminal, say
 from pipelines.options import LatticeOptions
 
 if TYPE_CHECKING:
@@ -219,7 +219,7 @@ def _read(options: Arguments, path: Path, terminal: Terminal) -> tuple[list[Latt
     """The lattices of a place with their references; those that cannot be read are named."""
     words = read_words(options.words) if options.words else None
     lattices: dict[str, Lattice] = {}
-    bad = 0
+    bad, left_out = 0, LeftOut(terminal.warn)
     found_all = read_lattices(
         path, words=words, frame_shift=options.frame_shift, trust=options.trust, max_arcs=options.max_arcs
     )
@@ -227,11 +227,12 @@ def _read(options: Arguments, path: Path, terminal: Terminal) -> tuple[list[Latt
         if error := found if isinstance(found, InputError) else _unlike(found, lattices):
             if options.strict:
                 raise error
-            terminal.warn(f"left out: {error}")
+            left_out.add(error)
             bad += 1
         elif isinstance(found, Lattice):
             scale = {} if options.acoustic_scale is None else {"acoustic": options.acoustic_scale}
             lattices[found.id] = replace(found, scales={**found.scales, **scale})
+    left_out.finish()
     if not lattices:
         raise InputError("no lattice could be read", file=path)
     if options.references is None:

@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 from toy_language import Command, Toy
 
+from asr_lm.errors import InputError
 from asr_lm.lm.training.loop import TrainingProgress
 from pipelines import display
 
@@ -83,6 +84,31 @@ def test_scoring_counts_by_model(file: io.StringIO) -> None:
     patterns = [r"100 hypotheses with \[/x\]", r"50 hypotheses with other", r"1,100 hypotheses with \[/x\]"]
     for line, pattern in zip(file.getvalue().splitlines(), patterns, strict=True):
         assert re.fullmatch(rf"scoring: {pattern}, [\d,]+/s", line)
+
+
+def test_scoring_shows_the_total_where_it_is_known(file: io.StringIO) -> None:
+    terminal = display.Terminal()
+    with terminal.scoring() as progress:
+        progress.expect(2_000)
+        progress.scored("a", 1_100)
+    with terminal.scoring() as progress:
+        progress.scored("a", 100)
+    lines = file.getvalue().splitlines()
+    assert lines[0].startswith("scoring: 1,100/2,000 hypotheses with a, ")
+    assert lines[1].startswith("scoring: 100 hypotheses with a, ")
+
+
+def test_thirty_equal_complaints_are_one_with_a_count() -> None:
+    told: list[str] = []
+    left_out = display.LeftOut(told.append)
+    for number in range(30):
+        left_out.add(InputError("is empty", file=f"{number}.slf"))
+    left_out.add(InputError("no arc", file="x.slf", line=3))
+    assert told == ["left out: 0.slf: is empty", "left out: x.slf:3: no arc"]
+    left_out.finish()
+    (last,) = told[2:]
+    assert last.startswith("left out, too: 29 more (1.slf; 2.slf; ")
+    assert last.endswith("; 20.slf; and 9 others): is empty")
 
 
 def test_files_are_not_flooded(file: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -415,3 +415,13 @@ class TestCache:
         for one, other in zip(read_nbest("None.json"), read_nbest("7.json"), strict=True):
             scores = [{h.text: h.scores["lstm"] for h in utterance.hypotheses} for utterance in (one, other)]
             assert scores[0] == pytest.approx(scores[1], abs=1e-3)
+
+
+def test_a_new_folder_is_made_for_the_lists(command: Command, toy: Toy, ngram: Path) -> None:
+    lists = ("--nbest", toy.test, "--nbest", toy.dev)
+    finished = command("rescore", *lists, "--lm", ngram, "--out", "new/folder/")
+    assert finished.code == 0, finished.err
+    assert {path.name for path in Path("new/folder").iterdir()} == {"test.rescored.json", "dev.rescored.json"}
+    wrong = command("rescore", "--nbest", toy.test, "--lm", ngram, "--out", "other/", "--json", "none/r.json")
+    assert "there is no folder none" in wrong.complaint
+    assert not Path("other").exists()
