@@ -17,8 +17,10 @@ from asr_lm.acoustic.options import DecodingOptions, require_least, require_posi
 from asr_lm.acoustic.registry import DEFAULT, open_recogniser
 from asr_lm.acoustic.saved_emissions import Shards, frame_seconds, saved_sources
 from asr_lm.acoustic.segments import Failure, Segment, SegmentSource
+from asr_lm.acoustic.sequences.ctranslate2 import PREFIX as CTRANSLATE2
 from asr_lm.acoustic.tokens import TOKENS_FILE, Tokens
 from asr_lm.errors import InputError
+from asr_lm.evaluation.normalized_rate import normalized_rate
 from asr_lm.evaluation.word_errors import Unit, tokens
 from asr_lm.files import write_text
 from asr_lm.hypotheses.references import read_references
@@ -27,9 +29,12 @@ from asr_lm.hypotheses.writing import format_of, write_nbest
 from asr_lm.lattice.oracle import oracle_path
 from asr_lm.lattice.writing import write_lattices
 from asr_lm.lm.device import resolve_device
+from asr_lm.lm.folder import HUB
+from asr_lm.text.normalizer import get_normalizer
 from pipelines.command import check_outputs, console
 from pipelines.decoding_options import Arguments, Handling, Lists, Search, Sound
-from pipelines.display import LeftOut, decoding_progress, warn
+from pipelines.display import LeftOut, Terminal, decoding_progress, warn
+from pipelines.normalizing import warn_of_normalizers
 
 _UNFINISHED = ".unfinished"
 _FRAME_SECONDS = 0.02
@@ -56,7 +61,10 @@ def check(arguments: Arguments) -> None:
 def _check_input(arguments: Arguments) -> None:
     if bool(arguments.audio) == bool(arguments.emissions):
         raise InputError("give either --audio or --emissions")
-    of_sound = {name: getattr(arguments, name) for name in ("model", "channel", "save_emissions", "batch_seconds")}
+    of_sound = {
+        name: getattr(arguments, name)
+        for name in ("model", "channel", "save_emissions", "batch_seconds")
+    }
     of_emissions = {name: getattr(arguments, name) for name in ("tokens", "frame_seconds")}
     wrong, other = (of_sound, "sound") if arguments.emissions else (of_emissions, "saved emissions")
     for name, value in wrong.items():
@@ -126,6 +134,8 @@ def decode_to_list(arguments: Arguments) -> int:
     try:
         bad = _work_through(work, journal, _Bad(arguments.strict), references, arguments)
         finished = _write(arguments, journal, [source.id for source in work.sources], work.decoder.unit)
+        if finished:
+            _report(arguments, journal, [source.id for source in work.sources], work.decoder.unit)
     finally:
         journal.close(remove=finished or journal.is_empty)
     return bad
@@ -159,9 +169,10 @@ def _unfinished(lists: Lists) -> Path:
 
 
 def _open_journal(arguments: Arguments) -> Journal:
-    left_out = ("out", "ctm", "strict", "device", "save_emissions", "batch_seconds")
+    left_out = ("out", "ctm", "strict", "device", "save_emissions", "batch_seconds", "wer_normalizer")
     options = {name: str(value) for name, value in asdict(arguments).items() if name not in left_out}
-    read = [*arguments.audio, *arguments.emissions, arguments.lexicon, arguments.lm, arguments.model]
+    model = arguments.model and arguments.model.removeprefix(HUB).removeprefix(CTRANSLATE2)
+    read = [*arguments.audio, *arguments.emissions, arguments.lexicon, arguments.lm, model]
     paths = [Path(path) for path in read if path is not None]
     stamps = [path.stat().st_mtime_ns for path in paths if path.exists()]
     journal = Journal(_unfinished(arguments), {"options": options, "changed": stamps})
@@ -245,10 +256,20 @@ def _write(lists: Lists, journal: Journal, order: Sequence[str], unit: Unit) -> 
     if lists.ctm is not None:
         write_text(lists.ctm, "".join(_ctm_lines(journal.read(order))))
     console().print(f"{number:,} utterances are in {lists.out}", markup=False, soft_wrap=True)
-    errors = FirstPassErrors.of(journal.read(order), unit)
-    if errors.length:
-        console().print(str(errors), markup=False, soft_wrap=True)
     return True
+
+
+def _report(search: Search, journal: Journal, order: Sequence[str], unit: Unit) -> None:
+    """Say how good the list is, where references are known."""
+    name = search.wer_normalizer
+    normalize = None if name == "as-is" else get_normalizer(name)
+    errors = FirstPassErrors.of(journal.read(order), unit, normalize)
+    if not errors.length:
+        return
+    console().print(str(errors), markup=False, soft_wrap=True)
+    said = [(one.utterance.reference, one.utterance.hypotheses[0].text) for one in journal.read(order)]
+    references, heard = zip(*said, strict=True)
+    warn_of_normalizers(normalized_rate(references, heard, unit, name), None, Terminal())
 
 
 def _ctm_lines(recognised: Iterable[Recognised]) -> Iterator[str]:

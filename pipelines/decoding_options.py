@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import tyro
 
 from asr_lm.acoustic.options import DecodingOptions
+from asr_lm.text.normalizer import NormalizerName
 from pipelines.command import OptionalFloat, OptionalInt, OptionalPath, OptionalText
 
 
@@ -78,6 +79,8 @@ class Search:
         task: Whether Whisper writes what it hears, or translates it into English.
         lower: Write hypotheses and references in lower case.
         references: What is said: an utterance's id and its words on every line.
+        wer_normalizer: Normalise references and hypotheses before their errors are counted, as rescore does; the list
+            keeps what the recogniser wrote.
         batch_seconds: Seconds of sound that a CTC recogniser computes together, padding counted; the result is the
             same. By default 320 on a GPU, and 0, which is one utterance at a time, on a processor. Some recognisers,
             WAV2VEC2_ASR_BASE_* and VOXPOPULI_ASR_* among them, only take utterances of one length together.
@@ -101,6 +104,7 @@ class Search:
     task: Literal["transcribe", "translate"] = "transcribe"
     lower: bool = False
     references: OptionalPath = None
+    wer_normalizer: NormalizerName = "as-is"
     batch_seconds: OptionalFloat = None
     search: Literal["auto", "cpu", "flashlight", "cuda"] = "auto"
 

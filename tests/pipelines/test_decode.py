@@ -366,3 +366,18 @@ def test_where_torchaudio_is_missing_or_broken_the_pair_to_install_is_named(tmp_
     assert len(finished.stderr.splitlines()) == 1
     assert "pip install torch==2.11.0 torchaudio==2.11.0" in finished.stderr
     assert "torch==2.14.1 torchaudio==2.11.1" in finished.stderr
+
+
+def test_errors_are_counted_as_rescore_counts_them(command, sounds):
+    """Casing alone is said to be casing; with a normaliser it is no error, and the list is as the recogniser wrote it."""
+    Path("refs").write_text("len-test-000 We KEEP the dearest, fish at the back near the ice!\n")
+    (sounds / "manifest.jsonl").unlink()
+    options = ("--audio", sounds / "len-test-000.flac", *FAST, "--references", "refs")
+    plain = command("decode", *options, "--out", "a.jsonl")
+    assert plain.code == 0
+    assert "with --wer-normalizer unicode" in plain.err
+    normalised = command("decode", *options, "--out", "b.jsonl", "--wer-normalizer", "unicode")
+    assert "warning" not in normalised.err
+    rates = [float(one.err.split("first pass ")[1].split(" %")[0]) for one in (plain, normalised)]
+    assert rates[1] < rates[0] - 20
+    assert Path("a.jsonl").read_bytes() == Path("b.jsonl").read_bytes()
