@@ -23,8 +23,9 @@ class OneBest(NamedTuple):
 
 
 _WHISPER = (
-    "Whisper's decoders throw their beams away: with transformers call generate(num_beams=10, num_return_sequences=10, "
-    "return_dict_in_generate=True, output_scores=True) and write text and sequences_scores"
+    "Whisper's decoders throw their beams away: decode the sound with model hf:NAME, or ct2:FOLDER for faster-whisper; "
+    "or with transformers call generate(num_beams=10, num_return_sequences=10, return_dict_in_generate=True, "
+    "output_scores=True) and write text and sequences_scores"
 )
 _RESULT_LINE = re.compile(r"\S+:\s+(?:ref|hyp)=\[")
 _PLAIN_LINE = re.compile(r"\S+[ \t]\S.*")

@@ -369,7 +369,7 @@ def test_where_torchaudio_is_missing_or_broken_the_pair_to_install_is_named(tmp_
 
 
 def test_errors_are_counted_as_rescore_counts_them(command, sounds):
-    """Casing alone is said to be casing; with a normaliser it is no error, and the list is as the recogniser wrote it."""
+    """Casing alone is said to be casing; with a normaliser it is no error, and the list keeps what was written."""
     Path("refs").write_text("len-test-000 We KEEP the dearest, fish at the back near the ice!\n")
     (sounds / "manifest.jsonl").unlink()
     options = ("--audio", sounds / "len-test-000.flac", *FAST, "--references", "refs")

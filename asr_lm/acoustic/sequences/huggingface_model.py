@@ -5,8 +5,8 @@ one pass, its end included. So ``acoustic`` is log p(tokens, end | sound, prompt
 a length penalty nor the tokens that a model is told never to say change it.
 
 * Whisper (Radford et al. 2022), with a prompt of language and task;
-* Speech2Text (Wang et al. 2020), SpeechT5 (Ao et al. 2022), Moonshine (Jeffries et al. 2024), and a speech encoder with
-  a text decoder (``SpeechEncoderDecoderModel``), with the token that texts begin with.
+* Speech2Text (Wang et al. 2020), Moonshine (Jeffries et al. 2024), and a speech encoder with a text decoder
+  (``SpeechEncoderDecoderModel``), with the token that texts begin with.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from asr_lm.acoustic.sequences.transcript import Transcript
 from asr_lm.acoustic.sequences.whisper_prompt import MOST_OF_ENGLISH, START, WhisperPrompt
 from asr_lm.errors import InputError
 
-TYPES = ("moonshine", "speech-encoder-decoder", "speech_to_text", "speecht5", "whisper")
+TYPES = ("moonshine", "speech-encoder-decoder", "speech_to_text", "whisper")
 """Models that need no more than a prompt, as ``model_type`` in their configuration calls them."""
 
 _LOGITS = 25_000_000
@@ -249,7 +249,7 @@ def _most_tokens(network: Any) -> int:
     places = [
         getattr(part, name, None)
         for part in (config, getattr(config, "decoder", None))
-        for name in ("max_target_positions", "max_text_positions", "max_position_embeddings", "n_positions")
+        for name in ("max_target_positions", "max_position_embeddings", "n_positions")
     ]
     known = [int(place) for place in (*places, network.generation_config.max_length) if place]
     return min(known, default=_LONGEST)
