@@ -61,10 +61,7 @@ def check(arguments: Arguments) -> None:
 def _check_input(arguments: Arguments) -> None:
     if bool(arguments.audio) == bool(arguments.emissions):
         raise InputError("give either --audio or --emissions")
-    of_sound = {
-        name: getattr(arguments, name)
-        for name in ("model", "channel", "save_emissions", "batch_seconds")
-    }
+    of_sound = {name: getattr(arguments, name) for name in ("model", "channel", "save_emissions", "batch_seconds")}
     of_emissions = {name: getattr(arguments, name) for name in ("tokens", "frame_seconds")}
     wrong, other = (of_sound, "sound") if arguments.emissions else (of_emissions, "saved emissions")
     for name, value in wrong.items():
