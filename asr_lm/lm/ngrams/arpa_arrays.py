@@ -99,19 +99,32 @@ def _joined(pieces: list[NDArray[Any]]) -> NDArray[Any]:
 
 def _keys(block: ArpaBlock, numbers: WordNumbers, below: Sequence[OrderTable]) -> NDArray[np.int64]:
     """Keys of the n-grams of a block ``[lines]``."""
-    words = numbers.of(block.lines, range(1, block.order + 1))
-    if (words < 0).any():
-        line, column = (int(place[0]) for place in np.nonzero(words < 0))
-        raise block.fault(f"{_shown([block.words(line)[column]])} is not among the unigrams", line)
-    # n-grams are sorted as a rule, so that many neighbours have one context.
-    fresh = np.ones(len(words), dtype=bool)
-    fresh[1:] = (words[1:, :-1] != words[:-1, :-1]).any(axis=1)
-    rows = _rows(words[fresh, :-1], len(numbers), below)[np.cumsum(fresh) - 1]
+    # n-grams are sorted as a rule, so that many neighbours have one context, whose words are looked up once.
+    fresh = block.lines.changes(range(1, block.order))
+    contexts, last = _numbered(block, numbers, fresh)
+    rows = _rows(contexts, len(numbers), below)[np.cumsum(fresh) - 1]
     if (rows < 0).any():
         line = int(np.flatnonzero(rows < 0)[0])
         context = _shown(block.words(line)[:-1])
         raise block.fault(f"the context {context} is not among the {block.order - 1}-grams", line)
-    return rows * np.int64(len(numbers)) + words[:, -1]
+    return rows * np.int64(len(numbers)) + last
+
+
+def _numbered(
+    block: ArpaBlock, numbers: WordNumbers, fresh: NDArray[np.bool_]
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Numbers of the words of contexts ``[fresh lines, order - 1]``, and of the last words ``[lines]``."""
+    columns = np.arange(1, block.order + 1, dtype=np.int32)
+    asked = np.repeat(fresh[:, None], block.order, axis=1)
+    asked[:, -1] = True
+    found = numbers.of(block.lines, (block.lines.first[:, None] + columns)[asked])
+    if (found < 0).any():
+        line, column = (int(place[(found < 0).argmax()]) for place in np.nonzero(asked))
+        raise block.fault(f"{_shown([block.words(line)[column]])} is not among the unigrams", line)
+    ends = np.cumsum(asked.sum(axis=1)) - 1
+    of_context = np.ones(len(found), dtype=bool)
+    of_context[ends] = False
+    return found[of_context].reshape(-1, block.order - 1), found[ends]
 
 
 def _rows(words: NDArray[np.int32], vocabulary_size: int, tables: Sequence[OrderTable]) -> Rows:

@@ -93,13 +93,31 @@ class Lines:
         """The byte after each field."""
         return np.frombuffer(self.text, dtype=np.uint8)[self.end[fields]]
 
-    def strings(self, fields: Rows, kind: Any) -> Any:
-        """Some fields, ascending, as an Arrow array of type ``kind`` with a null after each ``[2 fields]``."""
+    def changes(self, columns: range) -> NDArray[np.bool_]:
+        """Whether some neighbouring columns are others than in the line before ``[lines]``."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        changed = np.ones(len(self), dtype=bool)
+        if len(columns) and len(self) > 1:
+            first = self.first + np.int32(columns[0])
+            texts = self.strings(first, pa.binary(), through=first + np.int32(len(columns) - 1))
+            same = pc.equal(texts[2:], texts[:-2])
+            bits = np.unpackbits(np.frombuffer(same.buffers()[1], dtype=np.uint8), bitorder="little")
+            changed[1:] = bits[same.offset : same.offset + len(same) : 2] == 0
+        return changed
+
+    def strings(self, fields: Rows, kind: Any, through: Rows | None = None) -> Any:
+        """Some fields, ascending, as an Arrow array of type ``kind`` with a null after each ``[2 fields]``.
+
+        With ``through`` what stands from each field to another one of its line.
+        """
         import pyarrow as pa
 
+        last = fields if through is None else through
         offsets = np.empty(2 * len(fields) + 1, dtype=np.int32)
-        offsets[:-1:2], offsets[1::2] = self.begin[fields], self.end[fields]
-        offsets[-1] = self.end[fields[-1]] if len(fields) else 0
+        offsets[:-1:2], offsets[1::2] = self.begin[fields], self.end[last]
+        offsets[-1] = self.end[last[-1]] if len(fields) else 0
         valid = np.full(len(fields) // 4 + 1, 0b01010101, dtype=np.uint8)
         buffers = [pa.py_buffer(buffer) for buffer in (valid, offsets, self.text)]
         return pa.Array.from_buffers(kind, 2 * len(fields), buffers, null_count=len(fields))

@@ -32,21 +32,20 @@ class WordNumbers:
     def __len__(self) -> int:
         return len(self._numbers)
 
-    def of(self, lines: Lines, columns: range) -> NDArray[np.int32]:
-        """Numbers of the fields of some columns; -1 for one that is no word ``[lines, columns]``."""
+    def of(self, lines: Lines, fields: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Numbers of some fields of lines, ascending; -1 for one that is no word ``[fields]``."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        if not len(lines):
-            return np.zeros((0, len(columns)), dtype=np.int32)
+        if not len(fields):
+            return np.zeros(0, dtype=np.int32)
         if len(self._words) > _REMEMBERED:
             self._words, self._found = self._words[:0], self._found[:0]
-        fields = (lines.first[:, None] + np.array(columns, dtype=np.int32)).ravel()
         chunks = pc.dictionary_encode(pa.chunked_array([self._words, lines.strings(fields, pa.binary())])).chunks
         coded = chunks[-1]
         codes = np.frombuffer(coded.indices.buffers()[1], dtype=np.int32, count=2 * len(fields))[::2]
         self._remember(coded.dictionary)
-        return self._found[codes].reshape(len(lines), len(columns))
+        return self._found[codes]
 
     def _remember(self, words: Any) -> None:
         """Look up the words that are new behind those remembered."""
