@@ -131,15 +131,14 @@ def read_bytes(path: str | Path, limit: int = -1) -> bytes:
         InputError: the file cannot be opened, its compressed stream is damaged, or there is more to read than
             :data:`asr_lm.limits.WHOLE`.
     """
-    most, size, blocks = WHOLE.bytes(), 0, []
+    most, found = WHOLE.bytes(), io.BytesIO()
     for block in iterate_blocks(path, _BLOCK if limit < 0 else max(min(limit, _BLOCK), 1)):
-        blocks.append(block if limit < 0 else block[: limit - size])
-        size += len(blocks[-1])
-        if size > most:
+        found.write(block if limit < 0 else block[: limit - found.tell()])
+        if found.tell() > most:
             raise WHOLE.exceeded(display_name(path))
-        if size == limit:
+        if found.tell() == limit:
             break
-    return b"".join(blocks)
+    return found.getvalue()  # without a copy
 
 
 def iterate_blocks(path: str | Path, size: int) -> Iterator[bytes]:

@@ -9,7 +9,7 @@ from asr_lm.errors import InputError
 from asr_lm.lm.folder import fold_folder
 from asr_lm.lm.training.options import Fold, TrainingOptions
 from pipelines.command import console, option_name
-from pipelines.train_record import Asked, is_trained, tell_done
+from pipelines.train_record import Asked, end_training, is_trained, tell_done
 
 
 def check_jackknife(parts: int) -> None:
@@ -89,6 +89,7 @@ def train_folds(out: Path, asked: Asked, parts: int, train_one: Callable[[Path, 
         if not before:
             train_one(folder, fold, each)
         else:
+            end_training(folder)
             say(f"{folder}: trained before, left as it is")
 
 

@@ -18,9 +18,10 @@ from asr_lm.lm.training.checkpoint import CHECKPOINT_FILE
 from asr_lm.lm.training.options import VOCABULARY_KINDS
 from asr_lm.lm.training.pair_recipe import PRETRAINING
 from asr_lm.lm.training.recipe import CORPUS_FOLDER
+from asr_lm.report.training_curves import PICTURE_FILE
 from asr_lm.rescoring.scoring.models import name_and_path
 from pipelines.command import option_name
-from pipelines.display import say
+from pipelines.display import draw_training, say
 from pipelines.train_options import Options
 
 Asked = Mapping[str, Any]
@@ -61,7 +62,7 @@ def is_trained(folder: Path, asked: Asked) -> bool:
 
 
 def tell_done(folders: Sequence[Path]) -> None:
-    """Print that trained folders are as they should be, and take away what a run left that was killed at its end.
+    """Print that trained folders are as they should be.
 
     Raises:
         InputError: nobody knows how a model was asked for.
@@ -69,10 +70,17 @@ def tell_done(folders: Sequence[Path]) -> None:
     for folder in folders:
         if not _kept(folder):
             check_unused(folder)
-        (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
-        for left in (CORPUS_FOLDER, PRETRAINING):
-            shutil.rmtree(folder / left, ignore_errors=True)
+        end_training(folder)
     say(f"{folders[0]}: done already, by the same command")
+
+
+def end_training(folder: Path) -> None:
+    """Do what a run still had to do that was killed when the model was whole."""
+    (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
+    for left in (CORPUS_FOLDER, PRETRAINING):
+        shutil.rmtree(folder / left, ignore_errors=True)
+    if not (folder / PICTURE_FILE).exists():
+        draw_training(folder)
 
 
 def _kept(folder: Path) -> Asked:

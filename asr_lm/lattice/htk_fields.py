@@ -11,8 +11,9 @@ import re
 from asr_lm.errors import InputError
 
 _TOKEN = re.compile(
-    r"""\s*+(?:([A-Za-z]\w*+)([=~])("(?:[^"\\]|\\.)*+"|'(?:[^'\\]|\\.)*+'|(?:[^\s\\]|\\.|\\$)*+)|(\S++))"""
+    r"""\s*+(?:([A-Za-z]\w*+)([=~])("(?:[^"\\]|\\.)*+"|'(?:[^'\\]|\\.)*+'|(?:[^\s\\]|\\.|\\$)*+)|(\S++)|\Z)"""
 )
+"""A field, what is none, or blanks up to the end, which would be looked at again and again if they were left."""
 _ESCAPE = re.compile(rb"\\(?:(0[0-7]*|[1-7][0-7]{2})|(.))", re.DOTALL)
 _LONG = {
     "time": "t", "WORD": "W", "START": "S", "END": "E", "acoustic": "a", "language": "l", "ngram": "n", "var": "v",
@@ -29,7 +30,7 @@ def fields_of(line: str) -> tuple[dict[str, str], list[str]]:
     fields: dict[str, str] = {}
     strays: list[str] = []
     for name, sign, value, stray in _TOKEN.findall(line):
-        if stray.startswith("#"):
+        if stray.startswith("#") or not (name or stray):
             break
         if stray:
             strays.append(stray)

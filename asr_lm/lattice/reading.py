@@ -23,7 +23,7 @@ from asr_lm.lattice.openfst import OPENFST_MAGIC
 _BEGINNING = 4096
 _ARC = re.compile(r"\d+\s+\d+\s+\S+")
 _LONE_STATE = re.compile(r"\d+(\s+\S+)?\s*")
-_ENTRY = re.compile(r"[ \t]*\r?\n|\d+(\s+\d+\s+\S+|[ \t]*\S*)[^\n]*\n[ \t]*(\d|\r?\n)")
+_ENTRY = re.compile(r"[ \t]*\r?\n|\d++(\s+\d++\s+\S++|[ \t]*+\S*+)[^\n]*+\n[ \t]*+(\d|\r?\n)")
 _TABLES = frozenset(("words.txt", "text", "references.tsv", "lattices.jsonl"))
 """Files that may lie beside lattices and hold none."""
 

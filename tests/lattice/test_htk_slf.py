@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from toy_lattices import paths, random_lattice, spoken
 
 from asr_lm.errors import InputError
+from asr_lm.lattice.htk_fields import fields_of
 from asr_lm.lattice.htk_slf import read_slf
 from asr_lm.lattice.htk_slf_writing import slf_lines
 from asr_lm.lattice.lattice import Lattice
@@ -239,3 +240,8 @@ class TestWrittenInOtherWays:
     def test_too_many_links(self, tmp_path: Path) -> None:
         with pytest.raises(InputError, match="more than 3 arcs"):
             read_slf(write(tmp_path, ON_NODES), max_arcs=3)
+
+
+def test_blanks_take_no_longer_than_they_are_long() -> None:
+    assert fields_of("I=1  W=a" + " " * 400_000) == ({"I": "1", "W": "a"}, [])
+    assert fields_of(" " * 400_000 + "x") == ({}, ["x"])

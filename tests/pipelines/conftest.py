@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import random
 from pathlib import Path
 
 import pytest
-from toy_language import Command, Toy, call, sentence, utterance
-
-from asr_lm.hypotheses.writing import write_nbest
+from toy_language import Command, Toy, call, make_toy
 
 
 @pytest.fixture(autouse=True)
@@ -25,17 +22,7 @@ def command() -> Command:
 
 @pytest.fixture(scope="session")
 def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
-    folder = tmp_path_factory.mktemp("toy")
-    generator = random.Random(1)
-    sentences = list(dict.fromkeys(sentence(generator) for _ in range(420)))
-    texts = {"train": sentences[:280], "valid": sentences[280:310]}
-    for name, lines in texts.items():
-        (folder / f"{name}.txt").write_text("".join(f"{line}\n" for line in lines))
-    for name, spoken in (("dev", sentences[310:350]), ("test", sentences[350:390])):
-        utterances = [utterance(f"{name}{n}", n, text, generator) for n, text in enumerate(spoken)]
-        write_nbest(folder / f"{name}.json", utterances)
-    paths = [folder / name for name in ("train.txt", "valid.txt", "dev.json", "test.json")]
-    return Toy(folder, sentences, *paths)
+    return make_toy(tmp_path_factory.mktemp("toy"))
 
 
 @pytest.fixture(scope="session")

@@ -153,7 +153,10 @@ class TestDoneAlready:
     def test_of_a_network_and_of_a_mixture(self, command: Command, toy: Toy, ngram: Path, lstm: Path) -> None:
         text = ("--text", toy.train, "--valid", toy.valid, "--out", "m", *SIZES)
         assert command("train", "lstm", *text, "--epochs", 1).code == 0
+        picture = Path("m/training.svg").read_bytes()
+        Path("m/training.svg").unlink()  # killed when the model was whole, before it was drawn
         assert "done already" in command("train", "lstm", *text, "--epochs", 1, "--device", "cpu").err
+        assert Path("m/training.svg").read_bytes() == picture
         assert "with another --epochs, --seed;" in command("train", "lstm", *text, "--seed", 2).complaint
         mixture = ("train", "mixture", "--valid", toy.valid, "--out", "x", "--lm", f"a={ngram}", "--lm")
         assert command(*mixture, lstm).code == 0

@@ -18,6 +18,7 @@ import pytest
 
 from asr_lm.hypotheses.reading import read_nbest
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
+from asr_lm.hypotheses.writing import write_nbest
 from pipelines.command import run
 
 SUBJECTS = ("the cat", "a dog", "my aunt", "the old sailor", "his sister", "our neighbour", "the queen", "a farmer")
@@ -141,3 +142,17 @@ def utterance(name: str, number: int, reference: str, generator: random.Random) 
     ]
     scored.sort(key=lambda hypothesis: -hypothesis.scores["acoustic"])
     return Utterance(name, tuple(scored), reference, f"r{number // 5}")
+
+
+def make_toy(folder: Path) -> Toy:
+    """Write texts and lists of the toy language."""
+    generator = random.Random(1)
+    sentences = list(dict.fromkeys(sentence(generator) for _ in range(420)))
+    texts = {"train": sentences[:280], "valid": sentences[280:310]}
+    for name, lines in texts.items():
+        (folder / f"{name}.txt").write_text("".join(f"{line}\n" for line in lines))
+    for name, spoken in (("dev", sentences[310:350]), ("test", sentences[350:390])):
+        utterances = [utterance(f"{name}{n}", n, text, generator) for n, text in enumerate(spoken)]
+        write_nbest(folder / f"{name}.json", utterances)
+    paths = [folder / name for name in ("train.txt", "valid.txt", "dev.json", "test.json")]
+    return Toy(folder, sentences, *paths)

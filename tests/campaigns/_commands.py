@@ -1,0 +1,124 @@
+"""Commands as people run them, on the toy language of ``tests/pipelines``, and what they leave behind."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "pipelines"))
+
+from toy_language import Finished, Toy, call, make_toy
+
+SAMPLE = Path(__file__).parents[2] / "data/sample"
+_MEASURED = ("seconds", "tokens_per_second", "hypotheses_per_second", "speed", "real_time_factor", "hyp_per_second")
+"""What no two runs have in common."""
+
+_PACE = ("--vocabulary", "words", "--embedding", 12, "--hidden", 12, "--epochs", 3, "--batch-tokens", 128)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Attributes: the toy's data; models trained on it, by name."""
+
+    toy: Toy
+    models: Mapping[str, Path]
+
+    @classmethod
+    def make(cls, folder: Path) -> Place:
+        """Write data and train models."""
+        toy, models = make_toy(folder), {name: folder / name for name in ("ngram", "lstm")}
+        with contextlib.chdir(folder):
+            for name, model in models.items():
+                finished = call("train", name, *_training(toy, name), "--out", model)
+                assert finished.code == 0, finished.err
+        return cls(toy, models)
+
+    def commands(self) -> dict[str, tuple[object, ...]]:
+        """Command lines by name; outputs go to the current folder."""
+        toy, ngram, lstm = self.toy, self.models["ngram"], self.models["lstm"]
+        lists = ("--nbest", toy.test, "--dev", toy.dev, "--lm", ngram, "--lm", lstm)
+        reports = ("--report", "r.html", "--markdown", "r.md", "--plots", "plots", "--save-weights", "weights")
+        return {
+            "train ngram": ("train", "ngram", *_training(toy, "ngram"), "--out", "m", "--jackknife", 2),
+            "train lstm": ("train", "lstm", *_training(toy, "lstm"), "--out", "m"),
+            "train mixture": (
+                "train",
+                "mixture",
+                "--lm",
+                ngram,
+                "--lm",
+                lstm,
+                "--valid",
+                toy.valid,
+                "--out",
+                "m",
+                "--copy",
+            ),
+            "rescore": ("rescore", *lists, "--out", "o.json", "--json", "s.json", "--save-weights", "w.json"),
+            "compare": ("compare", "--test", toy.test, *lists[2:], "--json", "s.json", *reports),
+            "perplexity": ("perplexity", "--lm", ngram, "--lm", lstm, "--text", toy.valid, "--json", "p.json"),
+        }
+
+
+def _training(toy: Toy, model: str) -> tuple[object, ...]:
+    text = ("--text", toy.train, "--valid", toy.valid)
+    return (*text, "--order", 3) if model == "ngram" else (*text, *_PACE)
+
+
+@contextlib.contextmanager
+def own_folder(folder: Path) -> Iterator[None]:
+    """An empty current folder with a cache of its own."""
+    folder.mkdir()
+    before = os.environ.get("ASR_LM_CACHE")
+    os.environ["ASR_LM_CACHE"] = str(folder / "cache")
+    try:
+        with contextlib.chdir(folder):
+            yield
+    finally:
+        os.environ.pop("ASR_LM_CACHE")
+        if before is not None:
+            os.environ["ASR_LM_CACHE"] = before
+
+
+def left(folder: Path) -> dict[str, str]:
+    """Digest of every file of a folder but the cache's and the error stream's, without what was measured."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    names = {str(path.relative_to(folder)): path for path in files}
+    return {name: _digest(path) for name, path in names.items() if not name.startswith(("cache/", "err.txt"))}
+
+
+def half_written(folder: Path) -> list[str]:
+    """Hidden files and folders: what is being written, or was when it was ended."""
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob(".*"))
+
+
+def _digest(path: Path) -> str:
+    # The page is packed and tells speeds: that it is whole is enough.
+    data = b"page" if path.suffix in (".html", ".md") and path.stat().st_size > 100 else path.read_bytes()
+    if path.suffix in (".json", ".jsonl") and path.name != "o.json":
+        data = json.dumps([_plain(json.loads(line)) for line in _values(data)]).encode()
+    return hashlib.sha256(data).hexdigest()
+
+
+def _values(data: bytes) -> list[bytes]:
+    try:
+        json.loads(data)
+    except ValueError:
+        return data.splitlines()
+    return [data]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(inner) for name, inner in value.items() if name not in _MEASURED}
+    return [_plain(inner) for inner in value] if isinstance(value, list) else value
+
+
+__all__ = ["Finished", "Place", "call", "half_written", "left", "own_folder"]
