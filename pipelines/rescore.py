@@ -54,6 +54,9 @@ class Arguments(LatticeOptions, Common, _Main):
             --weights that were): in JSON as confidences and confidence, in CTM behind the word.
         force: Apply the weights of all models even where they do not win on held-out utterances of --dev. By default
             these choose among the first pass as it is, its own scores re-tuned, each model and all.
+        phrases: Names and other words that are expected, one phrase a line, with a tab and a weight behind it if it
+            counts more or less than others: hypotheses that hold one gain, and what is close by letters may become
+            it. Utterances may list more in their field phrases, which counts with this option (the file may be empty).
         correct: Let the models that can (birnn-attention) write transcripts, which join the list as further hypotheses;
             needs --dev, or --weights tuned so.
         beam: Width of the beam search that writes.
@@ -70,6 +73,7 @@ class Arguments(LatticeOptions, Common, _Main):
     score_kind: Annotated[Literal["sum", "mean", "rank"] | None, unless_given("{sum,mean,rank}")] = None
     confidence: bool = False
     force: bool = False
+    phrases: OptionalPath = None
     correct: bool = False
     beam: int = 8
     corrections: int = 1

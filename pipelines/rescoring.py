@@ -24,6 +24,8 @@ from asr_lm.rescoring.correction import Correction, correctors
 from asr_lm.rescoring.features.shards import write_shard
 from asr_lm.rescoring.features.table import CORRECTED_TEXT
 from asr_lm.rescoring.list_sources import FileLists, ListSource
+from asr_lm.rescoring.phrases.features import Phrases
+from asr_lm.rescoring.phrases.phrase_list import PhraseList
 from asr_lm.rescoring.scoring.models import RescoringModel
 from asr_lm.rescoring.second_pass import Rescored
 from asr_lm.rescoring.second_pass import rescore as rescored_shards
@@ -116,14 +118,14 @@ def _check(options: Arguments, inputs: Sequence[str | Path]) -> None:
     lists.check_rules(options, options.rules)
     _check_tuning(options)
     _check_one_list(options)
-    _correction(options)
+    _scoring(options)
     lists.check_lists(options.dev, options.nbest)
     outputs = [_out(options, path) for path in _reported(options)]
     for path in outputs:
         format_of(path)
     written = [*outputs, options.json, options.save_weights, options.mbr_out, *reporting.outputs(options)]
     with _new_folder(options):
-        check_outputs(written, [*inputs, options.weights])
+        check_outputs(written, [*inputs, options.weights, options.phrases])
 
 
 def _is_folder(out: str) -> bool:
@@ -204,7 +206,8 @@ def _correction(options: Arguments) -> Correction | None:
 
 
 def _scoring(options: Arguments) -> Scoring:
-    return Scoring(options.context, _correction(options), options.confidence)
+    phrases = Phrases(PhraseList.read(options.phrases)) if options.phrases else None
+    return Scoring(options.context, _correction(options), options.confidence, phrases)
 
 
 def _tuned(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,8 @@ from rich.console import Console
 
 from asr_lm.evaluation.comparison import Comparison
 from asr_lm.evaluation.confidence import ConfidenceQuality
+from asr_lm.evaluation.formatting import number
+from asr_lm.evaluation.roles import title
 from asr_lm.evaluation.table import changes_table, comparison_table, rates_table
 from asr_lm.rescoring.second_pass import Rescored
 from asr_lm.text.sentence_hashes import OVERLAP_WARNING
@@ -67,12 +69,23 @@ class Result:
         if self.confidence is not None:
             output.print()
             output.print(self.confidence.text(), markup=False, soft_wrap=True)
+        for line in self._of_phrases():
+            output.print(line, markup=False, soft_wrap=True)
         for name, share in self.shares.items():
             if share:
                 output.print(f"{100 * share:.1f} % of the references are in the {name}", markup=False, soft_wrap=True)
         if self.without is not None:
             output.print(f"\nwithout overlapping utterances ({self.without.with_reference} left):")
             output.print(rates_table(self.without))
+
+    def _of_phrases(self) -> Iterator[str]:
+        """A line for each system on words of phrases, where there are any."""
+        for name, found in (self.rescored.biased or {}).items():
+            if found.listed_rate is not None:
+                yield (
+                    f"{title(name)}: {found.listed_rate:.2f} % of {found.listed_words:,} listed words wrong (B-WER), "
+                    f"{number(found.other_rate)} % of the others (U-WER)"
+                )
 
     def to_json(self, options: Common, weights: Any, tuned_on: str) -> dict[str, Any]:
         """The result as JSON (rates in percent)."""
@@ -85,6 +98,8 @@ class Result:
         if self.confidence is not None:
             calibration = self.rescored.tuned.weights.calibration
             record["confidence"] = self.confidence.to_json() | {"dev": calibration.dev if calibration else {}}
+        if self.rescored.biased is not None:
+            record["phrases"] = {name: found.to_json() for name, found in self.rescored.biased.items()}
         record["overlaps"] = {name: 100 * share for name, share in self.shares.items()}
         if self.without is not None:
             record["without_overlaps"] = self.without.to_json()

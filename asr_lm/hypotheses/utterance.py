@@ -45,6 +45,7 @@ class Utterance(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, forbi
         hypotheses: at least one, in the recogniser's order (rank 0 first).
         reference: the transcript of a human, or None.
         recording: the recording the utterance was cut from; utterances of one recording come in spoken order.
+        phrases: names and other words that are expected in it, where a second pass is to look for them.
         confidence: that no word of the first hypothesis is wrong, from 0 to 1, where it was computed.
 
     >>> heard = (Hypothesis("late again"), Hypothesis("late a gain"))
@@ -57,6 +58,7 @@ class Utterance(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, forbi
     reference: str | None = None
     recording: str | None = None
     confidence: float | None = None
+    phrases: tuple[str, ...] | None = None
 
 
 def timed_words(hypothesis: Hypothesis) -> list[str]:

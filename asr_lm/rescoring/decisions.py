@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr_lm.rescoring.features.lists import Lists, Rows, Values
-from asr_lm.rescoring.features.table import CORRECTED_TEXT, FeatureTable
+from asr_lm.rescoring.features.table import CORRECTED_TEXT, PHRASE_LETTERS, FeatureTable
 from asr_lm.rescoring.rules.registry import rule
 from asr_lm.rescoring.rules.rule import Choice
 from asr_lm.rescoring.weights import Weights
@@ -61,10 +61,15 @@ def apply(weights: Weights, table: FeatureTable) -> Decisions:
 
 
 def choosable(table: FeatureTable, features: Sequence[str]) -> NDArray[np.bool_]:
-    """Rows that a system with these features chooses from: those of correctors only if it weighs that ``[rows]``."""
-    if CORRECTED_TEXT not in table.names or CORRECTED_TEXT in features:
-        return np.ones(len(table.texts), dtype=bool)
-    return table.column(CORRECTED_TEXT) == 0
+    """Rows that a system with these features chooses from ``[rows]``.
+
+    Those of correctors and those made from near misses of phrases only if it weighs what is risked with them.
+    """
+    kept = np.ones(len(table.texts), dtype=bool)
+    for name in (CORRECTED_TEXT, PHRASE_LETTERS):
+        if name in table.names and name not in features:
+            kept &= table.column(name) == 0
+    return kept
 
 
 def choosable_table(table: FeatureTable, features: Sequence[str]) -> FeatureTable:

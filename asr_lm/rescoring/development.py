@@ -14,6 +14,7 @@ from asr_lm.rescoring.confidence.confidences import calibrated
 from asr_lm.rescoring.correction import add_corrections
 from asr_lm.rescoring.decisions import apply, choosable_table
 from asr_lm.rescoring.features.table import RANK, FeatureTable
+from asr_lm.rescoring.phrases.features import Phrased
 from asr_lm.rescoring.rules.registry import rule
 from asr_lm.rescoring.scoring.context import SpokenBefore
 from asr_lm.rescoring.scoring.models import RescoringModel, check_score_names, feature_table
@@ -128,6 +129,8 @@ def _scored(
     _check_signs(signs, known[0], models)
     if scoring.correction:
         known = add_corrections(known, models, scoring.correction, development=True)
+    phrased = Phrased.of(known, scoring.phrases) if scoring.phrases else None
+    known = known if phrased is None else phrased.utterances
     table = feature_table(
         known,
         models,
@@ -138,7 +141,7 @@ def _scored(
         contexts=None if before is None else [before[number] for number in kept],
         corrected=scoring.correction is not None,
     )
-    return known, table
+    return known, table if phrased is None else phrased.add_to(table)
 
 
 def _check_signs(signs: Signs, utterance: Utterance, models: Sequence[RescoringModel]) -> None:

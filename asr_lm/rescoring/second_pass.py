@@ -6,7 +6,7 @@ rescored shard by shard, each shard is a :class:`Rescored` of its own, and they 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 
 from asr_lm.errors import InputError
+from asr_lm.evaluation.biased_errors import BiasedErrors
 from asr_lm.evaluation.comparison import Comparison
 from asr_lm.evaluation.confidence import ConfidenceQuality
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
@@ -25,6 +26,7 @@ from asr_lm.rescoring.decisions import Decisions, apply
 from asr_lm.rescoring.default_model import FIRST_PASS_TOTAL, ScoreKind, first_pass_total
 from asr_lm.rescoring.features.table import Column, FeatureTable
 from asr_lm.rescoring.outcome import Outcome
+from asr_lm.rescoring.phrases.features import Phrased
 from asr_lm.rescoring.scoring.context import Context, SpokenBefore
 from asr_lm.rescoring.scoring.models import RescoringModel, feature_table
 from asr_lm.rescoring.scoring.scorer import shards
@@ -46,6 +48,7 @@ class Rescored:
         models: the models that scored.
         measuring: how errors are counted.
         confidences: of the words of the output; None where they were not asked for.
+        biased: errors of listed phrases' words and of others by system; None where no phrases were asked for.
     """
 
     utterances: tuple[Utterance, ...]
@@ -55,6 +58,7 @@ class Rescored:
     models: tuple[RescoringModel, ...]
     measuring: Measuring
     confidences: Confidences | None = None
+    biased: Mapping[str, BiasedErrors] | None = None
 
     @property
     def table(self) -> FeatureTable:
@@ -93,6 +97,7 @@ class Rescored:
     def concatenate(cls, parts: Sequence[Rescored]) -> Rescored:
         """Several parts of one list (at least one), in order."""
         features = [part.choices for part in parts if part.choices is not None]
+        biased = [part.biased for part in parts if part.biased is not None]
         confident = [part.confidences for part in parts if part.confidences is not None]
         return replace(
             parts[0],
@@ -100,6 +105,9 @@ class Rescored:
             outcome=Outcome.concatenate([part.outcome for part in parts]),
             choices=Choices.concatenate(features) if len(features) == len(parts) else None,
             confidences=Confidences.concatenate(confident) if len(confident) == len(parts) else None,
+            biased={name: sum((part[name] for part in biased), BiasedErrors()) for name in biased[0]}
+            if biased
+            else None,
         )
 
 
@@ -138,14 +146,24 @@ def rescore(
         contexts = before.contexts(shard) if before else None
         if scoring.correction:
             shard = add_corrections(shard, models, scoring.correction)
+        phrased = Phrased.of(shard, scoring.phrases) if scoring.phrases else None
+        if phrased is not None:
+            shard, tuned = phrased.utterances, tuned.with_fixed_phrases()
         table = _table(shard, models, tuned, measuring, fit, contexts, scoring.correction is not None, progress)
+        table = table if phrased is None else phrased.add_to(table)
         part = _rescored(shard, table, tuned, tuple(models), measuring, scoring.confidence)
+        part = part if phrased is None else replace(part, biased=_biased(part.outcome, phrased, measuring))
         said += part.outcome.said
         yield part
     if part is None or tuned is None:
         raise InputError("the list is empty, at least one utterance was expected")
     if share := refuse_development(said, tuned, OVERLAP_WARNING):
         progress.warn(f"{100 * share:.1f} % of the utterances are in the development list, too, with id and reference")
+
+
+def _biased(outcome: Outcome, phrased: Phrased, measuring: Measuring) -> dict[str, BiasedErrors]:
+    """Errors of listed words and of others, by system."""
+    return {name: phrased.errors(outcome.references, texts, measuring) for name, texts in outcome.chosen.items()}
 
 
 def _table(

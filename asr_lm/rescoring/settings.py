@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from asr_lm.evaluation.comparison import Resampled
 from asr_lm.evaluation.word_errors import Unit
 from asr_lm.rescoring.correction import Correction
+from asr_lm.rescoring.phrases.features import Phrases
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,10 @@ class Scoring:
         correction: how models correct the list first; None leaves it as it is.
         confidence: whether the words of the output get confidences: calibrated where weights are tuned, computed where
             they are applied.
+        phrases: which phrases are expected; None looks for none, not for those that utterances list either.
     """
 
     context: int = 0
     correction: Correction | None = None
     confidence: bool = False
+    phrases: Phrases | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -17,6 +17,7 @@ from asr_lm.hypotheses.utterance import Utterance
 from asr_lm.rescoring.choices import Choices
 from asr_lm.rescoring.default_model import ScoreKind, default_weights, score_kind
 from asr_lm.rescoring.features.table import CORRECTED_TEXT, UNKNOWN
+from asr_lm.rescoring.phrases.features import with_fixed_weights
 from asr_lm.rescoring.scoring.models import RescoringModel
 from asr_lm.rescoring.systems import System, Systems
 from asr_lm.rescoring.tuning.choose import Check
@@ -144,6 +145,10 @@ class Tuned:
         closed = [UNKNOWN + model.name for model in models if not model.model.vocabulary.is_open]
         system = System(RESCORED, tuple(names))
         return cls(Systems((system,), RESCORED), {RESCORED: default_weights(kind, names, closed)}, {}, kind=kind)
+
+    def with_fixed_phrases(self) -> Tuned:
+        """The same, where the weights know nothing of phrases with the fixed ones."""
+        return replace(self, by_system={name: with_fixed_weights(found) for name, found in self.by_system.items()})
 
 
 def refuse_development(said: Sequence[Said], tuned: Tuned, warning: float) -> float:

@@ -19,14 +19,23 @@ from asr_lm.hypotheses.field_names import is_count
 from asr_lm.hypotheses.utterance import Utterance
 from asr_lm.rescoring.features.lists import Lists, Rows, Values
 
-Kind = Literal["first-pass", "rank", "model", "length", "unknown", "corrected"]
+Kind = Literal["first-pass", "rank", "model", "length", "unknown", "corrected", "phrases", "near miss"]
 """What a column measures: a score of the recogniser, the recogniser's ranking, a language model, a length, a count
-of words unknown to a language model, or whether the text is a corrector's."""
+of words unknown to a language model, whether the text is a corrector's, listed phrases, or what was risked for one."""
 
 RANK, WORDS, CHARACTERS = "rank", "words", "characters"
 
 CORRECTED_TEXT = "corrected"
 """The column that is 1 for texts that a corrector wrote and the recogniser did not, else 0."""
+
+PHRASES, PHRASE_LETTERS, PHRASE_AGREEMENT = "phrases", "phrases: letters", "phrases: agreement"
+"""Columns of listed phrases: see :mod:`asr_lm.rescoring.phrases.features`."""
+
+FIXED_PHRASES = {PHRASES: 3.0, PHRASE_LETTERS: -4.0, PHRASE_AGREEMENT: -6.0}
+"""Weights of these columns where none can be tuned, in nats of the posterior."""
+
+MOST_OF_PHRASES = 4.0
+"""Largest weight of :data:`PHRASES`, in nats of the posterior."""
 
 UNKNOWN = "unknown:"
 """Prefix of the column that counts the words unknown to a model; the model's name follows."""

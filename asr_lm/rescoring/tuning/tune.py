@@ -16,12 +16,21 @@ from numpy.typing import NDArray
 from asr_lm.errors import InputError
 from asr_lm.evaluation.word_errors import ErrorCounts
 from asr_lm.rescoring.features.lists import Rows
-from asr_lm.rescoring.features.table import UNKNOWN, Column, FeatureTable
+from asr_lm.rescoring.features.table import FIXED_PHRASES, MOST_OF_PHRASES, PHRASES, UNKNOWN, Column, FeatureTable
 from asr_lm.rescoring.tuning.objective import Objective, Point
 from asr_lm.rescoring.tuning.search import Bounds, inverse_temperature, search
 from asr_lm.rescoring.weights import Weights
 
-SIGNS = {"first-pass": 1, "rank": 1, "model": 1, "length": 0, "unknown": -1, "corrected": 0}
+SIGNS = {
+    "first-pass": 1,
+    "rank": 1,
+    "model": 1,
+    "length": 0,
+    "unknown": -1,
+    "corrected": 0,
+    "phrases": 1,
+    "near miss": -1,
+}
 """Sign a weight must have by the kind of its feature, 0 for either: no score may count against its hypothesis, and an
 unknown word is never a reason to prefer one."""
 
@@ -132,7 +141,20 @@ def completed(table: FeatureTable, names: Sequence[str], found: Mapping[str, flo
         if column.kind == "unknown" and column.name not in found:
             values[column.name] = -UNKNOWN_PENALTY * max(values.get(column.name.removeprefix(UNKNOWN), 0.0), 0.0)
     weights = Weights(values=values)
-    return weights.replaced(scale=fitted_scale(table, weights), dev=_figures(table, weights))
+    scale = fitted_scale(table, weights)
+    weights = weights.replaced(values=values | _of_phrases(names, found, scale), scale=scale)
+    return weights.replaced(dev=_figures(table, weights))
+
+
+def _of_phrases(names: Sequence[str], found: Mapping[str, float], scale: float) -> dict[str, float]:
+    """Weights of listed phrases, within bounds.
+
+    Where no phrase was said that is no reason to look for none elsewhere. And development lists that hold every rare
+    word make phrases look surer than they are, so that what they gain is bounded, and what is risked costs its least.
+    """
+    chosen = {name: found.get(name, fixed / scale) for name, fixed in FIXED_PHRASES.items() if name in names}
+    most = {name: (MOST_OF_PHRASES if name == PHRASES else FIXED_PHRASES[name]) / scale for name in chosen}
+    return {name: min(value, most[name]) for name, value in chosen.items()}
 
 
 def fitted_scale(table: FeatureTable, weights: Weights) -> float:
