@@ -45,8 +45,9 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Each test runs on one thread, so there is work for every core.
 test: lint
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist loadfile
 
 # The other end: the newest Python found here, and the newest torch that is tested, in an environment of their own
 # (6 GB, and minutes to install: .ci/run leaves it out).

@@ -27,7 +27,7 @@ REFUSED = {
     "near-empty-list.jsonl": "no hypotheses, expected at least one",
     "nemo-beams-uneven-divisible.tsv": "return_best_hypothesis=false",
     "nemo-beams-uneven.tsv": "expected as many for every utterance",
-    "nemo-manifest.json": "--manifest",
+    "nemo-manifest.json": "manifest=",
     "nemo-pred-text.json": "return_best_hypothesis=false",
     "sclite-1best.trn": "utterance-1, utterance-2",
     "sherpa-onnx.jsonl": "only the best path",
