@@ -104,6 +104,10 @@ def generate(
     """
     if number < 1:
         raise InputError(f"expected a number above 0, not {number}", parameter="number")
+    try:
+        prompt.encode("utf-8")
+    except UnicodeEncodeError:
+        raise InputError("expected text, not half of a surrogate pair", parameter="prompt") from None
     following = _following(model, heard)
     begin = model.encode([prompt])[0]
     drawn = _draw(following, begin, model.vocabulary, sampling, number)

@@ -266,6 +266,11 @@ class TestTexts:
         length = min(len(greedy.tokens), len(written.tokens))
         assert greedy.tokens[:length].tolist() == written.tokens[:length].tolist()
 
+    def test_a_prompt_that_is_no_text(self) -> None:
+        with pytest.raises(InputError, match="half of a surrogate pair") as caught:
+            generate(lstm(), "a \udcff")
+        assert caught.value.parameter == "prompt"
+
     @pytest.mark.parametrize(
         ("model", "heard", "complaint"),
         [(corrector, None, "give it a list"), (corrector, [], "give it a list"), (lstm, ["a"], "leave it out")],
