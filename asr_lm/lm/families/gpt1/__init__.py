@@ -67,14 +67,14 @@ FAMILY = Family(
             {"vocabulary": "bpe", "vocabulary_size": 40_478},
         ),
         LAPTOP: Preset(
-            "2 layers of 128 for 100,000 to a million words on two cores: Muon, 2 epochs",
+            "2 layers of 128 for 100,000 to a million words on two cores: Muon, 3 epochs",
             {"layers": 2, "width": 128, "heads": 4, "positions": 128, "dropout": 0.1, "attention_dropout": 0.0},
             {
                 "context": "stream",
                 "batch_tokens": 512,
                 "bptt": 64,
-                "epochs": 2.0,
-                "validations": 4,
+                "epochs": 3.0,
+                "validations": 3,
                 "patience": 0,
                 "optimizer": "muon",
                 "learning_rate": 4e-3,

@@ -31,9 +31,9 @@ FAMILY = Family(
     network="network.RnnlmNetwork",
     presets={
         LAPTOP: Preset(
-            "256 units for 100,000 to a million words on two cores: noise-contrastive estimation, Muon, 4 epochs",
-            {"hidden": 256, "dropout": 0.2, "output": "nce", "noise_samples": 500},
-            {**sampled_noise(epochs=4), "optimizer": "muon"},
+            "256 units for 100,000 to a million words on two cores: noise-contrastive estimation, Muon, 5 epochs",
+            {"hidden": 256, "dropout": 0.1, "output": "nce", "noise_samples": 500},
+            {**sampled_noise(epochs=5), "optimizer": "muon", "learning_rate": 4e-3},
             FREQUENT_WORDS,
         ),
         "ptb": Preset(
