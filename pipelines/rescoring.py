@@ -334,6 +334,10 @@ def _about(job: _Job, path: str, rescored: Rescored) -> list[str]:
         )
     values = rescored.tuned.weights.values
     lines.append("weights: " + ", ".join(f"{name} {value:.4g}" for name, value in values.items()))
+    names = [model.name for model in job.models]
+    if not any(values.get(name) for name in names):
+        changes = "it changes" if len(names) == 1 else "they change"
+        lines.append(f"the weight of {' and of '.join(names)} is 0: {changes} nothing")
     return lines
 
 

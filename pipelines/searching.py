@@ -145,9 +145,12 @@ class LatticeSearch:
 
     def write(self, tuned: Tuned | None) -> None:
         """Write the files that were asked for, and say what the search took."""
+        expanded = (
+            f"{self.work.states:,} states expanded" if self.work.states else "no model has a weight to search with"
+        )
         say(
             f"{len(self.reported.lattices):,} lattices: {self.work.hypotheses:,} hypotheses, "
-            f"{self.work.states:,} states expanded, {self.work.evaluations:,} model evaluations"
+            f"{expanded}, {self.work.evaluations:,} model evaluations"
         )
         if (folder := self.options.lattice_out) is not None:
             write_lattices(self.rescored, folder, "slf")

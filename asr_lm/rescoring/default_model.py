@@ -33,6 +33,9 @@ LENGTH_CORRELATION = 0.5
 MEAN_LARGEST = 5.0
 """Average log-probabilities a token are smaller than this in size."""
 
+FEWEST = 20
+"""Utterances from which on a correlation tells sums from averages."""
+
 
 def default_folder() -> Path:
     """The packaged model's folder."""
@@ -47,6 +50,9 @@ def score_kind(utterances: Sequence[Utterance]) -> ScoreKind:
     (in size), or when they are larger than averages a token can be (median size above 5); else ``mean``. Lists with
     several scores are ``sum``: recognisers give the parts of a total, not of an average. So are lists with a score and
     the number of tokens that it was summed over.
+
+    Of fewer than :data:`FEWEST` utterances a correlation says nothing: then small scores are a ``mean``, which trusts a
+    language model the less (:func:`doubt_of_kind`).
     """
     scores = utterances[0].hypotheses[0].scores
     names = [name for name in scores if not is_count(name)]
@@ -59,9 +65,20 @@ def score_kind(utterances: Sequence[Utterance]) -> ScoreKind:
     length = np.array([len(hypothesis.text) for hypothesis in first], dtype=float)
     if float(np.median(size)) > MEAN_LARGEST:
         return "sum"
-    if size.std() == 0 or length.std() == 0:
+    if len(first) < FEWEST or size.std() == 0 or length.std() == 0:
         return "mean"
     return "sum" if float(np.corrcoef(size, length)[0, 1]) >= LENGTH_CORRELATION else "mean"
+
+
+def doubt_of_kind(utterances: Sequence[Utterance]) -> str | None:
+    """What a reader must know where the kind of the scores was hard to tell; None where it is plain."""
+    if score_kind(utterances) != "mean" or len(utterances) >= FEWEST:
+        return None
+    count = f"{len(utterances)} utterance{' is' if len(utterances) == 1 else 's are'}"
+    return (
+        f"{count} too few to tell whether the score is that of an utterance or an average a token; taken for an average"
+        ", which trusts the language model less: say the kind of the score (sum or mean)"
+    )
 
 
 class DefaultWeights(msgspec.Struct, frozen=True):

@@ -23,7 +23,7 @@ from asr_lm.rescoring.choices import Choices
 from asr_lm.rescoring.confidence.confidences import Confidences, confidences, with_confidences
 from asr_lm.rescoring.correction import add_corrections
 from asr_lm.rescoring.decisions import Decisions, apply
-from asr_lm.rescoring.default_model import FIRST_PASS_TOTAL, ScoreKind, first_pass_total
+from asr_lm.rescoring.default_model import FIRST_PASS_TOTAL, ScoreKind, doubt_of_kind, first_pass_total
 from asr_lm.rescoring.features.table import Column, FeatureTable
 from asr_lm.rescoring.outcome import Outcome
 from asr_lm.rescoring.phrases.features import Phrased
@@ -142,6 +142,8 @@ def rescore(
     said: list[Said] = []
     part = None
     for shard in shards(utterances):
+        if tuned is None and kind is None and (doubt := doubt_of_kind(shard)):
+            progress.warn(doubt)
         tuned = tuned or Tuned.default(shard, models, kind)
         contexts = before.contexts(shard) if before else None
         if scoring.correction:

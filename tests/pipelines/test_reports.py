@@ -39,13 +39,16 @@ def test_compare_writes_report_figures_markdown_and_weights(
     rate = record["systems"]["ngram"]["wer"]
     assert f"| ngram | {rate:.2f} | " in Path("t.md").read_text()
     assert f">{rate:.2f}<" in Path("r.html").read_text()
-    assert sorted(path.name for path in Path("weights").iterdir()) == [
+    systems = {
         "ngram+unigram.json",
         "ngram+unigram.minimum_Bayes_risk.json",
         "ngram.json",
         "retuned.json",
         "unigram.json",
-    ]
+    }
+    # And of what decides, where that is a row of its own.
+    chosen = record["chosen"].replace(" + ", "+").replace(", ", ".").replace(" ", "_") + ".json"
+    assert {path.name for path in Path("weights").iterdir()} == systems | {chosen}
     facts = record["systems"]["ngram + unigram"]
     assert facts["models"] == ["ngram", "unigram"]
     assert facts["parameters"] > record["systems"]["ngram"]["parameters"] > 0

@@ -18,11 +18,13 @@ from asr_lm.lm.loading import load_model
 from asr_lm.lm.protocol import LanguageModel
 from asr_lm.rescoring import default_model
 from asr_lm.rescoring.default_model import (
+    FEWEST,
     FIRST_PASS_TOTAL,
     LENGTH_CORRELATION,
     MEAN_LARGEST,
     default_folder,
     default_weights,
+    doubt_of_kind,
     first_pass_total,
     read_default_weights,
     score_kind,
@@ -74,6 +76,20 @@ class TestScoreKind:
     )
     def test_small_scores_are_means_where_nothing_correlates(self, lengths: list[int], scores: list[float]) -> None:
         assert score_kind(scored(lengths, scores)) == "mean"
+
+    @pytest.mark.parametrize(("count", "kind"), [(2, "mean"), (FEWEST - 1, "mean"), (FEWEST, "sum")])
+    def test_of_few_utterances_a_correlation_is_not_believed(self, count: int, kind: str) -> None:
+        lengths = list(range(1, count + 1))
+        given = scored(lengths, [-0.1 * length for length in lengths])
+        assert score_kind(given) == kind
+        doubt = doubt_of_kind(given)
+        assert (doubt is None) == (kind == "sum")
+        assert doubt is None or doubt.startswith(f"{count} utterances are too few to tell")
+
+    def test_large_scores_and_parts_of_a_sum_are_not_doubted(self) -> None:
+        assert doubt_of_kind(scored([10], [-50.0])) is None
+        assert doubt_of_kind([utterance(0, ("a", {"acoustic": -0.1, "lm": -0.2}))]) is None
+        assert doubt_of_kind([utterance(0, ("a", {}), ("b", {}))]) is None
 
     @given(st.floats(-1, 1), st.sampled_from([-1.0, 1.0]), st.integers(0, 2**32 - 1))
     def test_the_correlation_with_the_length_decides_about_small_scores(
