@@ -16,6 +16,9 @@ LARGE = 1.0
 _ENGLISH_GAIN = 0.1
 """Percentage points that the English normaliser must save more than ``unicode``, which holds for any language."""
 
+_FEW_WORDS = 1.2
+"""Words a sentence, at most, where none are written apart."""
+
 _MOST = 2000
 """Utterances looked at, spread over the list: the English normaliser takes a millisecond for some."""
 
@@ -64,9 +67,15 @@ def normalized_rate(
 
 
 def _fitting(texts: Sequence[tuple[str, str]]) -> tuple[NormalizerName, ...]:
-    """The normalisers for the script of texts, that for any language first."""
+    """The normalisers for the script of texts, that for any language first.
+
+    To count characters in place of words is another measure, so it is one only for texts that have no words.
+    """
     letters = "".join(letter for said, _ in texts[:50] for letter in said if letter.isalnum())
-    return ("chinese",) if fitting_normalizer(letters) == "chinese" else ("unicode", "english")
+    if fitting_normalizer(letters) != "chinese":
+        return "unicode", "english"
+    words = sum(len(said.split()) for said, _ in texts)
+    return ("unicode",) if words > _FEW_WORDS * len(texts) else ("chinese",)
 
 
 def _rate(texts: Sequence[tuple[str, str]], name: str, unit: Unit) -> float | None:

@@ -47,6 +47,13 @@ def test_chinese_without_spaces() -> None:
     assert found.rate == pytest.approx(100 / 6)
 
 
+def test_words_that_are_written_apart_stay_words() -> None:
+    assert normalized_rate(["今天 天气 很 好"], ["今天 天汽 很 好"]) is None
+    found = normalized_rate(["今天 天气 很 好"], ["今天 天汽 很 好。"])
+    assert found is not None
+    assert found.normalizer == "unicode"
+
+
 def test_a_comparison_tells_it() -> None:
     comparison = compare(SAID, {"first_pass": HEARD})
     assert comparison.normalized == normalized_rate(SAID, HEARD)

@@ -91,6 +91,14 @@ def test_one_that_throws_words_away_is_not_offered(plain: Path) -> None:
     assert "?normalizer=" not in str(caught.value)
 
 
+def test_none_is_offered_for_pieces_that_spell_everything() -> None:
+    warned: list[str] = []
+    heard = listed(["паром уходит в сорок два"])
+    feature_table(heard, [RescoringModel.open("default")], fit=VocabularyFit(warned.append))
+    assert warned[0].startswith("100.0 % of the hypotheses' words are unknown")
+    assert "?normalizer=" not in warned[0]
+
+
 @pytest.mark.parametrize("name", ["loud", "upper-upper-upper", ""])
 def test_a_normaliser_that_is_none_is_refused(capitals: Path, name: str) -> None:
     with pytest.raises(InputError, match=r"unknown normaliser.*expected one of as-is, lower, upper") as caught:

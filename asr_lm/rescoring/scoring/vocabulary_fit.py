@@ -84,7 +84,9 @@ class VocabularyFit:
         # Jackknife models know fewer words than the full one, which may know them all.
         if examples := _unknown_words(model, lost, normalized):
             message += f", such as {', '.join(map(repr, examples))}"
-        fitting = _fitting_normalizer(model, texts) if share > UNKNOWN_BY_CASE else None
+        # What an open vocabulary spells it need not know.
+        closed = not model.vocabulary.is_open
+        fitting = _fitting_normalizer(model, texts) if closed and share > UNKNOWN_BY_CASE else None
         if fitting is not None:
             way_out = f"; after the normaliser {fitting!r} it knows most: give it as {name}=PATH?normalizer={fitting}"
         elif refused:
