@@ -154,8 +154,10 @@ class Terminal:
         """So many more hypotheses are scored with a model."""
         self._done[model] = self._done.get(model, 0) + hypotheses
         rate = sum(self._done.values()) / max(time.monotonic() - self._begin, 1e-9)
+        missing = None if self._expected is None else max(0, self._expected - self._done[model])
+        left = "" if missing is None else f", {_clock(missing / max(rate, 1e-9))} left"
         if self._show:
-            self._show(self._done[model], self._expected, f"hypotheses with {model}, {rate:,.0f}/s")
+            self._show(self._done[model], self._expected, f"hypotheses with {model}, {rate:,.0f}/s{left}")
 
 
 @contextlib.contextmanager

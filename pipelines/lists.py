@@ -20,6 +20,7 @@ from asr_lm.rescoring.rules.registry import rule
 from asr_lm.rescoring.scoring.models import RescoringModel, open_models
 from asr_lm.rescoring.scoring.scorer import ScoreCache, default_cache_folder
 from asr_lm.rescoring.settings import Measuring
+from pipelines.command import with_options
 from pipelines.display import Terminal, say
 from pipelines.list_options import ListOptions, read
 from pipelines.options import MeasuringOptions, ModelOptions, TuningOptions
@@ -130,7 +131,12 @@ def models(options: ModelOptions, terminal: Terminal, cache_folder: Path | None)
         cache=ScoreCache(folder, terminal),
         budget=options.budget,
         unnormalised=options.unnormalised,
+        precision=options.precision,
+        recombine=options.recombine,
     )
+    for model in opened:
+        for remark in model.model.remarks:
+            terminal.notice(with_options(f"{model.name} {remark}"))
     for name in options.unnormalised:
         terminal.warn(f"the scores of {name} are not normalised: their sum over the vocabulary is only nearly 1")
     if options.context:

@@ -9,6 +9,7 @@ import tyro
 
 from asr_lm.evaluation.metrics.registry import METRICS
 from asr_lm.lattice.limits import MAX_ARCS
+from asr_lm.lm.precision import PrecisionChoice
 from asr_lm.text.normalizer import NormalizerName
 from pipelines.command import OptionalInt, OptionalPath, unless_given
 from pipelines.list_options import ListOptions
@@ -40,6 +41,10 @@ class ModelOptions:
         cache_folder: Where scores are kept; by default $ASR_LM_CACHE, or the user's cache folder.
         budget: Most prefix-tree nodes in memory at once; lower it where memory is short.
         device: cpu, cuda, or auto.
+        precision: Of the matrix products of neural models. auto measures which is quicker here for large ones
+            (transformers' and those of 20 million parameters or more), and says where it took bfloat16.
+        recombine: Histories that end in the same so many words are taken for one by causal models: several times
+            quicker for long lists, and the scores are no longer exact. 0 tells all apart.
     """
 
     lm: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
@@ -49,6 +54,8 @@ class ModelOptions:
     cache_folder: OptionalPath = None
     budget: OptionalInt = None
     device: str = "auto"
+    precision: PrecisionChoice = "auto"
+    recombine: int = 0
 
 
 @dataclass(kw_only=True)

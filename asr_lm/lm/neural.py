@@ -21,9 +21,11 @@ from asr_lm.errors import InputError
 from asr_lm.hypotheses.prefix_tree import PrefixTree, split_by_nodes
 from asr_lm.lm.folder import begin, write_config
 from asr_lm.lm.output.layer import OutputLayer, even_block
+from asr_lm.lm.precision import IN_BFLOAT16, SHARD_WORK, Precision, PrecisionChoice, resolve_precision
 from asr_lm.lm.protocol import CausalModel, LogProbs, Ranker, Reader, Tokens
 from asr_lm.lm.scoring.dynamic_evaluation import DynamicReader
 from asr_lm.lm.scoring.growing_tree import GrowingTree
+from asr_lm.lm.scoring.matrix_product import products_in
 from asr_lm.lm.scoring.recurrent_tree import RecurrentTree
 from asr_lm.lm.sizes import NetworkConfig
 from asr_lm.lm.training.batches import IGNORED, Batch
@@ -35,6 +37,9 @@ _TOGETHER = 256
 
 _BLOCK_STATES = 1024
 """States that are advanced at once on a CPU."""
+
+_LARGE = 20_000_000
+"""Parameters of a network whose scoring takes long."""
 
 TrainingContext = Literal["sentence", "stream"]
 """Whether a network was trained on single sentences, or on texts read in order."""
@@ -293,6 +298,7 @@ class NeuralLanguageModel(NeuralModel, CausalModel):
     network: CausalNetwork
     _most_nodes: int | None = None
     _unnormalised = False
+    _precision: Precision = "float32"
 
     context_rule = "stream"
 
@@ -303,16 +309,42 @@ class NeuralLanguageModel(NeuralModel, CausalModel):
             raise InputError(error.message, parameter="unnormalised") from None
         self._unnormalised = True
 
+    def compute_in(self, precision: PrecisionChoice) -> None:
+        """As there; ``auto`` leaves networks of less than 20 million parameters in float32: they are quick enough."""
+        if precision == "auto" and self.parameters < _LARGE:
+            precision = "float32"
+        self._precision = resolve_precision(precision, self.network)
+
+    def recombine(self, words: int) -> None:
+        super().recombine(words)
+        self.recombined_words = words
+
+    @property
+    def remarks(self) -> list[str]:
+        return [IN_BFLOAT16] if self._precision == "bfloat16" else []
+
+    @property
+    def shard_hypotheses(self) -> int | None:
+        return max(20, int(SHARD_WORK / self.parameters)) if self.parameters >= _LARGE else None
+
     def fingerprint(self) -> str:
         digest = super().fingerprint()
-        if not self._unnormalised:
-            return digest
-        return hashlib.blake2b(f"{digest} unnormalised".encode(), digest_size=16).hexdigest()
+        kept = [name for name, is_so in self._departures() if is_so]
+        return hashlib.blake2b(" ".join([digest, *kept]).encode(), digest_size=16).hexdigest() if kept else digest
+
+    def _departures(self) -> list[tuple[str, bool]]:
+        """What makes the scores others than those of the weights in float32."""
+        return [
+            ("unnormalised", self._unnormalised),
+            ("bfloat16", self._precision == "bfloat16"),
+            (f"recombined {self.recombined_words}", self.recombined_words > 0),
+        ]
 
     @torch.inference_mode()
     def node_log_probs(self, tree: PrefixTree) -> LogProbs:
         self.network.eval()
-        return self.network.node_log_probs(tree).double().cpu().numpy()
+        with products_in(self._precision):
+            return self.network.node_log_probs(tree).double().cpu().numpy()
 
     def _score_group(self, sentences: Sequence[Tokens], group: list[int]) -> list[tuple[int, LogProbs]]:
         """As in the base class; where the GPU's memory is not enough, half the budget, for the rest of the run too."""

@@ -27,6 +27,12 @@ PrecisionChoice: TypeAlias = Literal["auto", "float32", "bfloat16"]
 
 CHOICES: tuple[PrecisionChoice, ...] = ("auto", "float32", "bfloat16")
 
+IN_BFLOAT16 = "computes in bfloat16, in which products are quicker here; `precision=float32` gives exact scores"
+"""What is said of a model that scores so, after its name."""
+
+SHARD_WORK = 4e10
+"""Hypotheses that are scored and kept at a time, times parameters: some 10 seconds of a processor."""
+
 _NARROWEST = 128
 """Matrices with a narrower side are not worth the conversions."""
 

@@ -25,6 +25,8 @@ from numpy.typing import NDArray
 
 from asr_lm.errors import InputError
 from asr_lm.hypotheses.prefix_tree import PrefixTree, split_by_nodes
+from asr_lm.hypotheses.recombination import recombined
+from asr_lm.lm.precision import PrecisionChoice
 from asr_lm.lm.scoring.continuations import every_continuation
 from asr_lm.lm.scoring.growing_tree import GrowingTree, RereadingTree
 from asr_lm.text.normalizer import get_normalizer
@@ -108,6 +110,37 @@ class Ranker(ABC):
     def encode(self, texts: Sequence[str]) -> list[Tokens]:
         """Token ids of texts after the model's normaliser."""
         return self.vocabulary.encode_batch(list(map(get_normalizer(self.normalizer), texts)))
+
+    def compute_in(self, precision: PrecisionChoice) -> None:
+        """Compute matrix products in a precision from now on; ``auto`` measures where that is worth while.
+
+        Models without large products stay as they are.
+        """
+        del precision
+
+    def recombine(self, words: int) -> None:
+        """Predict what follows histories of the same last words once from now on, from the first of them.
+
+        Models that read no prefix tree, or have no longer memory than that, stay as they are.
+
+        Args:
+            words: how many; 0 tells all histories apart.
+
+        Raises:
+            InputError: less than 0.
+        """
+        if words < 0:
+            raise InputError(f"expected 0 or more words, not {words}", parameter="recombine")
+
+    @property
+    def remarks(self) -> list[str]:
+        """What a user should know of how the model scores here, each the rest of a sentence about it."""
+        return []
+
+    @property
+    def shard_hypotheses(self) -> int | None:
+        """Hypotheses that take some 10 seconds on a CPU; None where that is more than anybody scores at once."""
+        return None
 
     @abstractmethod
     def fingerprint(self) -> str:
@@ -308,6 +341,9 @@ class CausalModel(LanguageModel):
     default_budget = 500_000
     """Nodes of one tree."""
 
+    recombined_words = 0
+    """Last words that tell histories apart (:mod:`asr_lm.hypotheses.recombination`); 0 is all of them."""
+
     @abstractmethod
     def node_log_probs(self, tree: PrefixTree) -> LogProbs:
         """Log p(token | ancestors) of every node ``[nodes]``; the entry of node 0 is 0."""
@@ -356,4 +392,6 @@ class CausalModel(LanguageModel):
 
     def _score_group(self, targets: Sequence[Tokens], group: list[int]) -> list[tuple[int, LogProbs]]:
         tree = PrefixTree.build([targets[index] for index in group], self.vocabulary.bos_id)
+        if self.recombined_words:
+            tree = recombined(tree, self.recombined_words, self.vocabulary.begins_word)
         return list(zip(group, tree.along_paths(self.node_log_probs(tree)), strict=True))

@@ -14,6 +14,7 @@ import re
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,16 @@ class Vocabulary(ABC):
     def is_open(self) -> bool:
         """Whether no word can be unknown (SentencePiece with byte fallback)."""
         return False
+
+    @cached_property
+    def begins_word(self) -> NDArray[np.bool_]:
+        """Whether each token begins a word, as far as its name tells ``[size]``: pieces say so by a space (``▁``, or
+        ``Ġ`` where bytes have letters); where none does, and of special tokens, every token counts as a word."""
+        marked = np.array([token.startswith((_SPACE, "Ġ")) for token in self.tokens])
+        if not marked.any():
+            return np.ones(self.size, dtype=bool)
+        marked[[self.bos_id, self.eos_id]] = True
+        return marked
 
 
 class WordVocabulary(Vocabulary):

@@ -24,6 +24,7 @@ from asr_lm.lm.loading import load_model  # noqa: E402
 from asr_lm.lm.mixtures.linear import LinearMixture  # noqa: E402
 from asr_lm.lm.mixtures.log_linear import LogLinearMixture  # noqa: E402
 from asr_lm.lm.mixtures.members import Member  # noqa: E402
+from asr_lm.lm.precision import IN_BFLOAT16  # noqa: E402
 from asr_lm.lm.pretrained import huggingface  # noqa: E402
 from asr_lm.lm.pretrained.huggingface import HuggingFaceCausalModel, HuggingFaceMaskedModel  # noqa: E402
 from asr_lm.lm.protocol import LogProbs  # noqa: E402
@@ -399,7 +400,7 @@ def test_what_is_said_where_the_hub_is_out_of_reach(monkeypatch: pytest.MonkeyPa
         raise OSError("We couldn't connect to 'https://example.org' to load the files.\nMore lines.")
 
     monkeypatch.setattr(transformers.PreTrainedConfig, "get_config_dict", unreachable)
-    with pytest.raises(InputError, match=r"hf:some/model: .*hub.*hf download some/model .* --lm DIR"):
+    with pytest.raises(InputError, match=r"hf:some/model: .*hub.*hf download some/model .*give that folder"):
         load_model("hf:some/model")
     assert asked == [{"local_files_only": True}, {}]
 
@@ -453,3 +454,57 @@ def test_a_folder_of_ours_is_not_taken_for_one_of_theirs(tmp_path: Path) -> None
     )
     with pytest.raises(InputError, match="unknown model family 'x'"):
         load_model(tmp_path / "ours")
+
+
+class TestPrecision:
+    @every_causal
+    def test_bfloat16_keeps_the_tree_and_scores_as_each_sentence_alone(self, kind: str) -> None:
+        model = causal(kind)
+        exact, digest, heeds = model.log_prob(TEXTS), model.fingerprint(), model.heeds_tree
+        model.compute_in("bfloat16")
+        assert model.dtype == torch.bfloat16
+        assert model.heeds_tree == heeds
+        assert model.fingerprint() != digest
+        assert model.remarks[0] == IN_BFLOAT16
+        expected = [by_hand(model, text).sum() for text in TEXTS]
+        np.testing.assert_allclose(model.log_prob(TEXTS), expected, atol=0.5)
+        np.testing.assert_allclose(model.log_prob(TEXTS), exact, atol=2.0)
+
+    def test_a_model_without_a_tree_says_so(self) -> None:
+        assert causal("gpt2").remarks == []
+        (remark,) = causal("bloom").remarks
+        assert "several times slower" in remark
+
+    def test_auto_measures(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(huggingface, "resolve_precision", lambda asked, network: "bfloat16")
+        model = causal("gpt2")
+        model.compute_in("auto")
+        assert model.dtype == torch.bfloat16
+
+
+class TestFingerprint:
+    @pytest.mark.parametrize("place", [0, 12_345, -1])
+    def test_one_value_of_a_large_tensor_changes_it(self, place: int) -> None:
+        tensor = torch.randn(200, 300)
+        before = huggingface._summary(tensor)
+        tensor.view(-1)[place] += 1e-3
+        assert huggingface._summary(tensor) != before
+
+    def test_so_does_their_order(self) -> None:
+        tensor = torch.randn(50, 60)
+        assert huggingface._summary(tensor) != huggingface._summary(tensor.flip(0))
+
+    def test_shards_take_about_as_long_for_every_size(self) -> None:
+        model = causal("gpt2")
+        assert model.shard_hypotheses == int(4e10 / model.parameters)
+
+
+def test_the_window_is_that_of_the_layers_that_look_furthest() -> None:
+    settings = {
+        "vocab_size": 50, "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2,
+        "num_attention_heads": 2, "max_position_embeddings": 64, "sliding_window": 8,
+    }  # fmt: skip
+    for layers, window in ((["sliding_attention"] * 2, 8), (["sliding_attention", "full_attention"], 64)):
+        config = transformers.Qwen2Config(**settings, layer_types=layers, use_sliding_window=True)
+        network = transformers.Qwen2ForCausalLM(config)
+        assert huggingface._window(network) == window

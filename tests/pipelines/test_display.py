@@ -111,6 +111,23 @@ def test_thirty_equal_complaints_are_one_with_a_count() -> None:
     assert last.endswith("; 20.slf; and 9 others): is empty")
 
 
+def test_scoring_shows_the_time_left_where_the_total_is_known(
+    file: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[-1])
+    with display.Terminal().scoring() as progress:
+        progress.expect(1000)
+        clock.append(10.0)
+        progress.scored("lm", 200)
+        clock.append(20.0)
+        progress.scored("lm", 200)
+    assert file.getvalue().splitlines() == [
+        "scoring: 200/1,000 hypotheses with lm, 20/s, 00:00:40 left",
+        "scoring: 400/1,000 hypotheses with lm, 20/s, 00:00:30 left",
+    ]
+
+
 def test_files_are_not_flooded(file: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(display, "_PLAIN_SECONDS", 3600.0)
     with display.Terminal().scoring() as progress:

@@ -323,3 +323,25 @@ def test_the_last_speed_is_kept_beside_the_scores(tmp_path):
     next(tmp_path.glob("*.speed.json")).write_text("{")
     assert again.speed is None
     assert Scorer(model).speed is None
+
+
+def test_a_slow_model_is_scored_in_shards_of_its_own(tmp_path: Path) -> None:
+    """Stopped between two of them, it goes on after the first."""
+
+    class Slow(Recorded):
+        shard_hypotheses = 4
+
+    lists = TestRun.LIST
+    done: list[int] = []
+
+    def stop(hypotheses: int) -> None:
+        done.append(hypotheses)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Scorer(Slow(), ScoreCache(tmp_path)).score_list(lists, stop)
+    scorer = Scorer(Slow(), ScoreCache(tmp_path))
+    scores = scorer.score_list(lists, done.append)
+    assert len(done) > 3
+    assert scorer.found == done[0] > 0
+    assert equal(scores, Scorer(Recorded(), ScoreCache(None)).score_list(lists))

@@ -25,6 +25,7 @@ from asr_lm import __version__
 from asr_lm.errors import InputError
 from asr_lm.files import make_folder
 from asr_lm.lm.folder import CONFIG_FILE, HUB, begin, write_config
+from asr_lm.lm.precision import PrecisionChoice
 from asr_lm.lm.protocol import LanguageModel, LogProbs, Ranker, language_model
 
 FAMILY = "mixture"
@@ -63,6 +64,22 @@ class Mixture(LanguageModel):
     @property
     def parameters(self) -> int:
         return sum(member.model.parameters for member in self.members)
+
+    def compute_in(self, precision: PrecisionChoice) -> None:
+        for member in self.members:
+            member.model.compute_in(precision)
+
+    def recombine(self, words: int) -> None:
+        for member in self.members:
+            member.model.recombine(words)
+
+    @property
+    def remarks(self) -> list[str]:
+        return [f"{remark} (its member {member.name})" for member in self.members for remark in member.model.remarks]
+
+    @property
+    def shard_hypotheses(self) -> int | None:
+        return min((most for member in self.members if (most := member.model.shard_hypotheses)), default=None)
 
     def fingerprint(self) -> str:
         weights = np.asarray(self.weights, dtype="<f8").tobytes().hex()

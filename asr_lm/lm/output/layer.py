@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from asr_lm.errors import InputError
 from asr_lm.lm.output.softmax_loss import softmax_nll
-from asr_lm.lm.scoring.matrix_product import linear
+from asr_lm.lm.scoring.matrix_product import linear, rounds
 from asr_lm.lm.sizes import OutputConfig
 
 _BLOCK_VALUES = 5_000_000
@@ -112,17 +112,47 @@ def softmax_log_probs(
     hidden: Tensor, context: Tensor, tokens: Tensor, weight: Tensor, bias: Tensor | None = None
 ) -> Tensor:
     """:meth:`OutputLayer.log_probs` of a softmax over the rows of ``weight [words, width]`` and ``bias [words]``."""
+    half = (weight.bfloat16(), None if bias is None else bias.bfloat16()) if rounds() else None
     results = torch.empty(len(tokens), dtype=torch.float32, device=hidden.device)
     rows = even_block(len(hidden), max(1, _block_values(hidden.device) // len(weight)))
     starts = torch.arange(0, len(hidden) + rows, rows, device=context.device).clamp_(max=len(hidden))
     edges = torch.searchsorted(context, starts).tolist()
     for block, (first, last) in enumerate(itertools.pairwise(edges)):
-        logits = linear(hidden[block * rows : (block + 1) * rows], weight, bias)
+        part = hidden[block * rows : (block + 1) * rows]
         row = context[first:last] - block * rows
+        if half is not None:
+            logits = nn.functional.linear(part.bfloat16(), *half)
+            results[first:last] = _rounded_log_probs(logits, part[row], row, tokens[first:last], weight, bias)
+            continue
+        logits = linear(part, weight, bias)
         # The fused kernel passes over the block once; separate steps (max, exp, sum) took as long as the product.
         # In place, because fresh memory for its result cost a tenth of the product.
         results[first:last] = torch.log_softmax(logits, dim=1, out=logits)[row, tokens[first:last]]
     return results
+
+
+def _rounded_log_probs(
+    logits: Tensor, hidden: Tensor, row: Tensor, tokens: Tensor, weight: Tensor, bias: Tensor | None
+) -> Tensor:
+    """Log-probabilities ``[n]`` from logits in bfloat16 ``[contexts, words]``, which are overwritten.
+
+    The sum over the vocabulary averages its rounding errors out; the logit of the token asked for, which would bring
+    its own along, is computed again in float32. A probability below 1e-37 counts as that.
+
+    Args:
+        logits: of each context.
+        hidden: the vector of each query's context ``[n, width]``, float32.
+        row: context of each query ``[n]``.
+        tokens: token of each query ``[n]``.
+        weight, bias: of the output, float32.
+    """
+    rounded = logits[row, tokens].float()
+    exact = (hidden * weight[tokens]).sum(1)
+    if bias is not None:
+        exact += bias[tokens]
+    share = torch.softmax(logits, 1, out=logits)[row, tokens].float()
+    # The sum holds the token's own error, too, in the share of its probability.
+    return (exact - rounded) * (1 - share) + share.clamp(min=1e-37).log()
 
 
 def _block_values(device: torch.device) -> int:

@@ -32,6 +32,7 @@ from torch import Tensor
 from asr_lm.errors import InputError
 from asr_lm.hypotheses.prefix_tree import PrefixTree
 from asr_lm.lm.folder import begin
+from asr_lm.lm.precision import IN_BFLOAT16, SHARD_WORK, PrecisionChoice, resolve_precision
 from asr_lm.lm.protocol import CausalModel, LanguageModel, LogProbs, Tokens
 from asr_lm.lm.scoring.tree_attention import Preorder
 from asr_lm.text.huggingface_tokenizer import HuggingFaceVocabulary
@@ -51,8 +52,11 @@ _LONGEST = 100_000
 _NOT_THE_MODEL = ("transformers_version", "dtype", "quantization_config")
 """Entries of a configuration that say how a model was stored."""
 
-_HEEDED = 0.01
-"""Share of a mask's effect that rounding may take away from it."""
+_SAMPLED = 4096
+"""Values of a tensor that its fingerprint holds."""
+
+_HEEDED = {torch.float32: 0.01, torch.bfloat16: 0.15, torch.float16: 0.05}
+"""Share of a mask's effect that rounding may take away from it: a mask or positions unheeded take away most of it."""
 
 
 class HuggingFaceModel(LanguageModel):
@@ -89,8 +93,28 @@ class HuggingFaceModel(LanguageModel):
         return next(iter(self.network.parameters())).device
 
     @property
+    def dtype(self) -> torch.dtype:
+        """What the weights are held in, and products computed in."""
+        return next(iter(self.network.parameters())).dtype
+
+    @property
     def parameters(self) -> int:
         return sum(parameter.numel() for parameter in self.network.parameters())
+
+    @property
+    def shard_hypotheses(self) -> int:
+        return max(20, int(SHARD_WORK / self.parameters))
+
+    def compute_in(self, precision: PrecisionChoice) -> None:
+        """As there; the weights are held in that precision, too."""
+        chosen = resolve_precision(precision, self.network)
+        self.network.to(getattr(torch, chosen))
+        for name in ("_fingerprint", "heeds_tree"):
+            self.__dict__.pop(name, None)
+
+    @property
+    def remarks(self) -> list[str]:
+        return [] if self.dtype == torch.float32 else [IN_BFLOAT16]
 
     def fingerprint(self) -> str:
         return self._fingerprint
@@ -99,8 +123,8 @@ class HuggingFaceModel(LanguageModel):
     def _fingerprint(self) -> str:
         digest = hashlib.blake2b(digest_size=16)
         for name, tensor in sorted(self.network.state_dict().items()):
-            digest.update(name.encode())
-            digest.update(tensor.float().cpu().contiguous().numpy().tobytes())
+            digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
+            digest.update(_summary(tensor))
         config = {key: value for key, value in self.network.config.to_dict().items() if not key.startswith("_")}
         config = {key: config[key] for key in sorted(config) if key not in _NOT_THE_MODEL}
         described = json.dumps(config, sort_keys=True, default=str)
@@ -146,6 +170,14 @@ class HuggingFaceCausalModel(HuggingFaceModel, CausalModel):
     default_budget = 100_000
     context_rule = "lines"
 
+    def recombine(self, words: int) -> None:
+        super().recombine(words)
+        self.recombined_words = words
+
+    def fingerprint(self) -> str:
+        digest = super().fingerprint()
+        return f"{digest}-recombined-{self.recombined_words}" if self.recombined_words else digest
+
     def prefix(self, context: Sequence[Tokens]) -> Tokens:
         line_end = self.vocabulary.encode("\n")
         read = [part for said in map(token_ids, context) if len(said) for part in (said, line_end)]
@@ -173,7 +205,14 @@ class HuggingFaceCausalModel(HuggingFaceModel, CausalModel):
         alone = torch.empty_like(packed)
         for positions, logits in self._alone(tree, order):
             alone[positions] = logits
-        return bool((packed - alone).abs().max() <= _HEEDED * (ignored - alone).abs().max())
+        return bool((packed - alone).abs().max() <= _HEEDED[self.dtype] * (ignored - alone).abs().max())
+
+    @property
+    def remarks(self) -> list[str]:
+        if self.heeds_tree:
+            return super().remarks
+        slow = "heeds no attention mask of one's own, so its hypotheses are scored one by one: several times slower"
+        return [*super().remarks, slow]
 
     @torch.inference_mode()
     def node_log_probs(self, tree: PrefixTree) -> LogProbs:
@@ -201,9 +240,8 @@ class HuggingFaceCausalModel(HuggingFaceModel, CausalModel):
         path = order.path(positions[:1])[0]
         read = np.concatenate([path[path >= 0], positions])
         sees = (read[None] <= read[:, None]) & (read[:, None] < order.end[read][None])
-        mask = torch.zeros(1, 1, len(read), len(read)).masked_fill_(
-            ~torch.from_numpy(sees), torch.finfo(torch.float32).min
-        )
+        mask = torch.zeros(1, 1, len(read), len(read), dtype=self.dtype)
+        mask.masked_fill_(~torch.from_numpy(sees), torch.finfo(self.dtype).min)
         depth = torch.from_numpy(order.depth[read].astype(np.int64))
         inputs = tree.token[order.node[read]][None].astype(np.int64)
         device = self.device
@@ -273,6 +311,17 @@ class HuggingFaceMaskedModel(HuggingFaceModel):
         return row, at
 
 
+def _summary(tensor: Tensor) -> bytes:
+    """Some values of a tensor from all over it, and the sum of all of its bits: whatever training changes, it changes.
+
+    Digests of all weights took longer than scoring a short list: 30 s for 7 billion parameters.
+    """
+    flat = tensor.detach().cpu().contiguous().flatten()
+    bits = flat.view({1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}[flat.element_size()])
+    sample = bits[:: max(1, len(bits) // _SAMPLED)]
+    return bits.sum(dtype=torch.int64).numpy().tobytes() + sample.numpy().tobytes()
+
+
 def _inner(tree: PrefixTree) -> NDArray[np.bool_]:
     """Which nodes have children."""
     return np.bincount(tree.parent[1:], minlength=len(tree.token)) > 0
@@ -327,7 +376,10 @@ def _trial(size: int, root: int, depth: int) -> PrefixTree:
 def _window(network: Any) -> int:
     """Most tokens the model reads at once."""
     config = network.config
-    names = ("max_position_embeddings", "n_positions", "max_seq_len", "sliding_window", "attention_window")
+    names = ["max_position_embeddings", "n_positions", "max_seq_len"]
+    # Where only some layers slide, the others look as far back as there is text.
+    if set(getattr(config, "layer_types", None) or ["sliding_attention"]) == {"sliding_attention"}:
+        names += ["sliding_window", "attention_window"]
     found = [value for name in names if isinstance(value := getattr(config, name, None), int) and value > 0]
     for name, module in network.named_modules():
         # RoBERTa and its kin count positions from behind the padding's.

@@ -8,8 +8,31 @@ where there is none.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from contextvars import ContextVar
+
 import torch
 from torch import Tensor, nn
+
+from asr_lm.lm.precision import Precision
+
+_PRECISION: ContextVar[Precision] = ContextVar("precision", default="float32")
+
+
+@contextlib.contextmanager
+def products_in(precision: Precision) -> Iterator[None]:
+    """Within, :func:`linear` rounds what it multiplies to a precision; sums and results are float32 all the same."""
+    token = _PRECISION.set(precision)
+    try:
+        yield
+    finally:
+        _PRECISION.reset(token)
+
+
+def rounds() -> bool:
+    """Whether products are in bfloat16 now."""
+    return _PRECISION.get() == "bfloat16"
 
 
 def linear(rows: Tensor, weight: Tensor, bias: Tensor | None = None, *, gelu: bool = False) -> Tensor:
@@ -17,6 +40,10 @@ def linear(rows: Tensor, weight: Tensor, bias: Tensor | None = None, *, gelu: bo
 
     With ``gelu`` its GELU in the tanh form, which oneDNN takes while the product is still in the cache.
     """
+    if rounds():
+        half = rows.bfloat16(), weight.bfloat16(), None if bias is None else bias.bfloat16()
+        rounded = nn.functional.linear(*half).float()
+        return nn.functional.gelu(rounded, approximate="tanh") if gelu else rounded
     if rows.device.type == "cpu" and rows.dtype == torch.float32 and _HAS_ONEDNN:
         activation, algorithm = ("gelu", "tanh") if gelu else ("none", "")
         activated: Tensor = torch.ops.mkldnn._linear_pointwise(rows, weight, bias, activation, [], algorithm)

@@ -16,6 +16,7 @@ from asr_lm.evaluation.word_errors import Unit
 from asr_lm.hypotheses.utterance import Utterance
 from asr_lm.lm.folder import HUB, SENTENCES_FILE, fold_folders, trained_sentences
 from asr_lm.lm.loading import KINDS, load_model
+from asr_lm.lm.precision import PrecisionChoice
 from asr_lm.lm.protocol import Ranker, language_model
 from asr_lm.progress import Logged, Progress
 from asr_lm.rescoring.default_model import DEFAULT, FIRST_PASS_TOTAL, default_folder
@@ -63,6 +64,8 @@ class RescoringModel:
     _cache: ScoreCache | None = None
     _budget: int | None = None
     _normalizer: str | None = None
+    _precision: PrecisionChoice = "float32"
+    _recombined: int = 0
 
     @property
     def cache(self) -> ScoreCache:
@@ -103,12 +106,14 @@ class RescoringModel:
         budget: int | None = None,
         unnormalised: Collection[str] = (),
         normalizer: str | None = None,
+        precision: PrecisionChoice = "float32",
     ) -> RescoringModel:
         """Open ``PATH`` or ``NAME=PATH``; ``default`` is the packaged model.
 
         ``?normalizer=NAME`` at the end, or ``normalizer``, says what texts go through before the model reads them; by
         default that is what its folder says, and nothing for a file or model that does not say it. One whose name is
-        among ``unnormalised`` scores without the sum over the vocabulary.
+        among ``unnormalised`` scores without the sum over the vocabulary. Products are computed in ``precision``
+        (:meth:`~asr_lm.lm.protocol.Ranker.compute_in`).
 
         Raises:
             InputError: no model there, or a damaged one; no such normaliser.
@@ -124,8 +129,9 @@ class RescoringModel:
         if folds and seen is None:
             raise InputError(f"the model has jackknife models, but no {SENTENCES_FILE}", file=path)
         skip = name in unnormalised
-        scorer = scorer_for(open_model(path, device, normalizer, unnormalised=skip), cache, budget)
-        return cls(name, path, scorer, seen, folds, skip, device, cache, budget, normalizer)
+        model = open_model(path, device, normalizer, unnormalised=skip, precision=precision)
+        scorer = scorer_for(model, cache, budget)
+        return cls(name, path, scorer, seen, folds, skip, device, cache, budget, normalizer, precision)
 
     def score_unseen(
         self,
@@ -156,9 +162,15 @@ class RescoringModel:
             scorer = self.scorer if number == 0 else self._fold_scorer(number - 1)
             yield scorer, np.flatnonzero(chosen == number).tolist()
 
+    def recombine(self, words: int) -> None:
+        """Take histories of the same last words for one (:meth:`~asr_lm.lm.protocol.Ranker.recombine`)."""
+        self.model.recombine(words)
+        self._recombined = words
+
     def _fold_scorer(self, index: int) -> Scorer:
-        folder = self.folds[index][0]
-        model = open_model(folder, self._device, self._normalizer, unnormalised=self.unnormalised)
+        folder, skip = self.folds[index][0], self.unnormalised
+        model = open_model(folder, self._device, self._normalizer, unnormalised=skip, precision=self._precision)
+        model.recombine(self._recombined)
         return scorer_for(model, self._cache, self._budget)
 
     def overlap(self, utterances: Sequence[Utterance]) -> float:
@@ -199,7 +211,14 @@ def chosen_normalizer(specification: str) -> str | None:
     return name if mark else None
 
 
-def open_model(path: Path, device: str = "cpu", normalizer: str | None = None, *, unnormalised: bool = False) -> Ranker:
+def open_model(
+    path: Path,
+    device: str = "cpu",
+    normalizer: str | None = None,
+    *,
+    unnormalised: bool = False,
+    precision: PrecisionChoice = "float32",
+) -> Ranker:
     """A model whose texts go through a normaliser, if one is given instead of its own.
 
     Raises:
@@ -212,6 +231,7 @@ def open_model(path: Path, device: str = "cpu", normalizer: str | None = None, *
         except InputError as error:
             raise error.located(file=path, parameter="models") from error
     model = load_model(path, device)
+    model.compute_in(precision)
     if normalizer is not None:
         model.normalizer = normalizer
     if unnormalised:
@@ -238,12 +258,15 @@ def open_models(
     cache: ScoreCache | None = None,
     budget: int | None = None,
     unnormalised: Collection[str] = (),
+    precision: PrecisionChoice = "float32",
+    recombine: int = 0,
 ) -> list[RescoringModel]:
     """Open several models; their names must differ.
 
     Args:
-        specifications, device, cache, budget: see :meth:`RescoringModel.open`.
+        specifications, device, cache, budget, precision: see :meth:`RescoringModel.open`.
         unnormalised: names of models that score without the sum over the vocabulary.
+        recombine: see :meth:`RescoringModel.recombine`.
 
     Raises:
         InputError: as :meth:`RescoringModel.open`; two models of one name; a name that means something else; one to
@@ -254,9 +277,13 @@ def open_models(
     if unknown := sorted({*unnormalised} - {name_and_path(specification)[0] for specification in specifications}):
         raise InputError(f"no model is called {unknown[0]!r}", parameter="unnormalised")
     models = [
-        RescoringModel.open(spec, device=device, cache=cache, budget=budget, unnormalised=unnormalised)
+        RescoringModel.open(
+            spec, device=device, cache=cache, budget=budget, unnormalised=unnormalised, precision=precision
+        )
         for spec in specifications
     ]
+    for model in models:
+        model.recombine(recombine)
     names = [model.name for model in models]
     for name, specification in zip(names, specifications, strict=True):
         if names.count(name) > 1:

@@ -30,7 +30,10 @@ from asr_lm.rescoring.scoring.context import Context
 from asr_lm.text.normalizer import Normalizer, get_normalizer
 
 SHARD_HYPOTHESES = 20_000
-"""Hypotheses of a shard: a few seconds of work lost when a run is killed, and trees large enough to share much."""
+"""Most hypotheses of a shard: a few seconds of work lost when a run is killed, and trees large enough to share much.
+
+Models that take longer say so (:attr:`~asr_lm.lm.protocol.Ranker.shard_hypotheses`).
+"""
 
 _VERSION = 2
 """Raised whenever scores of the same model and texts may differ from what an older release cached."""
@@ -262,12 +265,17 @@ class Scorer:
         ``contexts`` is what was said before each utterance ``[utterances]``.
         """
         parts, said = [], None if contexts is None else iter(contexts)
-        for shard in shards(utterances):
+        for shard in self._shards(utterances):
             texts = [hypothesis.text for utterance in shard for hypothesis in utterance.hypotheses]
             before = None if said is None else _for_hypotheses(shard, said)
             parts.append(self.score(texts, before))
             report(len(texts))
         return Scores.concatenate(parts)
+
+    def _shards(self, utterances: Iterable[Utterance]) -> Iterator[list[Utterance]]:
+        """Cut where the model alone decides it, so that a run taken up asks for the same shards."""
+        most = self.model.shard_hypotheses
+        return shards(utterances) if most is None else shards(utterances, min(most, SHARD_HYPOTHESES))
 
     @cached_property
     def _model_fingerprint(self) -> str:
