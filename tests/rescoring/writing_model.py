@@ -44,6 +44,9 @@ class WritingModel(ConditionalModel):
             for source, sentences_of in zip(sources, sentences, strict=True)
         ]
 
+    def next_log_probs_given(self, source: Tokens, prefixes: Sequence[Tokens]) -> LogProbs:
+        raise NotImplementedError
+
     def write(self, sources: Sequence[Tokens], *, width: int, best: int = 1) -> list[list[Written]]:
         texts = [self.vocabulary.decode(source[:-1]) for source in sources]
         return [
