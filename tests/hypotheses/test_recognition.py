@@ -98,7 +98,7 @@ def test_a_folder_that_fits_twice_is_an_error(tmp_path: Path) -> None:
         ("a.json", b'{"audio": 1, "stuff": {"x": 2}}', ["keys audio, stuff", '"hypotheses": [{"text"', "mapping="]),
         ("a.json", b'{"text": "one", "language": "en"}', ["one hypothesis for each utterance", "nothing to rescore"]),
         ("a.txt", b"no list at all\n", ["no list at all", '"hypotheses": [{"text"', "format="]),
-        ("lat.1.gz", gzip.compress(b"\0B\xff\xfe\0\0"), ["--lattice"]),
+        ("lat.1.gz", gzip.compress(b"\0B\xff\xfe\0\0", mtime=0), ["--lattice"]),
         ("a.db", b"SQLite format 3\0", ["an SQLite database"]),
     ],
 )
