@@ -47,8 +47,9 @@ def test_a_subtracted_weight_is_never_positive(seed: int) -> None:
         utterances.append(Utterance(f"u{number}", heard, sorted(texts)[number % len(texts)]))
     subtracted = ("low", "acoustic") if seed % 2 else ("low",)
     systems = systems_for_comparison(["A", "low"], (), subtracted)
-    found = tune(utterances, models, systems, signs=dict.fromkeys(subtracted, -1)).by_system
-    assert set(found) == {"retuned", "A", "A - low"}
+    found = dict(tune(utterances, models, systems, signs=dict.fromkeys(subtracted, -1)).by_system)
+    assert {"retuned", "A", "A - low"} <= set(found)
+    found.pop("first_pass", None)  # kept where nothing wins held out; its order is not tuned
     for name, weights in found.items():
         for feature, value in weights.values.items():
             assert value <= 0 or feature not in subtracted, name
