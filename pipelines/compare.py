@@ -8,7 +8,7 @@ from typing import Annotated
 import tyro
 
 from pipelines.command import OptionalPath, OptionalText, parse, run
-from pipelines.options import Common
+from pipelines.options import Common, rows_of
 
 DESCRIPTION = """Compare language models: each alone and all together, weights tuned on --dev, error rates on --test."""
 
@@ -49,7 +49,7 @@ class Arguments(Common, _Main):
     @property
     def rules(self) -> tuple[str, ...]:
         """Decision rules that get a row of their own."""
-        return tuple(dict.fromkeys((*(("mbr",) if self.mbr else ()), *self.also)))
+        return rows_of(self.mbr, self.also)
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -107,6 +108,11 @@ class ReportOptions:
     report: OptionalPath = None
     plots: OptionalPath = None
     markdown: OptionalPath = None
+
+
+def rows_of(mbr: bool, also: Sequence[str]) -> tuple[str, ...]:
+    """The decision rules that get a row of their own, each once."""
+    return tuple(dict.fromkeys((*(("mbr",) if mbr else ()), *also)))
 
 
 @dataclass(kw_only=True)

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import tyro
 
 from pipelines.command import OptionalPath, OptionalText, parse, run, unless_given
-from pipelines.options import Common, LatticeOptions
+from pipelines.options import Common, LatticeOptions, rows_of
 
 DESCRIPTION = """Rescore n-best lists with language models.
 
@@ -84,7 +84,7 @@ class Arguments(LatticeOptions, Common, _Main):
     @property
     def rules(self) -> tuple[str, ...]:
         """Decision rules that get a row of their own."""
-        return tuple(dict.fromkeys((*(("mbr",) if self.mbr else ()), *self.also)))
+        return rows_of(self.mbr, self.also)
 
 
 def main() -> None:

@@ -47,9 +47,7 @@ def prefix_search(tokens: Tokens, lexicon: Lexicon | None, lm: FirstPassLm | Non
         lm: of words with a lexicon, else of tokens.
         search: how it goes.
     """
-    spellings = None if lexicon is None else lexicon.numbered(tokens)
-    if spellings is not None and lm is None and tokens.words == "characters":
-        spellings = needed_spellings(spellings)
+    spellings = searched_spellings(tokens, lexicon, has_lm=lm is not None)
     tree = LexiconTree.of(_spoken(tokens, spellings))
     model = NoModel() if lm is None else LabelNgrams(lm, tree.words)
     words = PrefixSearch(
@@ -91,7 +89,15 @@ def _unmarked(tokens: Tokens, spelling: tuple[int, ...]) -> tuple[int, ...]:
     return spelling[:-1] if tokens.has_word_ends else spelling
 
 
-def needed_spellings(spellings: Spellings) -> Spellings:
+def searched_spellings(tokens: Tokens, lexicon: Lexicon | None, *, has_lm: bool) -> Spellings | None:
+    """The spellings that a search is given: see :func:`prefix_search`; None where it spells what it likes."""
+    spellings = None if lexicon is None else lexicon.numbered(tokens)
+    if spellings is not None and not has_lm and tokens.words == "characters":
+        return _needed(spellings)
+    return spellings
+
+
+def _needed(spellings: Spellings) -> Spellings:
     """The words that are not made up of others."""
     known = {spelling for each in spellings.values() for spelling in each}
 

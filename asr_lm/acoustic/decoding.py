@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,6 +18,7 @@ from asr_lm.acoustic.options import DecodingOptions, require_least
 from asr_lm.acoustic.registry import DEFAULT, open_recogniser
 from asr_lm.acoustic.segments import Failure, Segment, SegmentSource, cut_segments, read_segments
 from asr_lm.acoustic.speech import Speech
+from asr_lm.batched import batched
 from asr_lm.errors import InputError
 from asr_lm.hypotheses.utterance import Utterance
 from asr_lm.lm.device import resolve_device
@@ -145,7 +145,7 @@ def decode_prepared(
         references: what is said, by utterance, where segments do not know it.
         lower: write references in lower case.
     """
-    for group in _groups(segments, decoder.together if isinstance(decoder, GroupDecoder) else 1):
+    for group in batched(segments, decoder.together if isinstance(decoder, GroupDecoder) else 1):
         found = _decoded([segment for segment in group if isinstance(segment, Segment)], decoder)
         for segment in group:
             if isinstance(segment, Failure):
@@ -171,13 +171,6 @@ def _decoded(segments: Sequence[Segment], decoder: Decoder) -> Iterator[Decoded 
             yield decoder.decode(segment)
         except InputError as error:
             yield error
-
-
-def _groups(segments: Iterable[Segment | Failure], size: int) -> Iterator[list[Segment | Failure]]:
-    """Segments in their order, ``size`` at a time."""
-    remaining = iter(segments)
-    while group := list(itertools.islice(remaining, size)):
-        yield group
 
 
 def _utterances(

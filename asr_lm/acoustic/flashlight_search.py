@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from asr_lm.acoustic.beam_search import NEVER, BeamSearch, Reading, Spellings, free_reading, needed_spellings
+from asr_lm.acoustic.beam_search import NEVER, BeamSearch, Reading, Spellings, free_reading, searched_spellings
 from asr_lm.acoustic.lexicon import Lexicon
 from asr_lm.acoustic.options import BeamOptions
 from asr_lm.acoustic.prefix_ways import TOKENS_A_FRAME
@@ -34,9 +34,7 @@ def flashlight_search(tokens: Tokens, lexicon: Lexicon | None, lm: Path | None, 
         lm: a file that KenLM reads: of words with a lexicon, else of tokens.
         search: how it goes.
     """
-    spellings = None if lexicon is None else lexicon.numbered(tokens)
-    if spellings is not None and lm is None and tokens.words == "characters":
-        spellings = needed_spellings(spellings)
+    spellings = searched_spellings(tokens, lexicon, has_lm=lm is not None)
     # Where there is no word end, a token that is never likely stands in for the silence that the search wants to know.
     texts = [*tokens.texts] if tokens.has_word_ends else [*tokens.texts, _NO_SILENCE]
     decoder = _decoder(tokens, spellings, lm, search, texts)

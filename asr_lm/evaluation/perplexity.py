@@ -13,14 +13,14 @@ own name and takes no part in a comparison.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from asr_lm.batched import batched
 from asr_lm.errors import InputError
 from asr_lm.lm.protocol import LanguageModel, LogProbs, Ranker, language_model
 from asr_lm.lm.scoring.words import word_log_probs
@@ -145,7 +145,7 @@ def measure(
     measurable = [language_model(model) for model in models]
     sums = [_Sums(model.pseudo) for model in measurable]
     readers = [_reader(model, carry_state, dynamic, budget) for model in measurable]
-    for block in _blocks(lines):
+    for block in batched(lines, _BLOCK):
         normalized = [[get_normalizer(model.normalizer)(line) for line in block] for model in measurable]
         kept = [row for row in range(len(block)) if any(texts[row] for texts in normalized)]
         measured = [
@@ -224,9 +224,3 @@ def _add(sums: list[_Sums], sentence: Sequence[_Word], line: str) -> None:
         if not total.pseudo:
             total.compared += int(known.sum())
             total.compared_log_prob += float(word.log_prob[known].sum())
-
-
-def _blocks(lines: Iterable[str]) -> Iterator[list[str]]:
-    iterator = iter(lines)
-    while block := list(islice(iterator, _BLOCK)):
-        yield block

@@ -16,13 +16,13 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import zstandard
 from numpy.typing import NDArray
 
+from asr_lm.batched import batched
 from asr_lm.errors import InputError
 from asr_lm.files import atomic_write, display_name, read_bytes
 from asr_lm.limits import WHOLE
@@ -119,9 +119,7 @@ class SentenceHashes:
 
 def batches(sentences: Iterable[str]) -> Iterator[list[str]]:
     """Sentences in lists of as many as are hashed at once."""
-    stream = iter(sentences)
-    while batch := list(islice(stream, BATCH)):
-        yield batch
+    return batched(sentences, BATCH)
 
 
 def fold_of(sentences: Sequence[str], folds: int) -> NDArray[np.int64]:

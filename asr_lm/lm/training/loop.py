@@ -9,13 +9,12 @@ Several processes may train together: each takes its share of every step.
 from __future__ import annotations
 
 import contextlib
-import itertools
 import json
 import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from asr_lm.batched import batched
 from asr_lm.errors import InputError
 from asr_lm.files import make_folder, write_text
 from asr_lm.lm.neural import Network, State
@@ -197,7 +197,7 @@ class _Run:
         if self._validation_is_due():
             self._validate()  # which an interrupted run did not finish
         while self.counters.step < self.total and not self.exhausted:
-            for batches in _grouped(
+            for batches in batched(
                 self.train.batches(self.counters.epoch, self.counters.position), self.options.accumulate
             ):
                 with _uninterrupted():
@@ -520,12 +520,6 @@ _OWN = (*_STATES, "random.cpu", "random.cuda")
 def _owned(name: str, rank: int) -> str:
     """What a checkpoint calls a tensor that every process has for itself."""
     return f"process.{rank}.{name}" if rank else name
-
-
-def _grouped(batches: Iterable[Batch], size: int) -> Iterator[list[Batch]]:
-    iterator = iter(batches)
-    while group := list(itertools.islice(iterator, size)):
-        yield group
 
 
 @contextlib.contextmanager
