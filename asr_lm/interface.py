@@ -218,7 +218,7 @@ def compare(dev: NBest, test: NBest, models: Model | Sequence[Model], **how: Any
     >>> import asr_lm
     >>> dev, test = asr_lm.read_nbest("data/sample/dev.json")[:20], asr_lm.read_nbest("data/sample/test.json")[:20]
     >>> [result.name for result in asr_lm.compare(dev, test, "default").systems]
-    ['first_pass', 'retuned', 'default', 'oracle']
+    ['first_pass', 'retuned', 'default', 'oracle', 'compositional_oracle']
     """
     opened = as_models(models)
     both = {name: value for name, value in how.items() if name in ("measuring", "scoring", "progress")}

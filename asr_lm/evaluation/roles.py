@@ -11,6 +11,9 @@ RETUNED = "retuned"
 RESCORED = "rescored"
 ORACLE = "oracle"
 
+COMPOSITIONAL_ORACLE = "compositional_oracle"
+"""The best text that the words of a list can be put together to: see :mod:`asr_lm.evaluation.compositional_oracle`."""
+
 CORRECTED = "corrected"
 """The system that may choose what a corrector wrote, and the column of the feature table that only this system has:
 1 for texts that a corrector wrote and the recogniser did not, else 0."""
@@ -21,12 +24,13 @@ TITLES = {
     RESCORED: "rescored",
     CORRECTED: "rescored and corrected",
     ORACLE: "oracle",
+    COMPOSITIONAL_ORACLE: "compositional oracle",
 }
 
 ROLES = tuple(TITLES)
 """All names that have a meaning."""
 
-BOUNDS = (ORACLE,)
+BOUNDS = (ORACLE, COMPOSITIONAL_ORACLE)
 """Chosen with the reference in hand: they bound what a list can give, and are tested against nothing."""
 
 

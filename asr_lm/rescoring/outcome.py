@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import compress, pairwise
 from typing import TypeVar
 
 from asr_lm.evaluation.comparison import Comparison, compare
-from asr_lm.evaluation.roles import CORRECTED, ORACLE, RESCORED
+from asr_lm.evaluation.compositional_oracle import compositional_oracle
+from asr_lm.evaluation.roles import BOUNDS, COMPOSITIONAL_ORACLE, CORRECTED, ORACLE, RESCORED
 from asr_lm.evaluation.spacing import SpacingErrors, spacing_errors
 from asr_lm.hypotheses.utterance import Utterance
 from asr_lm.rescoring.choices import Choices
+from asr_lm.rescoring.decisions import choosable
 from asr_lm.rescoring.scoring.models import RescoringModel
 from asr_lm.rescoring.settings import Measuring
 from asr_lm.rescoring.tuned import Said, Tuned
@@ -54,13 +57,14 @@ class Outcome:
     written: tuple[frozenset[str], ...]
 
     @classmethod
-    def of(cls, utterances: Sequence[Utterance], choices: Choices) -> Outcome:
+    def of(cls, utterances: Sequence[Utterance], choices: Choices, measuring: Measuring) -> Outcome:
         """What systems chose of utterances."""
+        chosen = {name: tuple(choices.said(name)) for name in choices.rows}
         return cls(
             tuple(utterance.id for utterance in utterances),
             tuple(utterance.reference for utterance in utterances),
             tuple(utterance.recording for utterance in utterances),
-            {name: tuple(choices.said(name)) for name in choices.rows},
+            {**chosen, COMPOSITIONAL_ORACLE: _composed(choices, measuring)},
             tuple(
                 frozenset(found.text for found in utterance.hypotheses if found.corrected) for utterance in utterances
             ),
@@ -101,10 +105,10 @@ class Outcome:
         return Outcome(ids, references, recordings, chosen, _taken(self.written, kept))  # type: ignore[arg-type]
 
     def with_system(self, name: str, texts: Mapping[str, str]) -> Outcome:
-        """The outcome with one more system, before the oracle; ``texts`` by the utterance's id."""
-        chosen = {system: said for system, said in self.chosen.items() if system != ORACLE}
+        """The outcome with one more system, before the bounds; ``texts`` by the utterance's id."""
+        chosen = {system: said for system, said in self.chosen.items() if system not in BOUNDS}
         chosen[name] = tuple(texts[utterance] for utterance in self.ids)
-        return replace(self, chosen={**chosen, ORACLE: self.chosen[ORACLE]})
+        return replace(self, chosen=chosen | {system: self.chosen[system] for system in BOUNDS})
 
     def comparison(self, measuring: Measuring) -> Comparison:
         """Error rates of all systems.
@@ -138,6 +142,17 @@ class Outcome:
         sources = {f"training text of {model.name}": model.seen for model in models}
         sources["development list"] = tuned.development.references if tuned.development else None
         return {name: hashes.contains(references).tolist() for name, hashes in sources.items() if hashes is not None}
+
+
+def _composed(choices: Choices, measuring: Measuring) -> tuple[str, ...]:
+    """The best text that the recogniser's words can be put together to ``[utterances]``."""
+    table, heard = choices.table, choosable(choices.table, ())
+    ends = pairwise(table.offsets.tolist())
+    lists = (list(compress(table.texts[start:end], heard[start:end])) for start, end in ends)
+    return tuple(
+        oracle if reference is None else compositional_oracle(texts, reference, measuring.unit, measuring.normalizer)
+        for texts, reference, oracle in zip(lists, choices.references, choices.said(ORACLE), strict=True)
+    )
 
 
 def _taken(values: Sequence[T], numbers: Sequence[int]) -> tuple[T, ...]:

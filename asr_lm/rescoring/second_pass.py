@@ -208,7 +208,7 @@ def _rescored(
     found = confidences(table, tuned.weights, final, models) if confident else None
     return Rescored(
         tuple(utterances if found is None else with_confidences(utterances, found)),
-        Outcome.of(shard, choices),
+        Outcome.of(shard, choices, measuring),
         choices,
         tuned,
         models,

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from toy_language import Command, Toy
 
+from asr_lm.evaluation.roles import BOUNDS
 from asr_lm.hypotheses.utterance import Utterance
 from asr_lm.hypotheses.writing import write_nbest
 
@@ -18,19 +19,19 @@ def test_every_model_is_a_row_and_a_record(command: Command, toy: Toy, ngram: Pa
     assert finished.code == 0, finished.err
     assert finished.written == {"c.json"}
     record = json.loads(Path("c.json").read_text())
-    systems = {name: record[name] for name in ("first_pass", "retuned", "oracle")} | record["systems"]
+    systems = {name: record[name] for name in ("first_pass", "retuned", *BOUNDS)} | record["systems"]
     rows = ["ngram", "net", "ngram + net", "ngram + net, minimum Bayes risk"]
     assert list(record["systems"]) == [*rows, "ngram, shrunk"]  # the last is what the held-out check chose
-    titles = {"first_pass": "first pass", "retuned": "re-tuned first pass"}
+    titles = {"first_pass": "first pass", "retuned": "re-tuned first pass", BOUNDS[1]: "compositional oracle"}
     lines = finished.out.splitlines()
     for name, result in systems.items():
         title = titles.get(name, name)
         assert any(line.startswith(f"{title} ") and f" {result['wer']:.2f} " in line for line in lines), title
-        if name not in ("first_pass", "retuned", "oracle"):
+        if name not in ("first_pass", "retuned", *BOUNDS):
             assert result["difference"]["against"] == "retuned"
             assert systems["oracle"]["wer"] <= result["wer"] < systems["retuned"]["wer"]
             assert 0 <= result["difference"]["p_value"] <= 1
-    assert set(record["weights"]) == set(systems) - {"first_pass", "oracle"}
+    assert set(record["weights"]) == set(systems) - {"first_pass", *BOUNDS}
     assert set(record["weights"]["ngram"]) == {"acoustic", "words", "characters", "ngram", "unknown:ngram"}
     assert record["tuned_on"] == str(toy.dev)
 

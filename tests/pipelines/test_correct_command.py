@@ -57,7 +57,7 @@ def test_correcting_a_list(toy: Toy, birnn: Path, ngram: Path, command: Command)
     assert finished.code == 0, finished.err
     assert "rescored and corrected" in finished.out + finished.err
     result = json.loads(Path("out.json").read_text())
-    assert {"first_pass", "retuned", "rescored", "corrected", "oracle"} <= result.keys()
+    assert {"first_pass", "retuned", "rescored", "corrected", "oracle", "compositional_oracle"} <= result.keys()
     correction = result["correction"]
     assert 0 < correction["written"] <= 40
     assert correction["taken"] <= min(correction["changed"], correction["written"])

@@ -198,6 +198,7 @@ class TestOutput:
             ("retuned", "re-tuned first pass"),
             ("rescored", "rescored"),
             ("oracle", "oracle"),
+            ("compositional_oracle", "compositional oracle"),
         ):
             wer = record[name]["wer"]
             assert 0 <= wer <= 100
