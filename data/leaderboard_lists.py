@@ -61,6 +61,10 @@ class BoardList(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         return (self.test,) if self.dev is None else (self.dev, self.test)
 
 
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    list: tuple[BoardList, ...]
+
+
 def read_board(path: Path) -> tuple[BoardList, ...]:
     """The lists of a file.
 
@@ -69,9 +73,6 @@ def read_board(path: Path) -> tuple[BoardList, ...]:
     """
     try:
         document: Any = tomllib.loads(read_bytes(path).decode("utf-8"))
-        board = msgspec.convert(document, dict[str, tuple[BoardList, ...]])
+        return msgspec.convert(document, _File).list
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError, msgspec.ValidationError) as error:
         raise InputError(f"expected tables [[list]] as in data/leaderboard.toml: {error}", file=path) from error
-    if set(board) != {"list"}:
-        raise InputError(f"expected tables [[list]] and nothing else, not {', '.join(board) or 'none'}", file=path)
-    return board["list"]
