@@ -6,14 +6,15 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from asr_lm.lm.ngrams.arpa_reading import ArpaBlock, read_blocks
 from asr_lm.lm.ngrams.arrays import NgramArrays, OrderTable, Rows
+from asr_lm.lm.ngrams.growing_array import GrowingArray
 from asr_lm.lm.ngrams.word_numbers import WordNumbers
+from asr_lm.prefetch import prefetched
 
 _ArpaBlocks = Iterator[ArpaBlock]
 
@@ -27,25 +28,24 @@ def read_arrays(path: str | Path) -> NgramArrays:
         InputError: with the line: damaged, or an n-gram has a word that is no unigram, or begins with words that are
             no (n-1)-gram.
     """
-    sections = groupby(read_blocks(path), key=lambda block: block.order)
+    sections = groupby(prefetched(read_blocks(path)), key=lambda block: block.order)
     _, blocks = next(sections)
-    numbers, unigrams = _unigrams(blocks)
-    tables, words = [unigrams], WordNumbers(numbers)
+    words, unigrams = _unigrams(blocks)
+    numbers, tables = WordNumbers(words), [unigrams]
     for _, blocks in sections:
-        tables.append(_ngrams(blocks, words, tables))
-    return NgramArrays([word.decode() for word in numbers], tuple(tables))
+        tables.append(_ngrams(blocks, numbers, tables))
+    return NgramArrays([word.decode() for word in words], tuple(tables))
 
 
-def _unigrams(blocks: _ArpaBlocks) -> tuple[dict[bytes, int], OrderTable]:
-    """The number of every word, and the unigrams."""
+def _unigrams(blocks: _ArpaBlocks) -> tuple[list[bytes], OrderTable]:
+    """The words in order of their numbers, and the unigrams."""
     numbers: dict[bytes, int] = {}
-    kept = []
+    values = _Values()
     for block in blocks:
         words = block.lines.column(1)
         _check_utf8(words, block)
-        fresh = [_is_new(word, numbers) for word in words]
-        kept.append(_values(block, np.array(fresh, dtype=bool)))
-    return numbers, OrderTable(None, *_columns(kept))
+        values.add(block, np.array([_is_new(word, numbers) for word in words], dtype=bool))
+    return list(numbers), OrderTable(None, *values.taken())
 
 
 def _is_new(word: bytes, numbers: dict[bytes, int]) -> bool:
@@ -68,70 +68,62 @@ def _check_utf8(words: Sequence[bytes], block: ArpaBlock) -> None:
 
 def _ngrams(blocks: _ArpaBlocks, numbers: WordNumbers, below: Sequence[OrderTable]) -> OrderTable:
     """The table above some tables."""
-    keys, values = [], []
+    keys, values = GrowingArray(np.int64), _Values()
     for block in blocks:
-        keys.append(_keys(block, numbers, below))
-        values.append(_values(block, np.ones(len(block.lines), dtype=bool)))
-    return _sorted(_joined(keys), *_columns(values))
+        keys.add(_keys(block, numbers, below))
+        values.add(block)
+    return _sorted(keys.taken(), *values.taken())
 
 
-def _values(block: ArpaBlock, kept: NDArray[np.bool_]) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-    return block.log10_prob[kept], None if block.is_highest else block.log10_backoff[kept]
+class _Values:
+    """The numbers of one order's lines."""
 
+    def __init__(self) -> None:
+        self._log10_prob, self._log10_backoff = GrowingArray(np.float32), GrowingArray(np.float32)
+        self._is_highest = False
 
-def _columns(
-    values: Sequence[tuple[NDArray[np.float32], NDArray[np.float32] | None]],
-) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-    probs, weights = [prob for prob, _ in values], [weight for _, weight in values if weight is not None]
-    return _joined(probs), _joined(weights) if weights else None
+    def add(self, block: ArpaBlock, kept: NDArray[np.bool_] | slice = slice(None)) -> None:
+        """Those of some lines of a block."""
+        self._log10_prob.add(block.log10_prob[kept])
+        self._is_highest = block.is_highest
+        if not block.is_highest:
+            self._log10_backoff.add(block.log10_backoff[kept])
 
-
-def _joined(pieces: list[NDArray[Any]]) -> NDArray[Any]:
-    """Pieces one after another; the list is emptied meanwhile, so that they are in memory once."""
-    whole = np.empty(sum(map(len, pieces)), dtype=pieces[0].dtype)
-    end = len(whole)
-    while pieces:
-        piece = pieces.pop()
-        whole[end - len(piece) : end] = piece
-        end -= len(piece)
-    return whole
+    def taken(self) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """Probabilities, and back-off weights where the order has any."""
+        return self._log10_prob.taken(), None if self._is_highest else self._log10_backoff.taken()
 
 
 def _keys(block: ArpaBlock, numbers: WordNumbers, below: Sequence[OrderTable]) -> NDArray[np.int64]:
     """Keys of the n-grams of a block ``[lines]``."""
-    # n-grams are sorted as a rule, so that many neighbours have one context, whose words are looked up once.
-    fresh = block.lines.changes(range(1, block.order))
-    contexts, last = _numbered(block, numbers, fresh)
-    rows = _rows(contexts, len(numbers), below)[np.cumsum(fresh) - 1]
+    words = _numbered(block, numbers)
+    # n-grams are sorted as a rule, so that many neighbours have one context, which is looked up once.
+    fresh = np.ones(len(block.lines), dtype=bool)
+    fresh[1:] = (words[:-1, 1:] != words[:-1, :-1]).any(axis=0)
+    rows = _rows(words[:-1, fresh], len(numbers), below)[np.cumsum(fresh) - 1]
     if (rows < 0).any():
         line = int(np.flatnonzero(rows < 0)[0])
         context = _shown(block.words(line)[:-1])
         raise block.fault(f"the context {context} is not among the {block.order - 1}-grams", line)
-    return rows * np.int64(len(numbers)) + last
+    return rows * np.int64(len(numbers)) + words[-1]
 
 
-def _numbered(
-    block: ArpaBlock, numbers: WordNumbers, fresh: NDArray[np.bool_]
-) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Numbers of the words of contexts ``[fresh lines, order - 1]``, and of the last words ``[lines]``."""
-    columns = np.arange(1, block.order + 1, dtype=np.int32)
-    asked = np.repeat(fresh[:, None], block.order, axis=1)
-    asked[:, -1] = True
-    found = numbers.of(block.lines, (block.lines.first[:, None] + columns)[asked])
+def _numbered(block: ArpaBlock, numbers: WordNumbers) -> NDArray[np.int32]:
+    """Numbers of the words of a block ``[order, lines]``."""
+    fields = block.lines.first + np.arange(1, block.order + 1, dtype=np.int32)[:, None]
+    found = numbers.of(block.lines, fields.ravel()).reshape(fields.shape)
     if (found < 0).any():
-        line, column = (int(place[(found < 0).argmax()]) for place in np.nonzero(asked))
+        line = int((found < 0).any(axis=0).argmax())
+        column = int((found[:, line] < 0).argmax())
         raise block.fault(f"{_shown([block.words(line)[column]])} is not among the unigrams", line)
-    ends = np.cumsum(asked.sum(axis=1)) - 1
-    of_context = np.ones(len(found), dtype=bool)
-    of_context[ends] = False
-    return found[of_context].reshape(-1, block.order - 1), found[ends]
+    return found
 
 
 def _rows(words: NDArray[np.int32], vocabulary_size: int, tables: Sequence[OrderTable]) -> Rows:
-    """Rows of n-grams in the table of their order, -1 for one that is not there; words ``[ngrams, order]``."""
-    rows: Rows = words[:, 0].astype(np.int64)
-    for column, table in enumerate(tables[1:], 1):
-        rows = table.find(rows * vocabulary_size + words[:, column])
+    """Rows of n-grams in the table of their order, -1 for one that is not there; words ``[order, ngrams]``."""
+    rows: Rows = words[0].astype(np.int64)
+    for last, table in zip(words[1:], tables[1:], strict=True):
+        rows = table.find(rows * vocabulary_size + last)
     return rows
 
 

@@ -46,8 +46,8 @@ class Lines:
         """Cut a block of fewer than 2 ** 31 bytes that ends with a line end."""
         data = np.frombuffer(text, dtype=np.uint8)
         end = np.flatnonzero(data <= ord(" ")).astype(np.int32)
-        kind = data[end]
-        if not (cutting := _SEPARATORS[kind]).all():  # other control characters belong to words
+        kind = data.take(end)
+        if not (cutting := _SEPARATORS.take(kind)).all():  # other control characters belong to words
             end, kind = end[cutting], kind[cutting]
         begin = np.empty_like(end)
         begin[:1] = 0

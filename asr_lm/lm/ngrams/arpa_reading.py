@@ -21,7 +21,7 @@ from asr_lm.files import display_name, iterate_blocks
 from asr_lm.lm.ngrams.arpa_lines import Lines
 from asr_lm.lm.ngrams.arrays import ZERO
 
-_BLOCK = 2 << 20
+_BLOCK = 1 << 20
 _TAB = ord("\t")
 _LONGEST_LINE = 1 << 20
 _PREAMBLE = 1000
