@@ -28,7 +28,7 @@ from asr_lm.hypotheses.utterance import Hypothesis
 DECIMALS = 3
 ACOUSTIC, LM = "acoustic", "lm"
 _MOST_SPELLINGS = 64
-_ROWS_TOGETHER, _MOST_TOGETHER, _TOKENS_TOGETHER = 400, 16, 4_000
+_ROWS_TOGETHER, _MOST_TOGETHER, _TOKENS_TOGETHER = 800, 16, 4_000
 """Hypotheses that keep NumPy busy; utterances that may wait for others, and their tokens, which fill the memory."""
 
 
