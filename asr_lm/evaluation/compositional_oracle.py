@@ -45,7 +45,7 @@ def compositional_oracle(
     normalize, counted = get_normalizer(normalizer), metric(unit)
     said = counted.tokens(normalize(reference))
     heard = [counted.tokens(text) for text in dict.fromkeys(map(normalize, hypotheses))]
-    return counted.separator.join(said if said in heard else best_path(network(heard), said))
+    return counted.separator.join(said if said in heard else closest_path(network(heard), said))
 
 
 def network(hypotheses: Iterable[Sequence[str]]) -> list[Slot]:
@@ -69,13 +69,13 @@ def network(hypotheses: Iterable[Sequence[str]]) -> list[Slot]:
     return slots
 
 
-def best_path(slots: Sequence[Slot], reference: Sequence[str]) -> list[str]:
+def closest_path(slots: Sequence[Slot], reference: Sequence[str]) -> list[str]:
     """The units of a path with the fewest errors against a reference.
 
     ``cost[s, j]`` is the least number of errors of a path through the first ``s`` slots against the first ``j`` units
     of the reference.
 
-    >>> best_path([{"a", "the"}, {"fairy", "ferry"}, {"", "is"}, {"late"}], "the ferry was late".split())
+    >>> closest_path([{"a", "the"}, {"fairy", "ferry"}, {"", "is"}, {"late"}], "the ferry was late".split())
     ['the', 'ferry', 'is', 'late']
     """
     cost = _costs(slots, reference)
@@ -111,7 +111,7 @@ def _add(first: Sequence[str], other: Sequence[str], said: list[Slot], between: 
 
 
 def _costs(slots: Sequence[Slot], reference: Sequence[str]) -> Costs:
-    """``cost`` as in :func:`best_path` ``[slots + 1, units + 1]``."""
+    """``cost`` as in :func:`closest_path` ``[slots + 1, units + 1]``."""
     ahead = np.arange(len(reference) + 1)
     cost = np.empty((len(slots) + 1, len(reference) + 1), dtype=np.int64)
     cost[0] = ahead

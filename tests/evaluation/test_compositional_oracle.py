@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rapidfuzz.distance import Levenshtein
 
-from asr_lm.evaluation.compositional_oracle import NOTHING, best_path, network
+from asr_lm.evaluation.compositional_oracle import NOTHING, closest_path, network
 
 UNITS = st.sampled_from("abcd")
 TEXTS = st.lists(UNITS, max_size=4)
@@ -40,7 +40,7 @@ class TestBestPath:
     @given(LISTS, TEXTS)
     def test_none_of_all_paths_is_better(self, hypotheses: list[list[str]], reference: list[str]) -> None:
         slots = network(hypotheses)
-        found = best_path(slots, reference)
+        found = closest_path(slots, reference)
         assert tuple(found) in all_paths(slots)
         assert Levenshtein.distance(found, reference) == min(
             Levenshtein.distance(list(path), reference) for path in all_paths(slots)
@@ -48,13 +48,13 @@ class TestBestPath:
 
     @given(LISTS, TEXTS)
     def test_it_is_no_worse_than_the_best_hypothesis(self, hypotheses: list[list[str]], reference: list[str]) -> None:
-        composed = best_path(network(hypotheses), reference)
+        composed = closest_path(network(hypotheses), reference)
         oracle = min(Levenshtein.distance(text, reference) for text in hypotheses)
         assert Levenshtein.distance(composed, reference) <= oracle
 
     def test_one_half_of_each_hypothesis(self) -> None:
         slots = network([["the", "fairy", "is", "late"], ["a", "ferry", "is", "late"]])
-        assert best_path(slots, ["the", "ferry", "is", "late"]) == ["the", "ferry", "is", "late"]
+        assert closest_path(slots, ["the", "ferry", "is", "late"]) == ["the", "ferry", "is", "late"]
 
     def test_it_writes_no_word_that_the_list_lacks(self) -> None:
-        assert best_path(network([["a", "b"]]), ["a", "c"]) == ["a", "b"]
+        assert closest_path(network([["a", "b"]]), ["a", "c"]) == ["a", "b"]
