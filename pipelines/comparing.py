@@ -14,9 +14,11 @@ from asr_lm.errors import InputError
 from asr_lm.evaluation.roles import FIRST_PASS, title
 from asr_lm.files import make_folder, write_text
 from asr_lm.report.contents import ReportContents
+from asr_lm.rescoring.choices import Choices
+from asr_lm.rescoring.evaluation import Evaluation
 from asr_lm.rescoring.list_sources import FileLists
 from asr_lm.rescoring.scoring.models import RescoringModel
-from asr_lm.rescoring.second_pass import Rescored, rescore
+from asr_lm.rescoring.second_pass import rescore
 from asr_lm.rescoring.settings import Scoring
 from asr_lm.rescoring.systems import Systems, systems_for_comparison
 from asr_lm.rescoring.tuned import Tuned
@@ -50,8 +52,9 @@ def _compare(options: Arguments) -> None:
     output = console(stderr=False)
     for line in tuning.describe(tuned, options.dev, options.unit):
         output.print(line, markup=False, soft_wrap=True)
-    results = [_result(options, path, models, tuned, baseline, terminal) for path in options.test]
-    found = reporting.contents(options, results, options.dev, terminal)
+    reported = [_result(options, path, models, tuned, baseline, terminal) for path in options.test]
+    results = [result for result, _ in reported]
+    found = reporting.contents(options, reported, options.dev, terminal)
     records = {result.path: _told(options, found, place, result, output) for place, result in enumerate(results)}
     output.print()
     output.print(reporting.weight_table(found))
@@ -97,7 +100,8 @@ def _result(
     tuned: Tuned,
     baseline: str | None,
     terminal: Terminal,
-) -> Result:
+) -> tuple[Result, Choices]:
+    """The figures of a list, and all its features."""
     with terminal.scoring(), blaming(path):
         parts = rescore(
             lists.utterances(options, path, terminal),
@@ -107,8 +111,11 @@ def _result(
             scoring=Scoring(options.context),
             progress=terminal,
         )
-        rescored = Rescored.concatenate([part.light(keep_features=True) for part in parts])
-        return Result.of(path, rescored, terminal)
+        evaluation, kept = Evaluation(), []
+        for part in parts:
+            evaluation.add(part)
+            kept.append(part.whole_choices)
+        return Result.of(path, evaluation, terminal), Choices.concatenate(kept)
 
 
 def _told(options: Arguments, found: ReportContents, place: int, result: Result, output: Console) -> dict[str, Any]:
@@ -117,7 +124,7 @@ def _told(options: Arguments, found: ReportContents, place: int, result: Result,
     result.print(output)
     output.print()
     output.print(reporting.model_table(found, place))
-    weights = {name: weights.values for name, weights in result.rescored.tuned.by_system.items()}
+    weights = {name: weights.values for name, weights in result.evaluation.tuned.by_system.items()}
     record = result.to_json(options, weights, ", ".join(options.dev))
     for row in found.rows(found.lists[place]):
         name = row.result.name

@@ -17,21 +17,20 @@ from asr_lm.files import make_folder
 from asr_lm.hypotheses.utterance import Utterance
 from asr_lm.lm.scoring.conditional import AttentiveModel
 from asr_lm.rescoring.attention_plots import picture_name, word_alignment, write_picture
+from asr_lm.rescoring.evaluation import Evaluation
 from asr_lm.rescoring.outcome import CorrectionReport
 from asr_lm.rescoring.scoring.models import RescoringModel
-from asr_lm.rescoring.second_pass import Rescored
 
 MOST_PICTURES = 12
 """Pictures that are drawn where no utterances are named."""
 
 
-def report(output: Console, rescored: Rescored) -> dict[str, Any]:
+def report(output: Console, evaluation: Evaluation, found: CorrectionReport) -> dict[str, Any]:
     """Print what correction did, and give the same as JSON."""
-    outcome = rescored.outcome
-    found = outcome.correction_report()
     output.print()
     output.print(
-        f"correction: a new text for {found.written:,} of {len(outcome):,} utterances, taken for {found.taken:,}"
+        f"correction: a new text for {found.written:,} of {evaluation.utterances:,} utterances, taken for "
+        f"{found.taken:,}"
         + ("" if found.changed is None else f"; {found.changed:,} outputs differ from those without correction"),
         markup=False,
         soft_wrap=True,
@@ -39,9 +38,8 @@ def report(output: Console, rescored: Rescored) -> dict[str, Any]:
     record = _json(found)
     if found.spacing:
         output.print(_table(found))
-    overlapping = [any(flags) for flags in zip(*rescored.overlaps().values(), strict=True)]
-    if any(overlapping) and not all(overlapping):
-        left = outcome.without(overlapping).correction_report()
+    left = evaluation.correction_report_without_overlaps()
+    if left is not None:
         output.print("\nwithout overlapping utterances:")
         output.print(_table(left))
         record["without_overlaps"] = _json(left)

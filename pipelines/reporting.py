@@ -17,6 +17,7 @@ from asr_lm.report.contents import ModelFacts, ReportContents, ReportedList, per
 from asr_lm.report.figures import save_figures
 from asr_lm.report.markdown import flat_text, markdown
 from asr_lm.report.page import write_page
+from asr_lm.rescoring.choices import Choices
 from asr_lm.rescoring.tuning.flatness import TOLERANCE
 from pipelines import lists, tuning
 from pipelines.display import Terminal
@@ -40,33 +41,33 @@ def outputs(options: ReportOptions) -> list[Path | None]:
     return [options.report, options.markdown]
 
 
-def contents(options: Common, results: Sequence[Result], tuned_on: Sequence[str], terminal: Terminal) -> ReportContents:
-    """Everything there is to report on at least one list."""
-    first = results[0].rescored
+def contents(
+    options: Common, results: Sequence[tuple[Result, Choices]], tuned_on: Sequence[str], terminal: Terminal
+) -> ReportContents:
+    """Everything there is to report on at least one list; each has its figures and all its features."""
+    first = results[0][0].evaluation
     development = first.tuned.development
     return ReportContents(
-        lists=[_reported(result) for result in results],
+        lists=[_reported(*result) for result in results],
         systems=first.tuned.systems,
         weights=first.tuned.by_system,
         models=[ModelFacts.of(model) for model in first.models],
         measuring=lists.measuring(options),
         tuned_on=", ".join(Path(path).name for path in tuned_on),
         development=None if development is None else development.choices,
-        notes=[*_notes(results, tuned_on, options.unit), *terminal.warnings],
+        notes=[*_notes([result for result, _ in results], tuned_on, options.unit), *terminal.warnings],
         held_out=[] if development is None else tuning.held_out(first.tuned, options.unit),
         language_models=[model.model for model in first.models],
     )
 
 
-def _reported(result: Result) -> ReportedList:
-    choices = result.rescored.choices
-    assert choices is not None
-    measured = perplexities(result.rescored.models, choices.references)
+def _reported(result: Result, choices: Choices) -> ReportedList:
+    measured = perplexities(result.evaluation.models, choices.references)
     return ReportedList(Path(result.path).name, choices, result.comparison, measured, result.confidence)
 
 
 def _notes(results: Sequence[Result], tuned_on: Sequence[str], unit: str) -> Iterator[str]:
-    tuned = results[0].rescored.tuned
+    tuned = results[0].evaluation.tuned
     if tuned.development is not None:
         yield from tuning.describe(tuned, [Path(path).name for path in tuned_on], unit)
     for result in results:

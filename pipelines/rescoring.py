@@ -16,11 +16,12 @@ from rich.console import Console
 
 from asr_lm.errors import InputError
 from asr_lm.evaluation.metrics.registry import metric
-from asr_lm.evaluation.roles import CORRECTED
 from asr_lm.files import make_folder, write_text
 from asr_lm.hypotheses.utterance import Utterance
 from asr_lm.hypotheses.writing import format_of, write_nbest
+from asr_lm.rescoring.choices import Choices
 from asr_lm.rescoring.correction import Correction, correctors
+from asr_lm.rescoring.evaluation import Evaluation
 from asr_lm.rescoring.features.shards import write_shard
 from asr_lm.rescoring.features.table import CORRECTED_TEXT
 from asr_lm.rescoring.list_sources import FileLists, ListSource
@@ -253,25 +254,41 @@ def _rescored(job: _Job, path: str) -> dict[str, Any]:
     """Rescore one list, write it, and say what there is to say."""
     options, begin = job.options, time.monotonic()
     out = _out(options, path)
-    parts: list[Rescored] = []
+    parts = _Parts(Evaluation(), [] if reporting.is_wanted(options) else None)
     with job.terminal.scoring():
         found = _utterances(job, path, parts)
         # Standard output cannot be taken back: nothing goes there before all is well.
-        write_nbest(out, list(found) if out == "-" else found)
+        write_nbest(out, list(found) if out == "-" else found, unique=True)
     output = console(stderr=out == "-")
-    rescored = Rescored.concatenate(parts)
-    if job.search is not None:
-        rescored = job.search.with_rules(rescored)
-    for line in _about(job, path, rescored):
+    for line in _about(job, path, parts.evaluation.tuned):
         output.print(line, markup=False, soft_wrap=True)
-    record = _told(job, path, rescored, output)
-    count, seconds = len(rescored.outcome), time.monotonic() - begin
+    record = _told(job, path, parts, output)
+    count, seconds = parts.evaluation.utterances, time.monotonic() - begin
     done = f"{count:,} {'utterance' if count == 1 else 'utterances'} rescored in {seconds:.1f} s"
     output.print(done if out == "-" else f"{done}, written to {out}", markup=False, soft_wrap=True)
     return record
 
 
-def _utterances(job: _Job, path: str, parts: list[Rescored]) -> Iterator[Utterance]:
+@dataclass(frozen=True, eq=False)
+class _Parts:
+    """What is remembered of a list that goes by.
+
+    Attributes:
+        evaluation: its figures.
+        choices: all its features, for a report; None where there is to be none.
+    """
+
+    evaluation: Evaluation
+    choices: list[Choices] | None
+
+    def add(self, part: Rescored) -> None:
+        """The next part."""
+        self.evaluation.add(part)
+        if self.choices is not None:
+            self.choices.append(part.whole_choices)
+
+
+def _utterances(job: _Job, path: str, parts: _Parts) -> Iterator[Utterance]:
     """The rescored utterances, as they are ready; what the evaluation needs of them is added to ``parts``."""
     options = job.options
     files = FileLists(lambda: lists.utterances(options, path, job.terminal))
@@ -288,7 +305,7 @@ def _utterances(job: _Job, path: str, parts: list[Rescored]) -> Iterator[Utteran
         pictures.check_all_drawn()
 
 
-def _stream(job: _Job, utterances: Iterator[Utterance], parts: list[Rescored]) -> Iterator[Utterance]:
+def _stream(job: _Job, utterances: Iterator[Utterance], parts: _Parts) -> Iterator[Utterance]:
     options = job.options
     stream = rescored_shards(
         utterances,
@@ -302,7 +319,7 @@ def _stream(job: _Job, utterances: Iterator[Utterance], parts: list[Rescored]) -
     for number, part in enumerate(stream):
         if options.features:
             write_shard(part.table, options.features, number)
-        parts.append(part.light(keep_features=reporting.is_wanted(options)))
+        parts.add(part if job.search is None else job.search.with_rules(part))
         yield from part.utterances
 
 
@@ -319,20 +336,18 @@ def _out(options: Arguments, path: str) -> str:
     return str(Path(options.out or ".") / f"{name}.rescored.json")
 
 
-def _about(job: _Job, path: str, rescored: Rescored) -> list[str]:
+def _about(job: _Job, path: str, tuned: Tuned) -> list[str]:
     """What a reader must know before the figures."""
     options = job.options
     lines = ["", path] if len(options.nbest) > 1 else []
-    if rescored.tuned.development is not None:
-        lines += tuning.describe(rescored.tuned, job.tuned_on, options.unit)
+    if tuned.development is not None:
+        lines += tuning.describe(tuned, job.tuned_on, options.unit)
     elif options.weights:
         lines.append(f"weights from {options.weights}")
     else:
         why = "given" if options.score_kind else "recognised"
-        lines.append(
-            f"no --dev or --weights given: packaged default weights for {rescored.tuned.kind!r} scores ({why})"
-        )
-    values = rescored.tuned.weights.values
+        lines.append(f"no --dev or --weights given: packaged default weights for {tuned.kind!r} scores ({why})")
+    values = tuned.weights.values
     lines.append("weights: " + ", ".join(f"{name} {value:.4g}" for name, value in values.items()))
     names = [model.name for model in job.models]
     if not any(values.get(name) for name in names):
@@ -341,24 +356,25 @@ def _about(job: _Job, path: str, rescored: Rescored) -> list[str]:
     return lines
 
 
-def _told(job: _Job, path: str, rescored: Rescored, output: Console) -> dict[str, Any]:
+def _told(job: _Job, path: str, parts: _Parts, output: Console) -> dict[str, Any]:
     """Print the figures and write the report; the record for ``--json``."""
-    options = job.options
-    weights = rescored.tuned.weights.values
-    tuned_on = ", ".join(job.tuned_on) or str(options.weights or f"default weights ({rescored.tuned.kind})")
-    if not rescored.outcome.with_reference:
-        if reporting.is_wanted(options):
+    options, evaluation = job.options, parts.evaluation
+    weights = evaluation.tuned.weights.values
+    tuned_on = ", ".join(job.tuned_on) or str(options.weights or f"default weights ({evaluation.tuned.kind})")
+    if not evaluation.with_reference:
+        if parts.choices is not None:
             job.terminal.warn("no reference was given, so no report was written")
         output.print(f"no reference was given, so there is no {metric(options.unit).long} to report")
-        return {"weights": weights, "tuned_on": tuned_on, "utterances": len(rescored.outcome)}
-    result = Result.of(path, rescored, job.terminal)
+        return {"weights": weights, "tuned_on": tuned_on, "utterances": evaluation.utterances}
+    result = Result.of(path, evaluation, job.terminal)
     output.print()
     result.print(output)
-    if reporting.is_wanted(options):
-        found = reporting.contents(options, [result], job.tuned_on or [tuned_on], job.terminal)
+    if parts.choices is not None:
+        reported = [(result, Choices.concatenate(parts.choices))]
+        found = reporting.contents(options, reported, job.tuned_on or [tuned_on], job.terminal)
         for line in reporting.write(options, found):
             output.print(line, markup=False, soft_wrap=True)
     record = result.to_json(options, weights, tuned_on)
-    if CORRECTED in rescored.outcome.chosen:
-        record["correction"] = correcting.report(output, rescored)
+    if (corrected := evaluation.correction_report()) is not None:
+        record["correction"] = correcting.report(output, evaluation, corrected)
     return record

@@ -13,7 +13,7 @@ from asr_lm.evaluation.confidence import ConfidenceQuality
 from asr_lm.evaluation.formatting import number
 from asr_lm.evaluation.roles import title
 from asr_lm.evaluation.table import changes_table, comparison_table, rates_table
-from asr_lm.rescoring.second_pass import Rescored
+from asr_lm.rescoring.evaluation import Evaluation
 from asr_lm.text.sentence_hashes import OVERLAP_WARNING
 from pipelines import tuning
 from pipelines.display import Terminal
@@ -27,7 +27,7 @@ class Result:
 
     Attributes:
         path: what it is called.
-        rescored: the list.
+        evaluation: of the list.
         comparison: its figures.
         shares: of the references, by where else they occur: training texts and development list.
         without: figures without the utterances that occur there; None where these are few, or all.
@@ -35,30 +35,26 @@ class Result:
     """
 
     path: str
-    rescored: Rescored
+    evaluation: Evaluation
     comparison: Comparison
     shares: Mapping[str, float]
     without: Comparison | None
     confidence: ConfidenceQuality | None = None
 
     @classmethod
-    def of(cls, path: str, rescored: Rescored, terminal: Terminal) -> Result:
+    def of(cls, path: str, evaluation: Evaluation, terminal: Terminal) -> Result:
         """The figures of a list that has references; warns of overlaps, and keeps how quick the models were."""
-        for model in rescored.models:
+        for model in evaluation.models:
             model.scorer.keep_speed()
-        overlaps = rescored.overlaps()
-        count = max(rescored.outcome.with_reference, 1)
-        shares = {name: sum(flags) / count for name, flags in overlaps.items()}
+        shares, left = evaluation.shares, evaluation.left
         large = {name: share for name, share in shares.items() if share > OVERLAP_WARNING}
-        overlapping = [any(flags) for flags in zip(*overlaps.values(), strict=True)] if large else []
-        left = rescored.outcome.with_reference - sum(overlapping)
         for name, share in large.items():
             rest = "figures without them are given, too" if left else "no utterance is left without them"
             terminal.warn(f"{100 * share:.1f} % of the references are in the {name}; {rest}")
-        without = rescored.comparison(overlapping) if large and left else None
-        comparison = rescored.comparison()
+        without = evaluation.comparison_without_overlaps() if large and left else None
+        comparison = evaluation.comparison()
         warn_of_normalizers(comparison.normalized, comparison.lost, terminal)
-        return cls(path, rescored, comparison, shares, without, rescored.confidence_quality())
+        return cls(path, evaluation, comparison, shares, without, evaluation.confidence_quality())
 
     def print(self, output: Console) -> None:
         """The result table, the words that changed, and the figures without overlapping utterances."""
@@ -80,7 +76,7 @@ class Result:
 
     def _of_phrases(self) -> Iterator[str]:
         """A line for each system on words of phrases, where there are any."""
-        for name, found in (self.rescored.biased or {}).items():
+        for name, found in (self.evaluation.biased or {}).items():
             if found.listed_rate is not None:
                 yield (
                     f"{title(name)}: {found.listed_rate:.2f} % of {found.listed_words:,} listed words wrong (B-WER), "
@@ -92,14 +88,14 @@ class Result:
         record = self.comparison.to_json(weights, tuned_on)
         if options.unnormalised:
             record["unnormalised"] = list(options.unnormalised)
-        if self.rescored.tuned.development is not None:
-            record["chosen"] = self.rescored.tuned.systems.final
-            record["verdict"] = tuning.verdict(self.rescored.tuned, options.unit).to_json()
+        if self.evaluation.tuned.development is not None:
+            record["chosen"] = self.evaluation.tuned.systems.final
+            record["verdict"] = tuning.verdict(self.evaluation.tuned, options.unit).to_json()
         if self.confidence is not None:
-            calibration = self.rescored.tuned.weights.calibration
+            calibration = self.evaluation.tuned.weights.calibration
             record["confidence"] = self.confidence.to_json() | {"dev": calibration.dev if calibration else {}}
-        if self.rescored.biased is not None:
-            record["phrases"] = {name: found.to_json() for name, found in self.rescored.biased.items()}
+        if self.evaluation.biased is not None:
+            record["phrases"] = {name: found.to_json() for name, found in self.evaluation.biased.items()}
         record["overlaps"] = {name: 100 * share for name, share in self.shares.items()}
         if self.without is not None:
             record["without_overlaps"] = self.without.to_json()

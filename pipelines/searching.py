@@ -135,7 +135,7 @@ class LatticeSearch:
             self.words.setdefault(name, {})[found.lattice.id] = words
 
     def with_rules(self, rescored: Rescored) -> Rescored:
-        """The result with a row for every rule that reads lattices."""
+        """A part of the result with a row for every rule that reads lattices."""
         outcome = rescored.outcome
         for name in self.words if self.options.rules else ():
             found = rule(name).lattice_title

@@ -21,6 +21,9 @@ RESAMPLES = 10_000
 SEED = 2004
 CONFIDENCE = 0.95
 
+MOST_ROWS = 100_000
+"""Units that are drawn one by one; of more, equal ones are drawn together."""
+
 # Cells of one block of weights; small enough for the processor's cache.
 _BLOCK = 1 << 17
 
@@ -82,11 +85,9 @@ class Resamples:
         Raises:
             InputError: the systems were not counted on the same references, or a recording is missing.
         """
-        table = _errors_and_lengths(systems)
-        if recordings is not None:
-            table = _by_recording(table, recordings)
-        drawn = _draw_sums(table, resamples, seed)
-        return cls(_rates(drawn[drawn[:, -1] > 0]), _rates(table.sum(axis=0, keepdims=True))[0], len(table))
+        units = ErrorTable(recordings is not None)
+        units.add(systems, recordings)
+        return units.draw(resamples, seed)
 
     @property
     def enough(self) -> bool:
@@ -107,21 +108,97 @@ class Resamples:
         return PairedDifference(value, _percentiles(differences, confidence), float(np.mean(differences < 0)))
 
 
-def _errors_and_lengths(systems: Sequence[Counts]) -> NDArray[np.float64]:
+class ErrorTable:
+    """Errors of several systems and reference lengths, a row a unit that is drawn: all that resampling needs of a list.
+
+    Rows come part by part. Up to :data:`MOST_ROWS` they are kept as they are. Of more, equal ones are kept once with
+    their number, so that the memory does not grow with the list; how often each row is drawn is multinomial either way.
+
+    Args:
+        by_recording: recordings are drawn, not utterances.
+    """
+
+    def __init__(self, by_recording: bool = False) -> None:
+        self._rows: list[NDArray[np.int64]] = []
+        self._new = 0
+        self._grouped: Grouped | None = None
+        self._recordings: dict[Hashable, int] | None = {} if by_recording else None
+        self._sums = np.zeros((0, 0), dtype=np.int64)
+
+    def add(self, systems: Sequence[Counts], recordings: Sequence[Hashable] | None = None) -> None:
+        """More utterances.
+
+        Args:
+            systems: counts of each system on the same utterances, each ``[utterances, 4]``.
+            recordings: recording of each utterance ``[utterances]``, where recordings are drawn.
+
+        Raises:
+            InputError: the systems were not counted on the same references, or a recording is missing.
+        """
+        rows = _errors_and_lengths(systems)
+        if self._recordings is not None:
+            self._add_to_recordings(self._recordings, rows, recordings or ())
+            return
+        self._rows.append(rows)
+        self._new += len(rows)
+        if self._new > MOST_ROWS:
+            self._grouped, self._rows, self._new = self._all_grouped(), [], 0
+
+    def _add_to_recordings(
+        self, known: dict[Hashable, int], rows: NDArray[np.int64], recordings: Sequence[Hashable]
+    ) -> None:
+        if len(recordings) != len(rows) or None in recordings:
+            raise InputError("resampling by recording needs the recording of every utterance")
+        places = [known.setdefault(recording, len(known)) for recording in recordings]
+        if len(known) > len(self._sums):
+            grown = np.zeros((max(len(known), 2 * len(self._sums)), rows.shape[1]), dtype=np.int64)
+            grown[: len(self._sums)] = self._sums if len(self._sums) else 0
+            self._sums = grown
+        np.add.at(self._sums, places, rows)
+
+    def _all_grouped(self) -> Grouped:
+        rows, numbers = [*self._rows], [np.ones(self._new, dtype=np.int64)]
+        if self._grouped is not None:
+            rows, numbers = [self._grouped[0], *rows], [self._grouped[1], *numbers]
+        distinct, place = np.unique(np.concatenate(rows), axis=0, return_inverse=True)
+        return distinct, np.bincount(place.ravel(), np.concatenate(numbers)).astype(np.int64)
+
+    def draw(self, resamples: int = RESAMPLES, seed: int = SEED) -> Resamples:
+        """Error rates on ``resamples`` draws of as many units as there are; equal seeds give equal rates."""
+        if self._grouped is not None:
+            rows, numbers = self._all_grouped()
+            sums, units = _draw_grouped_sums(rows.astype(np.float64), numbers, resamples, seed), int(numbers.sum())
+            total = numbers @ rows
+        else:
+            rows = self._sums[: len(self._recordings)] if self._recordings is not None else np.concatenate(self._rows)
+            sums, units = _draw_sums(rows.astype(np.float64), resamples, seed), len(rows)
+            total = rows.sum(axis=0)
+        return Resamples(_rates(sums[sums[:, -1] > 0]), _rates(total[None].astype(np.float64))[0], units)
+
+
+Grouped = tuple[NDArray[np.int64], NDArray[np.int64]]
+"""Distinct rows ``[rows, columns]``, and how many units have each ``[rows]``."""
+
+
+def _errors_and_lengths(systems: Sequence[Counts]) -> NDArray[np.int64]:
     """``[utterances, systems + 1]``: errors of each system, then the reference length."""
     lengths = systems[0][:, 3]
     if any(len(counts) != len(lengths) or (counts[:, 3] != lengths).any() for counts in systems):
         raise InputError("the systems were counted on different references, expected the same utterances for all")
-    return np.column_stack([*(counts[:, :3].sum(axis=1) for counts in systems), lengths]).astype(np.float64)
+    return np.column_stack([*(counts[:, :3].sum(axis=1) for counts in systems), lengths]).astype(np.int64)
 
 
-def _by_recording(table: NDArray[np.float64], recordings: Sequence[Hashable]) -> NDArray[np.float64]:
-    if len(recordings) != len(table) or None in recordings:
-        raise InputError("resampling by recording needs the recording of every utterance")
-    index: dict[Hashable, int] = {}
-    recording_of = [index.setdefault(recording, len(index)) for recording in recordings]
-    sums = np.zeros((len(index), table.shape[1]))
-    np.add.at(sums, recording_of, table)
+def _draw_grouped_sums(
+    rows: NDArray[np.float64], numbers: NDArray[np.int64], resamples: int, seed: int
+) -> NDArray[np.float64]:
+    """As :func:`_draw_sums`, of distinct rows that stand for so many units each."""
+    units = int(numbers.sum())
+    generator = np.random.default_rng(seed)
+    sums = np.zeros((resamples, rows.shape[1]))
+    at_once = max(1, _BLOCK // len(rows))
+    for start in range(0, resamples, at_once):
+        size = min(at_once, resamples - start)
+        sums[start : start + size] = generator.multinomial(units, numbers / units, size=size) @ rows
     return sums
 
 

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from typing import Any
 
 from asr_lm.errors import InputError
 from asr_lm.evaluation.bootstrap import RESAMPLES, SEED, Interval, PairedDifference, Resamples
-from asr_lm.evaluation.matched_pairs import ErrorPositions, MatchedPairs, compare_positions, error_positions
+from asr_lm.evaluation.matched_pairs import MatchedPairs
 from asr_lm.evaluation.metrics.registry import metric
-from asr_lm.evaluation.normalized_rate import NormalizedRate, normalized_rate
+from asr_lm.evaluation.normalized_rate import NormalizedRate
 from asr_lm.evaluation.oracle_gap import gap_closed
-from asr_lm.evaluation.roles import BOUNDS, FIRST_PASS, ORACLE, RESCORED, RETUNED, ROLES
-from asr_lm.evaluation.word_changes import WordChange, changes_at, most_broken, most_fixed
-from asr_lm.evaluation.word_errors import Counts, ErrorCounts, Unit, check_pairs, count_errors
-from asr_lm.text.lost_letters import LostLetters
-from asr_lm.text.normalizer import get_normalizer
+from asr_lm.evaluation.roles import BOUNDS, FIRST_PASS, ORACLE, RESCORED, ROLES
+from asr_lm.evaluation.tally import Resampled, Tally
+from asr_lm.evaluation.word_changes import WordChange, most_broken, most_fixed
+from asr_lm.evaluation.word_errors import ErrorCounts, Unit
 
-Resampled = Literal["utterance", "recording"]
+__all__ = ["Comparison", "Difference", "Resampled", "SystemResult", "compare", "comparison_of"]
 
 # Words fixed and broken that go into the JSON form.
 WORDS_SHOWN = 20
@@ -182,122 +181,62 @@ def compare(
         InputError: no utterance has a reference, the lengths differ, a system or a recording that is asked for is
             missing, a name is unknown, or the normaliser loses most of the references.
     """
-    baseline = baseline or (RETUNED if RETUNED in systems else FIRST_PASS)
-    if recordings is not None and len(recordings) != len(references):
-        raise InputError(f"{len(recordings)} recordings, expected one for each of {len(references)} utterances")
-    known = _known_utterances(references, systems, baseline, unit)
-    units = _drawn_units(recordings, known, resample)
-    normalize, lost = get_normalizer(normalizer), LostLetters(normalizer)
-    for index in known:
-        lost.add(references[index] or "")
-    lost.check("normalizer")
-    said = [normalize(references[index] or "") for index in known]
-    chosen = {name: [normalize(texts[index]) for index in known] for name, texts in systems.items()}
-    measures = _Measures.take(said, chosen, units, unit, resamples, seed)
-    tested = [name for name in systems if name not in BOUNDS]
+    tally = Tally(tuple(systems), baseline=baseline, unit=unit, resample=resample, normalizer=normalizer)
+    tally.add(references, systems, recordings)
+    return comparison_of(tally, resamples=resamples, seed=seed)
+
+
+def comparison_of(tally: Tally, *, resamples: int = RESAMPLES, seed: int = SEED) -> Comparison:
+    """The comparison on all utterances of a tally.
+
+    Args:
+        tally: of at least one utterance with a reference.
+        resamples: sets drawn for the intervals.
+        seed: of the draws.
+
+    Raises:
+        InputError: no utterance has a reference, or the normaliser loses most of the references.
+    """
+    if not tally.with_reference:
+        message = f"none of the {tally.utterances} utterances has a reference, so errors cannot be counted"
+        raise InputError(message)
+    tally.lost.check("normalizer")
+    draws = tally.errors_table.draw(resamples, seed)
     return Comparison(
-        systems=tuple(_result(name, measures, tested, baseline) for name in systems),
-        baseline=baseline,
-        unit=unit,
-        resampled=resample,
-        normalizer=normalizer,
-        utterances=len(references),
-        with_reference=len(known),
-        units=measures.draws.units,
-        changes=tuple(changes_at(said, measures.positions[baseline], measures.positions[tested[-1]], unit)),
-        normalized=normalized_rate(references, systems[FIRST_PASS], unit, normalizer),
-        lost=lost.warning,
+        systems=tuple(_result(name, tally, draws) for name in tally.systems),
+        baseline=tally.baseline,
+        unit=tally.unit,
+        resampled=tally.resample,
+        normalizer=tally.normalizer,
+        utterances=tally.utterances,
+        with_reference=tally.with_reference,
+        units=draws.units,
+        changes=tuple(tally.words.changes()),
+        normalized=tally.normalized(),
+        lost=tally.lost.warning,
     )
 
 
-@dataclass(frozen=True)
-class _Measures:
-    """Everything that is computed once for all systems."""
-
-    counts: dict[str, Counts]
-    positions: dict[str, list[ErrorPositions]]
-    draws: Resamples
-
-    @classmethod
-    def take(
-        cls,
-        said: list[str],
-        chosen: dict[str, list[str]],
-        recordings: list[str] | None,
-        unit: Unit,
-        resamples: int,
-        seed: int,
-    ) -> _Measures:
-        # Systems agree on most utterances, so all are given at once: equal pairs are aligned once.
-        references = said * len(chosen)
-        texts = [text for system in chosen.values() for text in system]
-        counts = count_errors(references, texts, unit)
-        positions = error_positions(references, texts, unit)
-        parts = {name: slice(i * len(said), (i + 1) * len(said)) for i, name in enumerate(chosen)}
-        rows = {name: counts[part] for name, part in parts.items()}
-        draws = Resamples.draw(list(rows.values()), recordings, resamples, seed)
-        return cls(rows, {name: positions[part] for name, part in parts.items()}, draws)
-
-    def errors(self, name: str) -> ErrorCounts:
-        return ErrorCounts.from_counts(self.counts[name])
-
-    def interval(self, name: str) -> Interval | None:
-        return self.draws.interval(list(self.counts).index(name))
-
-    def difference(self, against: str, name: str) -> Difference:
-        order = list(self.counts)
-        rate = self.draws.difference(order.index(against), order.index(name))
-        return Difference(against, rate, compare_positions(self.positions[against], self.positions[name]))
-
-
-def _result(name: str, measures: _Measures, tested: list[str], baseline: str) -> SystemResult:
-    counts = measures.errors(name)
+def _result(name: str, tally: Tally, draws: Resamples) -> SystemResult:
+    counts, tested = tally.errors(name), tally.tested
     place = tested.index(name) if name in tested else 0
-    share = None
-    if ORACLE in measures.counts:
-        share = gap_closed(measures.errors(FIRST_PASS), counts, measures.errors(ORACLE))
+    share = gap_closed(tally.errors(FIRST_PASS), counts, tally.errors(ORACLE)) if ORACLE in tally.systems else None
+    compared = [tally.baseline, *([tested[place - 1]] if place else []), FIRST_PASS] if name in tested else []
+    against = {other: _difference(other, name, tally, draws) for other in compared if other != name}
     return SystemResult(
         name=name,
         counts=counts,
-        interval=measures.interval(name),
+        interval=draws.interval(tally.systems.index(name)),
         gap_closed=share,
-        against_baseline=measures.difference(baseline, name) if name in tested and name != baseline else None,
-        against_above=measures.difference(tested[place - 1], name) if place else None,
-        against_first_pass=measures.difference(FIRST_PASS, name) if name in tested and name != FIRST_PASS else None,
+        against_baseline=against.get(tally.baseline),
+        against_above=against[tested[place - 1]] if place else None,
+        against_first_pass=against.get(FIRST_PASS),
     )
 
 
-def _known_utterances(
-    references: Sequence[str | None], systems: Mapping[str, Sequence[str]], baseline: str, unit: Unit
-) -> list[int]:
-    for needed in (FIRST_PASS, baseline):
-        if needed not in systems:
-            raise InputError(f"no system {needed!r} to compare with; there are {', '.join(systems) or 'none'}")
-    if baseline in BOUNDS:
-        raise InputError(f"{baseline!r} is chosen with the reference and cannot be the baseline")
-    for name, texts in systems.items():
-        if len(texts) != len(references):
-            raise InputError(f"system {name!r} has {len(texts)} texts, expected one for each of {len(references)}")
-    check_pairs([], [], unit)
-    known = [index for index, reference in enumerate(references) if reference is not None]
-    if not known:
-        raise InputError(f"none of the {len(references)} utterances has a reference, so errors cannot be counted")
-    return known
-
-
-def _drawn_units(recordings: Sequence[str | None] | None, known: list[int], resample: Resampled) -> list[str] | None:
-    if resample not in get_args(Resampled):
-        raise InputError(f"cannot resample by {resample!r}, expected one of {', '.join(get_args(Resampled))}")
-    if resample == "utterance":
-        return None
-    units = [recordings[index] for index in known] if recordings else []
-    named = [recording for recording in units if recording is not None]
-    if len(named) != len(known):
-        raise InputError(
-            f"resampling by recording needs every recording; {len(known) - len(named)} of {len(known)} "
-            "utterances with a reference have none"
-        )
-    return named
+def _difference(against: str, name: str, tally: Tally, draws: Resamples) -> Difference:
+    rate = draws.difference(tally.systems.index(against), tally.systems.index(name))
+    return Difference(against, rate, tally.matched_pairs(against, name))
 
 
 def _system_json(result: SystemResult, unit: Unit) -> dict[str, Any]:

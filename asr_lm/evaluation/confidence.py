@@ -11,9 +11,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,11 @@ WORST = 0.2
 _LEAST = 1e-7
 
 Floats = NDArray[np.float64]
+Places = NDArray[np.int64]
+Counts = Sequence[int] | Places
+
+POINTS = 10_000
+"""Points of the risk-coverage curve that are kept, at most."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,8 @@ class ConfidenceQuality:
         aurc: area under the risk-coverage curve: error rate in percent, averaged over all coverages.
         worst: share of all errors in the least certain :data:`WORST` of the utterances; None without errors.
         reliability: bins of the reliability diagram, those without words left out.
-        coverage: share of the utterances kept and error rate in percent of these, the most certain first.
+        coverage: share of the utterances kept and error rate in percent of these, the most certain first; at most
+            :data:`POINTS` pairs.
     """
 
     words: int
@@ -83,22 +89,11 @@ class ConfidenceQuality:
     coverage: tuple[tuple[float, float], ...]
 
     @classmethod
-    def of(cls, judged: Sequence[Judged]) -> ConfidenceQuality:
+    def of(cls, judged: Iterable[Judged]) -> ConfidenceQuality:
         """Figures of the utterances of a list, at least one of which has a word."""
-        confidence = np.array(list(chain.from_iterable(found.words for found in judged)), dtype=np.float64)
-        right = np.array(list(chain.from_iterable(found.right for found in judged)), dtype=np.float64)
-        order = sorted(judged, key=lambda found: -found.utterance)
-        coverage, risk = risk_coverage([found.errors for found in order], [found.reference_words for found in order])
-        return cls(
-            words=len(right),
-            right=float(right.mean()),
-            nce=normalised_cross_entropy(confidence, right),
-            ece=expected_calibration_error(confidence, right),
-            aurc=float(risk.mean()),
-            worst=_worst([found.errors for found in order]),
-            reliability=reliability(confidence, right),
-            coverage=tuple(zip(coverage.tolist(), risk.tolist(), strict=True)),
-        )
+        found = JudgedWords(judged).quality()
+        assert found is not None, "no utterance has a word"
+        return found
 
     @property
     def figures(self) -> dict[str, float]:
@@ -124,6 +119,54 @@ class ConfidenceQuality:
             f"confidence of {self.words:,} words, {self.right:.1%} right: normalised cross-entropy {nce}, calibration "
             f"error {self.ece:.3f}, area under risk and coverage {self.aurc:.2f} %{worst}"
         )
+
+
+class JudgedWords:
+    """The judged utterances of a list as numbers: 9 bytes a word and 16 an utterance.
+
+    Args:
+        judged: the first of them.
+    """
+
+    def __init__(self, judged: Iterable[Judged] = ()) -> None:
+        self._words, self._right = array("d"), array("b")
+        self._utterances, self._errors, self._reference_words = array("d"), array("L"), array("L")
+        self.extend(judged)
+
+    def extend(self, judged: Iterable[Judged]) -> None:
+        """The next utterances."""
+        for found in judged:
+            self._words.extend(found.words)
+            self._right.extend(found.right)
+            self._utterances.append(found.utterance)
+            self._errors.append(found.errors)
+            self._reference_words.append(found.reference_words)
+
+    def quality(self) -> ConfidenceQuality | None:
+        """The figures; None where no utterance has a word."""
+        if not self._words:
+            return None
+        confidence, right = np.array(self._words), np.array(self._right, dtype=np.float64)
+        order = np.argsort(-np.array(self._utterances), kind="stable")
+        errors, words = (np.array(values, dtype=np.int64)[order] for values in (self._errors, self._reference_words))
+        coverage, risk = risk_coverage(errors, words)
+        shown = _spread(len(risk))
+        return ConfidenceQuality(
+            words=len(right),
+            right=float(right.mean()),
+            nce=normalised_cross_entropy(confidence, right),
+            ece=expected_calibration_error(confidence, right),
+            aurc=float(risk.mean()),
+            worst=_worst(errors),
+            reliability=reliability(confidence, right),
+            coverage=tuple(zip(coverage[shown].tolist(), risk[shown].tolist(), strict=True)),
+        )
+
+
+def _spread(count: int) -> Places:
+    """Places of at most :data:`POINTS` points of a curve, the last among them."""
+    step = -(-count // POINTS)
+    return np.arange(count - 1, -1, -step)[::-1]
 
 
 def normalised_cross_entropy(confidence: Floats, right: Floats) -> float | None:
@@ -159,7 +202,7 @@ def expected_calibration_error(confidence: Floats, right: Floats) -> float:
     return float(sum(found.words * abs(found.confidence - found.right) for found in bins) / len(right))
 
 
-def risk_coverage(errors: Sequence[int], reference_words: Sequence[int]) -> tuple[Floats, Floats]:
+def risk_coverage(errors: Counts, reference_words: Counts) -> tuple[Floats, Floats]:
     """Coverage and error rate in percent of the first utterance, the first two, and so on ``[utterances]`` each.
 
     Args:
@@ -171,6 +214,6 @@ def risk_coverage(errors: Sequence[int], reference_words: Sequence[int]) -> tupl
     return covered, 100.0 * np.cumsum(errors) / words
 
 
-def _worst(errors: Sequence[int]) -> float | None:
-    count = round(WORST * len(errors))
-    return sum(errors[len(errors) - count :]) / sum(errors) if sum(errors) else None
+def _worst(errors: Places) -> float | None:
+    count, total = round(WORST * len(errors)), int(errors.sum())
+    return int(errors[len(errors) - count :].sum()) / total if total else None

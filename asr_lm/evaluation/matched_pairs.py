@@ -13,10 +13,9 @@ last reference word always belong to the last segment, for both systems alike.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-
-import numpy as np
 
 from asr_lm.errors import InputError
 from asr_lm.evaluation.word_errors import AlignedSpan, Unit, alignments, check_pairs, distinct_pairs
@@ -96,19 +95,32 @@ def compare_positions(first: Sequence[ErrorPositions], second: Sequence[ErrorPos
     Raises:
         InputError: the references differ.
     """
+    return matched_pairs(segment_differences(first, second))
+
+
+def segment_differences(first: Sequence[ErrorPositions], second: Sequence[ErrorPositions]) -> Counter[int]:
+    """How many segments have each difference of the errors, which is all that the test needs; counts add up.
+
+    Raises:
+        InputError: the references differ.
+    """
     if [len(positions) for positions in first] != [len(positions) for positions in second]:
         raise InputError("the two systems were aligned with different references, expected the same utterances")
     pairs = zip(first, second, strict=True)
-    return _test([right - left for one, other in pairs for left, right in segments(one, other)])
+    return Counter(right - left for one, other in pairs for left, right in segments(one, other))
 
 
-def _test(differences: list[int]) -> MatchedPairs:
-    count = len(differences)
-    mean = float(np.mean(differences)) if count else None
+def matched_pairs(differences: Counter[int]) -> MatchedPairs:
+    """The test on how many segments have each difference."""
+    count = differences.total()
+    total = sum(value * number for value, number in differences.items())
+    squares = sum(value * value * number for value, number in differences.items())
+    mean = total / count if count else None
     if mean is None or count < 2:
         return MatchedPairs(count, mean, None, None)
-    std = float(np.std(differences, ddof=1))
-    if std == 0.0:
+    # In whole numbers, so that nothing is lost before the division.
+    spread = count * squares - total * total
+    if spread == 0:
         return MatchedPairs(count, mean, None, None) if mean else MatchedPairs(count, 0.0, 0.0, 1.0)
-    z = mean / (std / math.sqrt(count))
+    z = mean / math.sqrt(spread / (count * count * (count - 1)))
     return MatchedPairs(count, mean, z, math.erfc(abs(z) / math.sqrt(2.0)))

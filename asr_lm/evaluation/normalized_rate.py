@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from asr_lm.evaluation.spread_sample import SpreadSample
 from asr_lm.evaluation.word_errors import ErrorCounts, Unit, count_errors
 from asr_lm.text.lost_letters import fitting_normalizer
 from asr_lm.text.normalizer import NormalizerName, get_normalizer
@@ -19,7 +20,7 @@ _ENGLISH_GAIN = 0.1
 _FEW_WORDS = 1.2
 """Words a sentence, at most, where none are written apart."""
 
-_MOST = 2000
+MOST = 2000
 """Utterances looked at, spread over the list: the English normaliser takes a millisecond for some."""
 
 
@@ -55,7 +56,9 @@ def normalized_rate(
         normalizer: name of the normaliser that the errors are counted with.
     """
     known = [(said, heard) for said, heard in zip(references, hypotheses, strict=True) if said is not None]
-    known = known[:: -(-len(known) // _MOST)] if known else known
+    sample: SpreadSample[tuple[str, str]] = SpreadSample(MOST)
+    sample.extend(known)
+    known = sample.items
     if (plain := _rate(known, normalizer, unit)) is None:
         return None
     rates = {name: _rate(known, name, unit) for name in _fitting(known) if name != normalizer}

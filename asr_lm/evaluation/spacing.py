@@ -25,6 +25,11 @@ class SpacingErrors:
     spacing: int
     reference_words: int
 
+    def __add__(self, other: SpacingErrors) -> SpacingErrors:
+        return SpacingErrors(
+            self.errors + other.errors, self.spacing + other.spacing, self.reference_words + other.reference_words
+        )
+
     @property
     def rate_of_others(self) -> float | None:
         """Word error rate in percent, errors of word boundaries not counted; None without a word."""

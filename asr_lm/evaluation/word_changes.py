@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from asr_lm.errors import InputError
 from asr_lm.evaluation.matched_pairs import ErrorPositions, error_positions
@@ -62,19 +62,47 @@ def changes_at(
     Raises:
         InputError: the positions are not those of the references.
     """
-    spoken: Counter[str] = Counter()
-    fixed: Counter[str] = Counter()
-    broken: Counter[str] = Counter()
-    for reference, one, other in zip(references, first, second, strict=True):
-        words = tokens(reference, unit)
-        if not len(one) == len(other) == 2 * len(words) + 1:
-            raise InputError("the systems were aligned with different references, expected the same utterances")
-        spoken.update(words)
-        for word, before, after in zip(words, one[1::2], other[1::2], strict=True):
-            if before != after:
-                (fixed if before else broken)[word] += 1
-    changed = [WordChange(word, fixed[word], broken[word], spoken[word]) for word in fixed.keys() | broken.keys()]
-    return sorted(changed, key=lambda change: (-change.fixed - change.broken, change.word))
+    counts = WordCounts()
+    counts.add(references, first, second, unit)
+    return counts.changes()
+
+
+@dataclass
+class WordCounts:
+    """What became of the words of references so far; it grows with the vocabulary, not with the list.
+
+    Attributes:
+        spoken, fixed, broken: as those of :class:`WordChange`, by word.
+    """
+
+    spoken: Counter[str] = field(default_factory=Counter)
+    fixed: Counter[str] = field(default_factory=Counter)
+    broken: Counter[str] = field(default_factory=Counter)
+
+    def add(
+        self,
+        references: Sequence[str],
+        first: Sequence[ErrorPositions],
+        second: Sequence[ErrorPositions],
+        unit: Unit = "word",
+    ) -> None:
+        """Count more references; as :func:`changes_at`."""
+        for reference, one, other in zip(references, first, second, strict=True):
+            words = tokens(reference, unit)
+            if not len(one) == len(other) == 2 * len(words) + 1:
+                raise InputError("the systems were aligned with different references, expected the same utterances")
+            self.spoken.update(words)
+            for word, before, after in zip(words, one[1::2], other[1::2], strict=True):
+                if before != after:
+                    (self.fixed if before else self.broken)[word] += 1
+
+    def changes(self) -> list[WordChange]:
+        """Every word that was fixed or broken, most changes first, then in alphabetical order."""
+        changed = [
+            WordChange(word, self.fixed[word], self.broken[word], self.spoken[word])
+            for word in self.fixed.keys() | self.broken.keys()
+        ]
+        return sorted(changed, key=lambda change: (-change.fixed - change.broken, change.word))
 
 
 def repeated(counts: Sequence[int]) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Set
 from typing import NamedTuple
 
 from asr_lm.errors import InputError
+from asr_lm.hypotheses.known_ids import KnownIds
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance, timed_words
 
 _DECIMAL = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
@@ -51,15 +52,18 @@ def not_decimal(text: str) -> str:
 
 
 class Consistency:
-    """The laws of a whole list, checked utterance by utterance; keeps the ids and nothing else.
+    """The laws of a whole list, checked utterance by utterance; keeps hashes of the ids and nothing else.
 
     An id is there and unique; an utterance has hypotheses; every hypothesis of the list has scores of the same names
     (or none at all), corrected ones theirs, and each score is a finite number; word times, where given, are one
     interval a word, confidences one a word. Not all hypotheses of an utterance are corrected ones.
+
+    Args:
+        unique: the ids are known to be, and are not kept.
     """
 
-    def __init__(self) -> None:
-        self._lines: dict[str, int | None] = {}
+    def __init__(self, *, unique: bool = False) -> None:
+        self._ids = None if unique else KnownIds()
         self._names: dict[bool, Set[str]] = {}
 
     def check(self, utterance: Utterance, place: Location) -> None:
@@ -70,15 +74,14 @@ class Consistency:
         """
         if not utterance.id.strip():
             raise place.error("empty, expected an id that is unique in the file", field="id")
-        if utterance.id in self._lines:
-            first = self._lines[utterance.id]
-            where = "" if first is None else f" in line {first}"
+        first = None if self._ids is None else self._ids.add(utterance.id, place.line)
+        if first is not None:
+            where = f" in line {first}" if first else ""
             raise place.error(f"this id was used before{where}, expected unique ids", utterance.id, "id")
         if not utterance.hypotheses:
             raise place.error(
                 "no hypotheses, expected at least one (its text may be empty)", utterance.id, "hypotheses"
             )
-        self._lines[utterance.id] = place.line
         self._check_hypotheses(utterance, place)
 
     def _check_hypotheses(self, utterance: Utterance, place: Location) -> None:

@@ -19,7 +19,9 @@ from asr_lm.hypotheses.validation import Consistency, Location
 _Chunks = Callable[[Iterable[Utterance]], Iterator[bytes]]
 
 
-def write_nbest(path: str | Path, utterances: Iterable[Utterance], format: str | None = None) -> int:
+def write_nbest(
+    path: str | Path, utterances: Iterable[Utterance], format: str | None = None, *, unique: bool = False
+) -> int:
     """Write a list and return the number of its utterances; they are consumed one by one.
 
     Args:
@@ -27,13 +29,14 @@ def write_nbest(path: str | Path, utterances: Iterable[Utterance], format: str |
         utterances: the list; must be one that :func:`~asr_lm.hypotheses.reading.read_nbest` would accept.
         format: ``jsonl``, ``json`` (an array), ``trn`` (first hypotheses), ``ref.trn`` (references) or ``ctm`` (first
             hypotheses with their word times); None takes it from the file's suffix, and ``jsonl`` for ``-``.
+        unique: the ids are known to be, as those of a list that was read are: they are not looked at again.
 
     Raises:
         InputError: unknown suffix, a list that is empty or inconsistent, content that the format cannot hold, or a
             file that cannot be written. The file then stays as it was.
     """
     chunks = _chunks(path, format)
-    counted = _Checked(utterances, "<stdout>" if str(path) == STDIN else display_name(path))
+    counted = _Checked(utterances, "<stdout>" if str(path) == STDIN else display_name(path), unique)
     with _opened(path) as stream:
         try:
             for chunk in chunks(counted):
@@ -50,13 +53,14 @@ def write_nbest(path: str | Path, utterances: Iterable[Utterance], format: str |
 class _Checked:
     """An iterable that counts utterances and refuses those that could not be read again."""
 
-    def __init__(self, utterances: Iterable[Utterance], file: str) -> None:
+    def __init__(self, utterances: Iterable[Utterance], file: str, unique: bool) -> None:
         self._utterances = utterances
+        self._unique = unique
         self.file = file
         self.number = 0
 
     def __iter__(self) -> Iterator[Utterance]:
-        consistency, place = Consistency(), Location(self.file)
+        consistency, place = Consistency(unique=self._unique), Location(self.file)
         for utterance in self._utterances:
             consistency.check(utterance, place)
             self.number += 1

@@ -37,6 +37,15 @@ class CorrectionReport:
     changed: int | None
     spacing: dict[str, SpacingErrors]
 
+    def __add__(self, other: CorrectionReport) -> CorrectionReport:
+        names = self.spacing | other.spacing
+        return CorrectionReport(
+            self.written + other.written,
+            self.taken + other.taken,
+            None if self.changed is None or other.changed is None else self.changed + other.changed,
+            {name: _sum(self.spacing.get(name), other.spacing.get(name)) for name in names},
+        )
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -153,6 +162,11 @@ def _composed(choices: Choices, measuring: Measuring) -> tuple[str, ...]:
         oracle if reference is None else compositional_oracle(texts, reference, measuring.unit, measuring.normalizer)
         for texts, reference, oracle in zip(lists, choices.references, choices.said(ORACLE), strict=True)
     )
+
+
+def _sum(first: SpacingErrors | None, second: SpacingErrors | None) -> SpacingErrors:
+    nothing = SpacingErrors(0, 0, 0)
+    return (first or nothing) + (second or nothing)
 
 
 def _taken(values: Sequence[T], numbers: Sequence[int]) -> tuple[T, ...]:

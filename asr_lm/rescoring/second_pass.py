@@ -16,7 +16,7 @@ import numpy as np
 from asr_lm.errors import InputError
 from asr_lm.evaluation.biased_errors import BiasedErrors
 from asr_lm.evaluation.comparison import Comparison
-from asr_lm.evaluation.confidence import ConfidenceQuality
+from asr_lm.evaluation.confidence import ConfidenceQuality, Judged, JudgedWords
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
 from asr_lm.progress import Logged, Progress
 from asr_lm.rescoring.choices import Choices
@@ -32,7 +32,7 @@ from asr_lm.rescoring.scoring.models import RescoringModel, feature_table
 from asr_lm.rescoring.scoring.scorer import shards
 from asr_lm.rescoring.scoring.vocabulary_fit import VocabularyFit
 from asr_lm.rescoring.settings import Measuring, Scoring
-from asr_lm.rescoring.tuned import Said, Tuned, refuse_development
+from asr_lm.rescoring.tuned import DevelopmentCheck, Tuned
 from asr_lm.text.sentence_hashes import OVERLAP_WARNING
 
 
@@ -63,8 +63,13 @@ class Rescored:
     @property
     def table(self) -> FeatureTable:
         """Features and errors of all hypotheses."""
+        return self.whole_choices.table
+
+    @property
+    def whole_choices(self) -> Choices:
+        """All features, which must not have been let go."""
         assert self.choices is not None, "the features of this list were let go"
-        return self.choices.table
+        return self.choices
 
     def comparison(self, without: Sequence[bool] | None = None) -> Comparison:
         """Error rates of all systems with intervals and tests.
@@ -80,10 +85,14 @@ class Rescored:
 
     def confidence_quality(self) -> ConfidenceQuality | None:
         """How good the confidences are; None where there are none, or it is not known what was said."""
+        return None if self.confidences is None else JudgedWords(self.judged()).quality()
+
+    def judged(self) -> list[Judged]:
+        """The confidences of the output, where there are any, beside what was right."""
         if self.confidences is None:
-            return None
+            return []
         texts = self.outcome.chosen[self.tuned.systems.final]
-        return self.confidences.quality(self.outcome.references, texts, self.measuring)
+        return self.confidences.judged(self.outcome.references, texts, self.measuring)
 
     def overlaps(self) -> dict[str, list[bool]]:
         """Which references occur in each model's training text and in the development list, by name of either."""
@@ -139,7 +148,7 @@ def rescore(
     measuring, scoring, progress = measuring or Measuring(), scoring or Scoring(), progress or Logged()
     fit = VocabularyFit(progress.warn)
     before = SpokenBefore(scoring.context) if scoring.context else None
-    said: list[Said] = []
+    check = DevelopmentCheck()
     part = None
     for shard in shards(utterances):
         if tuned is None and kind is None and (doubt := doubt_of_kind(shard)):
@@ -155,11 +164,11 @@ def rescore(
         table = table if phrased is None else phrased.add_to(table)
         part = _rescored(shard, table, tuned, tuple(models), measuring, scoring.confidence)
         part = part if phrased is None else replace(part, biased=_biased(part.outcome, phrased, measuring))
-        said += part.outcome.said
+        check.add(part.outcome.said, tuned)
         yield part
     if part is None or tuned is None:
         raise InputError("the list is empty, at least one utterance was expected")
-    if share := refuse_development(said, tuned, OVERLAP_WARNING):
+    if share := check.refuse(tuned, OVERLAP_WARNING):
         progress.warn(f"{100 * share:.1f} % of the utterances are in the development list, too, with id and reference")
 
 

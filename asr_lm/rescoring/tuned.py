@@ -64,9 +64,36 @@ class Development:
         return references_fingerprint(self.said)
 
 
+_DIGEST_BYTES = 20
+
+
+class SaidFingerprint:
+    """Digest of what was said in a list, whatever its order: the sum of the digests of its utterances.
+
+    Attributes:
+        count: utterances so far.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._sum = 0
+
+    def add(self, said: Iterable[Said]) -> None:
+        """More utterances."""
+        for pair in said:
+            digest = hashlib.blake2b(msgspec.json.encode(pair), digest_size=_DIGEST_BYTES).digest()
+            self._sum += int.from_bytes(digest, "little")
+            self.count += 1
+
+    def __str__(self) -> str:
+        return (self._sum % (1 << 8 * _DIGEST_BYTES)).to_bytes(_DIGEST_BYTES, "little").hex()
+
+
 def references_fingerprint(said: Iterable[Said]) -> str:
     """Digest of what was said in a list, whatever its order."""
-    return hashlib.blake2b(msgspec.json.encode(sorted(said)), digest_size=16).hexdigest()
+    found = SaidFingerprint()
+    found.add(said)
+    return str(found)
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,6 +178,34 @@ class Tuned:
         return replace(self, by_system={name: with_fixed_weights(found) for name, found in self.by_system.items()})
 
 
+class DevelopmentCheck:
+    """Weights are never reported on the list they were tuned on; told of a list part by part, it keeps two numbers."""
+
+    def __init__(self) -> None:
+        self._known = 0
+        self._fingerprint = SaidFingerprint()
+
+    def add(self, said: Sequence[Said], tuned: Tuned) -> None:
+        """Id and reference of the next utterances that have a reference, and what is applied to them."""
+        self._fingerprint.add(said)
+        if tuned.development is not None:
+            self._known += sum(pair in tuned.development.said for pair in said)
+
+    def refuse(self, tuned: Tuned, warning: float) -> float:
+        """See :func:`refuse_development`, for all that was added."""
+        never = "weights are never reported on the list they were tuned on"
+        count = self._fingerprint.count
+        if tuned.development is None:
+            named = {weights.fingerprints.get(DEVELOPMENT) for weights in tuned.by_system.values()} - {None}
+            if count and str(self._fingerprint) in named:
+                raise InputError(f"{never}, and this list is the one that the weights name")
+            return 0.0
+        share = self._known / max(count, 1)
+        if share > 0.5:
+            raise InputError(f"{100 * share:.0f} % of the utterances are in the development list: {never}")
+        return share if share > warning else 0.0
+
+
 def refuse_development(said: Sequence[Said], tuned: Tuned, warning: float) -> float:
     """Weights are never reported on the list they were tuned on.
 
@@ -165,13 +220,6 @@ def refuse_development(said: Sequence[Said], tuned: Tuned, warning: float) -> fl
     Raises:
         InputError: most of the list is the development list, or all of it the one that the weights name.
     """
-    never = "weights are never reported on the list they were tuned on"
-    if tuned.development is None:
-        named = {weights.fingerprints.get(DEVELOPMENT) for weights in tuned.by_system.values()} - {None}
-        if said and named and references_fingerprint(said) in named:
-            raise InputError(f"{never}, and this list is the one that the weights name")
-        return 0.0
-    share = sum(pair in tuned.development.said for pair in said) / max(len(said), 1)
-    if share > 0.5:
-        raise InputError(f"{100 * share:.0f} % of the utterances are in the development list: {never}")
-    return share if share > warning else 0.0
+    check = DevelopmentCheck()
+    check.add(said, tuned)
+    return check.refuse(tuned, warning)

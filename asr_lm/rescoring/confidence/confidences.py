@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr_lm.errors import InputError
-from asr_lm.evaluation.confidence import ConfidenceQuality, Judged
+from asr_lm.evaluation.confidence import ConfidenceQuality, Judged, JudgedWords
 from asr_lm.evaluation.metrics.registry import metric
 from asr_lm.evaluation.word_errors import Unit, count_errors
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
@@ -53,17 +53,20 @@ class Confidences:
         words = chain.from_iterable(part.words for part in parts)
         return cls(tuple(words), tuple(chain.from_iterable(part.utterances for part in parts)))
 
+    def judged(self, references: Sequence[str | None], texts: Sequence[str], measuring: Measuring) -> list[Judged]:
+        """Those of texts with a reference, beside what was right."""
+        parts = zip(references, texts, self.words, self.utterances, strict=True)
+        known = [(said, text, words, whole) for said, text, words, whole in parts if said is not None]
+        return [
+            Judged(tuple(words), tuple(_right(said, text, measuring).tolist()), whole, *_errors(said, text, measuring))
+            for said, text, words, whole in known
+        ]
+
     def quality(
         self, references: Sequence[str | None], texts: Sequence[str], measuring: Measuring
     ) -> ConfidenceQuality | None:
         """How good they are where it is known what was said; None where no text with a reference has a word."""
-        parts = zip(references, texts, self.words, self.utterances, strict=True)
-        known = [(said, text, words, whole) for said, text, words, whole in parts if said is not None]
-        judged = [
-            Judged(tuple(words), tuple(_right(said, text, measuring).tolist()), whole, *_errors(said, text, measuring))
-            for said, text, words, whole in known
-        ]
-        return ConfidenceQuality.of(judged) if any(found.words for found in judged) else None
+        return JudgedWords(self.judged(references, texts, measuring)).quality()
 
 
 def calibrated(tuned: Tuned, models: Sequence[RescoringModel], measuring: Measuring) -> Tuned:
