@@ -117,7 +117,7 @@ class TestMetadata:
         extras = set(metadata.get_all("Provides-Extra") or [])
         assert {"audio", "hf", "kenlm", "all", "dev"} <= extras
         (everything,) = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["all"]
-        assert set(everything.removeprefix("asr_lm[").removesuffix("]").split(",")) == extras - {"all", "dev"}
+        assert set(everything.removeprefix("asr_lm[").removesuffix("]").split(",")) == extras - {"all", "dev", "ray"}
 
     def test_text_alone_needs_nothing_of_sound_and_nothing_compiled(self, metadata: Message) -> None:
         needed = [line for line in metadata.get_all("Requires-Dist") or [] if "extra ==" not in line]

@@ -17,8 +17,6 @@ from asr_lm.evaluation.tally import Resampled, Tally
 from asr_lm.evaluation.word_changes import WordChange, most_broken, most_fixed
 from asr_lm.evaluation.word_errors import ErrorCounts, Unit
 
-__all__ = ["Comparison", "Difference", "Resampled", "SystemResult", "compare", "comparison_of"]
-
 # Words fixed and broken that go into the JSON form.
 WORDS_SHOWN = 20
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from asr_lm.evaluation.comparison import Resampled
+from asr_lm.evaluation.tally import Resampled
 from asr_lm.evaluation.word_errors import Unit
 from asr_lm.rescoring.correction import Correction
 from asr_lm.rescoring.phrases.features import Phrases
