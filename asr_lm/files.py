@@ -265,6 +265,18 @@ def _umask() -> int:
     return mask
 
 
+def refuse_special_files(folder: Path) -> None:
+    """Refuse a folder in which pipes or devices lie, or links to some: whoever opened one would wait, or read for ever.
+
+    Raises:
+        InputError: there is one.
+    """
+    for path in sorted(folder.iterdir()):
+        with contextlib.suppress(OSError):  # a link to nothing is one of a missing file
+            if stat.S_IFMT(path.stat().st_mode) not in (stat.S_IFREG, stat.S_IFDIR):
+                raise InputError("neither a file nor a folder", file=path)
+
+
 def make_folder(path: Path) -> None:
     """Make a folder and those above it; one that is there already is fine.
 

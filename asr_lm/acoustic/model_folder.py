@@ -24,14 +24,20 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from asr_lm.acoustic.decoder import RecogniserKind
+from asr_lm.acoustic.network_checks import check_sizes, try_network
 from asr_lm.acoustic.recogniser import CtcNetwork, CtcRecogniser
 from asr_lm.acoustic.tokens import CONFIG_FILE, TOKENS_FILE, Tokens
 from asr_lm.errors import InputError
 from asr_lm.files import atomic_write, make_folder, write_text
+from asr_lm.json_files import read_json
+from asr_lm.lm.weights_file import refuse_not_finite
 
 MODEL_FILE = "model.safetensors"
 WORDS_FILES = ("words.txt.gz", "words.txt", "lexicon.txt.gz", "lexicon.txt")
 """Names under which a folder may bring the words of the search, in this order."""
+
+_FASTEST = 768_000
+"""Samples a second, at most."""
 
 _MEL_FIELDS = ("sample_rate", "front_end", "floor", "stack", "encoder", "encoder_arguments")
 
@@ -51,7 +57,8 @@ class MelEncoder(CtcNetwork):
         self.config = {name: config[name] for name in _MEL_FIELDS}
         front_end, arguments = config["front_end"], config["encoder_arguments"]
         self.floor, self.stack = float(config["floor"]), int(config["stack"])
-        self.front_end = torchaudio.transforms.MelSpectrogram(config["sample_rate"], **front_end)
+        with torch.device("cpu"):  # it looks at its own values, also where the rest has shapes alone
+            self.front_end = torchaudio.transforms.MelSpectrogram(config["sample_rate"], **front_end)
         self.input = nn.Linear(front_end["n_mels"] * self.stack, arguments["input_dim"])
         self.encoder = getattr(torchaudio.models, config["encoder"])(**arguments)
         self.output = nn.Linear(arguments["input_dim"], tokens)
@@ -146,19 +153,25 @@ def load_recogniser(folder: Path, device: str = "cpu") -> CtcRecogniser:
     """The recogniser in a folder, float32, in evaluation mode.
 
     Raises:
-        InputError: a file is missing or damaged, or the weights do not fit the configuration.
+        InputError: a file is missing or damaged, the weights do not fit the configuration, or it cannot recognise.
     """
     config = _config(folder / CONFIG_FILE)
     tokens = Tokens.read(folder / TOKENS_FILE)
+    weights = _read_weights(folder / MODEL_FILE)
     try:
+        check_sizes(config, len(weights))
+        with torch.device("meta"):  # sizes without memory
+            planned = _network(config, len(tokens))
+        _load_weights(*planned, weights, assign=True)
         network, missing_is_well = _network(config, len(tokens))
-    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        _load_weights(network, missing_is_well, weights)
+        try_network(network.eval(), config["sample_rate"], len(tokens))
+    except InputError as error:
+        raise error.located(file=folder / CONFIG_FILE) from None
+    except Exception as error:  # a damaged configuration leads torchaudio to whatever error comes first
         message = f"no recogniser can be made of this ({type(error).__name__}: {error})"
         raise InputError(message, file=folder / CONFIG_FILE) from None
-    _load_weights(network, folder / MODEL_FILE, missing_is_well)
-    return CtcRecogniser(
-        str(folder), network.eval().to(device), tokens, int(config["sample_rate"]), folder_words(folder)
-    )
+    return CtcRecogniser(str(folder), network.to(device), tokens, config["sample_rate"], folder_words(folder))
 
 
 def save_mel_encoder(folder: Path, network: MelEncoder, tokens: Tokens) -> None:
@@ -204,16 +217,14 @@ def folder_words(folder: Path) -> Path | None:
 
 
 def _config(path: Path) -> dict[str, Any]:
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"no recogniser: expected {CONFIG_FILE}, {MODEL_FILE}, {TOKENS_FILE}", file=path) from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"malformed JSON ({error})", file=path) from None
+    if not path.exists():
+        raise InputError(f"no recogniser: expected {CONFIG_FILE}, {MODEL_FILE}, {TOKENS_FILE}", file=path)
+    config = read_json(path)
     if not isinstance(config, dict) or not ({"encoder", "wav2vec2_model"} & config.keys()):
         raise InputError("no recogniser: expected an object with encoder or wav2vec2_model", file=path)
-    if not isinstance(config.get("sample_rate"), int):
-        raise InputError("expected samples a second", file=path, field="sample_rate")
+    rate = config.get("sample_rate")
+    if type(rate) is not int or not 0 < rate <= _FASTEST:
+        raise InputError(f"expected samples a second, {_FASTEST:,} at most", file=path, field="sample_rate")
     return config
 
 
@@ -228,21 +239,26 @@ def _network(config: Mapping[str, Any], tokens: int) -> tuple[CtcNetwork, str]:
     return WaveEncoder(model, bool(config.get("normalize_waveform", False))), "\0"
 
 
-def _load_weights(network: CtcNetwork, path: Path, missing_is_well: str) -> None:
+def _read_weights(path: Path) -> dict[str, Tensor]:
     try:
         weights = load_file(path)
     except FileNotFoundError:
         raise InputError("no such file", file=path) from None
     except (SafetensorError, OSError) as error:
         raise InputError(f"damaged weights ({error})", file=path) from None
+    refuse_not_finite(weights, path)
+    return weights
+
+
+def _load_weights(network: CtcNetwork, missing_is_well: str, weights: dict[str, Tensor], assign: bool = False) -> None:
     target = network.model if isinstance(network, WaveEncoder) else network
     try:
-        missing, unexpected = target.load_state_dict(weights, strict=False)
+        missing, unexpected = target.load_state_dict(weights, strict=False, assign=assign)
     except RuntimeError as error:
-        raise InputError(f"the weights do not fit the configuration ({error})", file=path) from None
+        raise InputError(f"the weights do not fit the configuration ({error})") from None
     wrong = [name for name in missing if not name.startswith(missing_is_well)] + unexpected
     if wrong:
-        raise InputError(f"the weights do not fit the configuration: {wrong[0]!r}", file=path)
+        raise InputError(f"the weights do not fit the configuration: {wrong[0]!r}")
 
 
 KIND = RecogniserKind(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from asr_lm.acoustic import bundles, model_folder, rnnt
 from asr_lm.acoustic.decoder import Recogniser, RecogniserKind
 from asr_lm.acoustic.sequences import ctranslate2, huggingface
 from asr_lm.errors import InputError
+from asr_lm.files import refuse_special_files
 
 DEFAULT = "WAV2VEC2_ASR_BASE_960H"
 
@@ -33,6 +36,8 @@ def open_recogniser(name: str, device: str = "cpu") -> Recogniser:
     Raises:
         InputError: there is none of this name, or it cannot be loaded.
     """
+    if Path(name).is_dir():
+        refuse_special_files(Path(name))
     for kind in KINDS:
         if kind.takes(name):
             return kind.load(name, device)

@@ -12,7 +12,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -21,6 +20,7 @@ from typing import Any, Literal, get_args
 
 from asr_lm.errors import InputError
 from asr_lm.files import display_name, iterate_text, write_text
+from asr_lm.json_files import read_json
 
 BLANK = "-"
 WORD_END = "|"
@@ -210,10 +210,7 @@ def _description(path: Path) -> Mapping[str, Any]:
     """What a configuration says of tokens."""
     if not path.exists():
         return {}
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"malformed JSON ({error})", file=path) from None
+    config = read_json(path)
     said = config.get("tokens", {}) if isinstance(config, dict) else {}
     known = {each.name for each in fields(Tokens)} - {"texts"}
     if not isinstance(said, dict) or not said.keys() <= known:

@@ -44,7 +44,7 @@ def json_records(path: Path) -> Iterator[tuple[Location, bytes]]:
     after another. Lines are streamed; an array and longer values are read whole.
 
     Raises:
-        InputError: the file is damaged, an array is malformed or empty.
+        InputError: the file is damaged or not UTF-8, an array is malformed or empty.
     """
     kind = _array_records if _is_array(path) else _document_records if _is_document(path) else _line_records
     yield from kind(path)
@@ -113,11 +113,17 @@ def _document_records(path: Path) -> Iterator[tuple[Location, bytes]]:
         line += text.count("\n", start, position)
 
 
-def _text(data: bytes, file: str) -> str:
+def _check_utf8(data: bytes, file: str, line: int = 1) -> None:
+    # msgspec does not look into fields that a record's class has not.
+    if not data.isascii():
+        _text(data, file, line)
+
+
+def _text(data: bytes, file: str, line: int = 1) -> str:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
+        line += data.count(b"\n", 0, error.start)
         raise InputError(f"not UTF-8 ({error.reason})", file=file, line=line) from None
 
 
@@ -139,12 +145,14 @@ def _line_records(path: Path) -> Iterator[tuple[Location, bytes]]:
         if number == 1:
             line = line.removeprefix(BYTE_ORDER_MARK)
         if line and not line.isspace():
+            _check_utf8(line, file, number)
             yield Location(file, number), line
 
 
 def _array_records(path: Path) -> Iterator[tuple[Location, bytes]]:
     file = display_name(path)
     data = read_bytes(path).removeprefix(BYTE_ORDER_MARK)
+    _check_utf8(data, file)
     try:
         elements = msgspec.json.decode(data, type=list[msgspec.Raw])
     except _DECODING_FAILED as error:

@@ -20,6 +20,7 @@ import msgspec
 
 from asr_lm.errors import InputError
 from asr_lm.files import display_name, iterate_text
+from asr_lm.hypotheses.arrow_rows import arrow_rows
 from asr_lm.hypotheses.beginning import Beginning
 from asr_lm.hypotheses.json_records import decode_record, json_records
 from asr_lm.hypotheses.validation import Location, decimal
@@ -196,29 +197,15 @@ def columnar_rows(path: Path) -> Iterator[Record]:
     """The rows of Parquet and Arrow files, batch by batch.
 
     Raises:
-        InputError: a file is damaged.
+        InputError: a file is damaged, or unpacks to more than :mod:`asr_lm.limits` allows.
     """
     for file in columnar_files(path):
         name, stem, number = display_name(file), stem_of(file), itertools.count()
         try:
-            for batch in _batches(file):
-                for row in batch.to_pylist():
-                    yield Record(Location(f"{name}, row {next(number) + 1}"), row, stem)
+            for row in arrow_rows(file, _columnar_kind(file) == "parquet"):
+                yield Record(Location(f"{name}, row {next(number) + 1}"), row, stem)
+        except InputError:
+            raise
         except Exception as error:  # pyarrow lets a dozen kinds through for damaged files, SystemError among them
             message = str(error).partition("\n")[0]
             raise InputError(f"damaged {_columnar_kind(file)} file ({message})", file=name) from None
-
-
-def _batches(file: Path) -> Iterator[Any]:
-    import pyarrow
-    import pyarrow.parquet
-
-    if _columnar_kind(file) == "parquet":
-        yield from pyarrow.parquet.ParquetFile(file).iter_batches(batch_size=1024)
-        return
-    with pyarrow.OSFile(str(file)) as source:
-        if Beginning(file).head.startswith(b"ARROW1"):
-            reader = pyarrow.ipc.open_file(source)
-            yield from map(reader.get_batch, range(reader.num_record_batches))
-        else:
-            yield from pyarrow.ipc.open_stream(source)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asr_lm.errors import InputError
+from asr_lm.files import refuse_special_files
 from asr_lm.json_files import read_json
 from asr_lm.lm.device import resolve_device
 from asr_lm.lm.families.registry import FAMILIES
@@ -45,6 +46,8 @@ def load_model(path: str | Path, device: str = "cpu") -> Ranker:
         InputError: missing, damaged, of another version or of an unknown family; no such device.
     """
     path = Path(path)
+    if path.is_dir():
+        refuse_special_files(path)
     if _is_foreign(path):
         return load_foreign(str(path), device)
     if not path.exists():

@@ -75,6 +75,7 @@ def write_picture(alignment: WordAlignment, title: str, path: Path) -> None:
     Raises:
         InputError: the file cannot be written.
     """
+    import matplotlib
     from matplotlib.figure import Figure
 
     rows, columns = alignment.weights.shape
@@ -86,7 +87,9 @@ def write_picture(alignment: WordAlignment, title: str, path: Path) -> None:
     axes.xaxis.tick_top()
     axes.set_xlabel(_literal(title))
     drawn = io.BytesIO()
-    figure.savefig(drawn, format=path.suffix.removeprefix("."), metadata={"Date": None} if _is_svg(path) else None)
+    # Equal alignments are equal files.
+    with matplotlib.rc_context({"svg.hashsalt": path.name}):
+        figure.savefig(drawn, format=path.suffix.removeprefix("."), metadata={"Date": None} if _is_svg(path) else None)
     with atomic_write(path) as stream:
         stream.write(drawn.getvalue())
 

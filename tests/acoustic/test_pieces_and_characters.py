@@ -237,7 +237,7 @@ def test_folders_say_what_their_tokens_are(tmp_path, tokens):
         ("-\n\na\n", '{"tokens": {"words": "pieces"}}', "empty line"),
         ("-\n|\n", '{"tokens": {"separator": " "}}', "expected an object with any of blank"),
         ("-\n|\n", '{"tokens": {"unwritten": "<unk>"}}', "expected a list"),
-        ("-\n|\n", "{", "malformed JSON"),
+        ("-\n|\n", "{", "not readable as JSON"),
     ],
 )
 def test_tokens_that_are_none_say_why(tmp_path, texts, config, message):

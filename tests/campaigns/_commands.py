@@ -6,6 +6,8 @@ import contextlib
 import hashlib
 import json
 import os
+import random
+import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,13 +16,17 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "pipelines"))
 
-from toy_language import Finished, Toy, call, make_toy
+from toy_language import Finished, Toy, call, make_toy, utterance
+
+from asr_lm.hypotheses.writing import write_nbest
 
 SAMPLE = Path(__file__).parents[2] / "data/sample"
 _MEASURED = ("seconds", "tokens_per_second", "hypotheses_per_second", "speed", "real_time_factor", "hyp_per_second")
 """What no two runs have in common."""
 
 _PACE = ("--vocabulary", "words", "--embedding", 12, "--hidden", 12, "--epochs", 3, "--batch-tokens", 128)
+_HEARD = ("len-test-000", "walt-test-000")
+"""Utterances of the sample that are recognised."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +37,11 @@ class Place:
     models: Mapping[str, Path]
 
     @classmethod
-    def make(cls, folder: Path) -> Place:
+    def make(cls, folder: Path, names: tuple[str, ...] = ("ngram", "lstm", "birnn-attention")) -> Place:
         """Write data and train models."""
-        toy, models = make_toy(folder), {name: folder / name for name in ("ngram", "lstm")}
+        toy, models = make_toy(folder), {name: folder / name for name in names}
+        _write_pairs(toy)
+        _copy_sounds(folder / "sounds")
         with contextlib.chdir(folder):
             for name, model in models.items():
                 finished = call("train", name, *_training(toy, name), "--out", model)
@@ -43,6 +51,7 @@ class Place:
     def commands(self) -> dict[str, tuple[object, ...]]:
         """Command lines by name; outputs go to the current folder."""
         toy, ngram, lstm = self.toy, self.models["ngram"], self.models["lstm"]
+        pairs, few = self.models["birnn-attention"], toy.folder / "few.json"
         lists = ("--nbest", toy.test, "--dev", toy.dev, "--lm", ngram, "--lm", lstm)
         reports = ("--report", "r.html", "--markdown", "r.md", "--plots", "plots", "--save-weights", "weights")
         return {
@@ -61,13 +70,42 @@ class Place:
                 "m",
                 "--copy",
             ),
+            "train birnn-attention": ("train", "birnn-attention", *_training(toy, "birnn-attention"), "--out", "m"),
+            "decode": (
+                *("decode", "--audio", toy.folder / "sounds", "--model", SAMPLE / "model", "--free", "--device", "cpu"),
+                *("--beam", 5, "--nbest", 3, "--out", "o.jsonl", "--ctm", "o.ctm"),
+            ),
             "rescore": ("rescore", *lists, "--out", "o.json", "--json", "s.json", "--save-weights", "w.json"),
+            "correct": (
+                *("rescore", "--nbest", few, "--dev", toy.dev, "--lm", pairs, "--lm", ngram, "--correct"),
+                *("--beam", 2, "--corrections", 1, "--out", "o.json", "--save-weights", "w.json", "--force"),
+                *("--plot-attention", "plots"),
+            ),
+            "generate": ("generate", "--lm", ngram, "--lm", lstm, "--number", 3, "--json", "g.json"),
             "compare": ("compare", "--test", toy.test, *lists[2:], "--json", "s.json", *reports),
             "perplexity": ("perplexity", "--lm", ngram, "--lm", lstm, "--text", toy.valid, "--json", "p.json"),
         }
 
 
+def _write_pairs(toy: Toy) -> None:
+    """Lists of the sentences that models were trained on, for models that correct."""
+    generator = random.Random(5)
+    parts = {"pairs": toy.sentences[:20], "pairs-valid": toy.sentences[60:65], "few": toy.sentences[350:354]}
+    for name, spoken in parts.items():
+        some = [utterance(f"{name}{number}", number, text, generator) for number, text in enumerate(spoken)]
+        write_nbest(toy.folder / f"{name}.json", some)
+
+
+def _copy_sounds(folder: Path) -> None:
+    folder.mkdir()
+    for name in _HEARD:
+        shutil.copy(SAMPLE / "audio" / f"{name}.flac", folder)
+
+
 def _training(toy: Toy, model: str) -> tuple[object, ...]:
+    if model == "birnn-attention":
+        lists = ("--nbest", toy.folder / "pairs.json", "--valid-nbest", toy.folder / "pairs-valid.json")
+        return (*lists, *_PACE, "--attention", 8, "--maxout", 12)
     text = ("--text", toy.train, "--valid", toy.valid)
     return (*text, "--order", 3) if model == "ngram" else (*text, *_PACE)
 

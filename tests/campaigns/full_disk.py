@@ -20,8 +20,11 @@ from campaigns._commands import Place, call, half_written, left, own_folder
 MOST = 50
 """Disks for each command."""
 
-_UNFINISHED = ("checkpoint.safetensors", "corpus", "words.txt", "tokens.model", "sentences.hashes", "training.jsonl")
-"""What a training goes on from."""
+_UNFINISHED = (
+    *("checkpoint.safetensors", "corpus", "pairs", "words.txt", "tokens.model", "sentences.hashes", "training.jsonl"),
+    "o.jsonl.unfinished",
+)
+"""What a training or a decoding goes on from."""
 
 
 def run(inputs: int, seed: int, commands: tuple[str, ...] = ()) -> Iterator[dict[str, Any]]:

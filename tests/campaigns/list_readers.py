@@ -55,8 +55,8 @@ def _matching(pattern: bytes) -> Callable[[bytes], int]:
 
 def _first_fields(data: bytes) -> int:
     """Different beginnings of lines, up to a bar."""
-    lines = data.removeprefix(b"\xef\xbb\xbf").split(b"\n")
-    return len({line.partition(b"|")[0].strip() for line in lines if line.strip()})
+    lines = data.decode("utf-8-sig").split("\n")
+    return len({line.partition("|")[0].strip() for line in lines if line.strip()})
 
 
 _COUNTS: dict[str, Callable[[bytes], int]] = {

@@ -8,6 +8,7 @@ exception other than ``InputError``, a score that is not finite, or more than :d
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 import signal
@@ -20,8 +21,12 @@ from typing import Any
 
 import numpy as np
 import torch
+import torchaudio
 from campaigns._fuzzing import mutated
 
+from asr_lm.acoustic.model_folder import MelEncoder, WaveEncoder, save_mel_encoder, save_wave_encoder
+from asr_lm.acoustic.registry import open_recogniser
+from asr_lm.acoustic.tokens import Tokens
 from asr_lm.errors import InputError
 from asr_lm.lm.families.ngram import train_ngram
 from asr_lm.lm.families.registry import FAMILIES
@@ -46,6 +51,18 @@ _SIZES = {
     "maxout": 4,
     "positions": 16,
 }
+_INSTEAD: tuple[Callable[[Path], None], ...] = (
+    lambda path: None,
+    lambda path: path.mkdir(),
+    lambda path: path.touch(),
+    lambda path: path.symlink_to(path.name),
+    lambda path: path.symlink_to("/dev/zero"),
+    lambda path: path.symlink_to("/dev/null"),
+    lambda path: path.symlink_to(".."),
+    lambda path: os.mkfifo(path),
+)
+"""What may lie where a file should: nothing, a folder, an empty file, a link to itself, devices, a pipe."""
+
 _VALUES: tuple[Any, ...] = (
     *(None, True, 0, -1, 2, 1e-9, 10**9, 10**30, 0.5, float("nan"), float("inf"), "", "a", "\ud800", "\0", "x" * 5000),
     *([], {}, [1], [[]], {"a": 1}, "hf:nobody/nothing", "../..", "/", ["a", 1]),
@@ -146,6 +163,41 @@ def _open_weights(folder: Path) -> None:
     Weights.load(folder / "w.json")
 
 
+def _recogniser(folder: Path) -> None:
+    """A small one of the kind that the sample brings."""
+    torch.manual_seed(0)
+    arguments = {"input_dim": 8, "num_heads": 2, "ffn_dim": 8, "num_layers": 1, "depthwise_conv_kernel_size": 3}
+    front_end = {"n_fft": 512, "win_length": 400, "hop_length": 160, "n_mels": 8}
+    config = {"sample_rate": 16000, "front_end": front_end, "floor": 1e-6, "stack": 3, "encoder": "Conformer"}
+    tokens = Tokens(("-", "|", "a", "b"))
+    save_mel_encoder(folder, MelEncoder({**config, "encoder_arguments": arguments}, len(tokens)), tokens)
+
+
+def _wave_recogniser(folder: Path) -> None:
+    """The smallest wav2vec 2.0."""
+    torch.manual_seed(0)
+    layers = [(8, 10, 5), (8, 8, 4), (8, 4, 4)]
+    sizes = {"embed_dim": 8, "pos_conv_kernel": 3, "pos_conv_groups": 2, "num_layers": 1, "num_heads": 2}
+    dropouts = ("projection_dropout", "attention_dropout", "ff_interm_dropout", "dropout", "layer_drop")
+    arguments: dict[str, Any] = {
+        "extractor_mode": "layer_norm",
+        "extractor_conv_layer_config": layers,
+        "aux_num_out": 4,
+    }
+    arguments |= {"extractor_conv_bias": False, "encoder_ff_interm_features": 8, "encoder_layer_norm_first": False}
+    arguments |= {f"encoder_{name}": value for name, value in {**sizes, **dict.fromkeys(dropouts, 0.0)}.items()}
+    model = torchaudio.models.wav2vec2_model(**arguments)
+    save_wave_encoder(folder, WaveEncoder(model, True), arguments, Tokens(("-", "|", "a", "b")))
+
+
+def _open_recogniser(folder: Path) -> None:
+    recogniser = open_recogniser(str(folder))
+    with torch.inference_mode():
+        (found,) = recogniser.network.log_probabilities([torch.ones(8000)])
+    if found.isnan().any():
+        raise AssertionError("not a number")
+
+
 FOLDERS: dict[str, tuple[Callable[[Path], None], Callable[[Path], None]]] = {
     **{family: (_neural(family), _open_model) for family in FAMILIES},
     "ngram": (_ngram, _open_model),
@@ -154,15 +206,20 @@ FOLDERS: dict[str, tuple[Callable[[Path], None], Callable[[Path], None]]] = {
     "released GPT-1": (_released(pickled=False), _open_model),
     "released GPT-1, pickled": (_released(pickled=True), _open_model),
     "GPT-2 of transformers": (_transformers, _open_model),
+    "recogniser over mel frames": (_recogniser, _open_recogniser),
+    "recogniser over samples": (_wave_recogniser, _open_recogniser),
     "weights of features": (_weights, _open_weights),
 }
 """What makes a whole folder, and what opens it."""
 
 
 def damage(folder: Path, chance: random.Random) -> None:
-    """Change one file of a folder."""
+    """Change one file of a folder, or put something else in its place."""
     path = chance.choice(sorted(path for path in folder.rglob("*") if path.is_file()))
-    if path.suffix == ".json" and chance.random() < 0.7:
+    if chance.random() < 0.05:
+        path.unlink()
+        chance.choice(_INSTEAD)(path)
+    elif path.suffix == ".json" and chance.random() < 0.7:
         path.write_text(_changed(json.loads(path.read_text(encoding="utf-8")), chance), encoding="utf-8")
     else:
         path.write_bytes(mutated(path.read_bytes(), chance))

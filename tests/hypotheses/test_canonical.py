@@ -183,6 +183,19 @@ def test_other_encodings_are_refused(tmp_path: Path) -> None:
     assert refusal(path).line == 2
 
 
+@pytest.mark.parametrize("format", ["canonical", "hyporadise", "json"])
+def test_nor_are_they_read_in_fields_that_are_not_known(tmp_path: Path, format: str) -> None:
+    path = tmp_path / "list.jsonl"
+    entry = (
+        b'{"id": "u", "input": ["a"], "output": "a", "am_score": [-1], "hypotheses": [{"text": "a"}], "\xe9": "\xe9"}'
+    )
+    for content in (entry, b"[\n" + entry + b"\n]"):
+        path.write_bytes(content)
+        error = refusal(path, format)
+        assert "not UTF-8" in error.message
+        assert error.line == 1 + content.count(b"\n", 0, content.index(b"\xe9"))
+
+
 def test_missing_files_and_unknown_formats_are_refused(tmp_path: Path) -> None:
     assert "no such file" in refusal(tmp_path / "absent.jsonl").message
     path = written(tmp_path, UTTERANCE)

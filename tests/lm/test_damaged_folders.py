@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -59,6 +61,35 @@ def test_pretrained_weights_that_are_not_finite(kind: str, tmp_path: Path) -> No
     save_file(tensors, path, metadata={"format": "pt"})
     with pytest.raises(InputError, match=r"damaged weights: .* has values that are not finite"):
         load_model(tmp_path / "model")
+
+
+@pytest.mark.parametrize("value", [7, "GPT2LMHeadModel", {"a": 1}, [None], True])
+def test_the_head_of_a_pretrained_model(value: Any, tmp_path: Path) -> None:
+    folder = made("GPT-2 of transformers", tmp_path / "model")
+    change(folder / "config.json", architectures=value)
+    with contextlib.suppress(InputError):
+        load_model(folder)
+
+
+@pytest.mark.parametrize("size", ["n_positions", "vocab_size", "n_embd", "n_layer", "n_inner"])
+def test_sizes_that_the_weights_of_a_pretrained_model_have_not(size: str, tmp_path: Path) -> None:
+    folder = made("GPT-2 of transformers", tmp_path / "model")
+    change(folder / "config.json", **{size: 10**9})
+    with pytest.raises(InputError, match=r"config\.json.*(are more than|no network can be made)"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize("kind", ["lstm", "ngram", "mixture", "GPT-2 of transformers", "recogniser over mel frames"])
+def test_a_pipe_in_a_folder_is_not_waited_for(kind: str, tmp_path: Path) -> None:
+    folder = made(kind, tmp_path / "model")
+    for path in sorted(path for path in folder.iterdir() if path.is_file()):
+        path.rename(tmp_path / "kept")
+        os.mkfifo(path)
+        with pytest.raises(InputError, match="neither a file nor a folder") as error:
+            FOLDERS[kind][1](folder)
+        assert error.value.file == str(path)
+        path.unlink()
+        (tmp_path / "kept").rename(path)
 
 
 def test_a_pickle_of_anything(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
@@ -40,6 +41,16 @@ def test_the_source_may_be_one_hypothesis_and_the_output_empty() -> None:
     found = word_alignment(model("first"), LISTED, "")
     assert found.source == ("flies", "to", "rome", "</s>")
     assert found.output == ("</s>",)
+
+
+@pytest.mark.parametrize("suffix", ["svg", "png"])
+def test_the_same_alignment_is_the_same_file(tmp_path: Path, suffix: str) -> None:
+    alignment = WordAlignment(("a", "</s>"), ("a", "</s>"), np.eye(2))
+    pictures = []
+    for _ in range(2):
+        write_picture(alignment, "u1", tmp_path / f"u1.{suffix}")
+        pictures.append((tmp_path / f"u1.{suffix}").read_bytes())
+    assert pictures[0] == pictures[1]
 
 
 def test_pictures_are_drawn_whatever_the_words(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ that reached the greatest length has no end.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Sequence
 from functools import cached_property
@@ -27,6 +26,8 @@ from asr_lm.acoustic.sequences.recogniser import SequenceRecogniser
 from asr_lm.acoustic.sequences.transcript import Transcript
 from asr_lm.acoustic.sequences.whisper_prompt import END, MOST_OF_ENGLISH, START, WhisperPrompt
 from asr_lm.errors import InputError
+from asr_lm.files import read_bytes
+from asr_lm.json_files import read_json
 from asr_lm.lm.pretrained.extras import import_extra
 
 PREFIX = "ct2:"
@@ -152,14 +153,17 @@ def _vocabulary(folder: Path) -> list[str]:
     path = next((folder / name for name in _VOCABULARIES if (folder / name).is_file()), None)
     if path is None:
         raise InputError(f"no vocabulary: expected {' or '.join(_VOCABULARIES)}", file=folder)
-    try:
-        text = path.read_text(encoding="utf-8")
-        found = json.loads(text) if path.suffix == ".json" else text.removesuffix("\n").split("\n")
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"no vocabulary that can be read ({error})", file=path) from None
+    found = read_json(path) if path.suffix == ".json" else _lines(path)
     if not isinstance(found, list) or not all(isinstance(token, str) for token in found):
         raise InputError("expected a list of tokens", file=path)
     return found
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return read_bytes(path).decode("utf-8").removesuffix("\n").split("\n")
+    except UnicodeDecodeError as error:
+        raise InputError(f"not UTF-8 ({error.reason})", file=path) from None
 
 
 def is_ctranslate2(name: str) -> bool:

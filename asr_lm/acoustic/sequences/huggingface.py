@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from asr_lm.acoustic.sequences.huggingface_model import TYPES, SpeechSequenceMod
 from asr_lm.acoustic.sequences.recogniser import SequenceRecogniser
 from asr_lm.acoustic.tokens import TOKENS_FILE
 from asr_lm.errors import InputError
+from asr_lm.json_files import read_json
 from asr_lm.lm.folder import CONFIG_FILE, HUB
 from asr_lm.lm.pretrained.code_references import refuse_code
 from asr_lm.lm.pretrained.extras import import_transformers, read_hub
@@ -143,8 +143,8 @@ def is_huggingface(name: str) -> bool:
     folder = Path(name)
     if not (folder / CONFIG_FILE).is_file() or (folder / TOKENS_FILE).exists():
         return False
-    with contextlib.suppress(OSError, ValueError):
-        config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+    with contextlib.suppress(InputError):
+        config = read_json(folder / CONFIG_FILE)
         return isinstance(config, dict) and "model_type" in config
     return False
 

@@ -10,6 +10,7 @@ import contextlib
 import io
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,6 +22,7 @@ from asr_lm.lm.pretrained.code_references import refuse_code
 from asr_lm.lm.pretrained.extras import import_extra, import_transformers, read_hub
 from asr_lm.lm.pretrained.huggingface import HuggingFaceCausalModel, HuggingFaceMaskedModel, HuggingFaceModel
 from asr_lm.lm.pretrained.place import Place
+from asr_lm.lm.pretrained.sizes import check_sizes
 from asr_lm.lm.weights_file import refuse_not_finite
 
 _TOKENIZER_FILE = "tokenizer_config.json"
@@ -51,6 +53,8 @@ def load_huggingface(place: Place, device: str = "cpu") -> HuggingFaceModel:
     _checked_config(place)
     config = _read(transformers.AutoConfig.from_pretrained, place)
     masked = _is_masked(config, place.name)
+    if place.gguf is None and Path(place.model).is_dir():
+        check_sizes(_auto(transformers, masked), config, Path(place.model))
     network = _network(transformers, place, masked)
     if place.adapter is not None:
         network = with_adapter(network, place.adapter, place.name)
@@ -104,7 +108,7 @@ def _network(transformers: Any, place: Place, masked: bool) -> Any:
     Raises:
         InputError: it has not all of them.
     """
-    auto = transformers.AutoModelForMaskedLM if masked else transformers.AutoModelForCausalLM
+    auto = _auto(transformers, masked)
     options: dict[str, Any] = {"dtype": torch.float32, "output_loading_info": True}
     if place.gguf is not None and hasattr(transformers, "GgufConfig"):
         # Blocks unpacked, so that scores depend on no kernel; releases without this always unpack them.
@@ -120,6 +124,10 @@ def _network(transformers: Any, place: Place, masked: bool) -> Any:
     return network
 
 
+def _auto(transformers: Any, masked: bool) -> Any:
+    return transformers.AutoModelForMaskedLM if masked else transformers.AutoModelForCausalLM
+
+
 def _is_masked(config: Any, name: str) -> bool:
     """Whether a model is masked rather than causal.
 
@@ -132,7 +140,7 @@ def _is_masked(config: Any, name: str) -> bool:
         raise InputError(
             f"a model of type {config.model_type!r} translates; expected a causal or a masked one", file=name
         )
-    heads = " ".join(map(str, config.architectures or []))
+    heads = " ".join(map(str, config.architectures)) if isinstance(config.architectures, list) else ""
     masked, causal = type(config) in MODEL_FOR_MASKED_LM_MAPPING, type(config) in MODEL_FOR_CAUSAL_LM_MAPPING
     if masked and ("MaskedLM" in heads or "PreTraining" in heads):
         return True
