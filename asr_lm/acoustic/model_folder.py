@@ -24,7 +24,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from asr_lm.acoustic.decoder import RecogniserKind
-from asr_lm.acoustic.network_checks import check_sizes, try_network
+from asr_lm.acoustic.network_checks import check_recogniser_sizes, try_network
 from asr_lm.acoustic.recogniser import CtcNetwork, CtcRecogniser
 from asr_lm.acoustic.tokens import CONFIG_FILE, TOKENS_FILE, Tokens
 from asr_lm.errors import InputError
@@ -159,7 +159,7 @@ def load_recogniser(folder: Path, device: str = "cpu") -> CtcRecogniser:
     tokens = Tokens.read(folder / TOKENS_FILE)
     weights = _read_weights(folder / MODEL_FILE)
     try:
-        check_sizes(config, len(weights))
+        check_recogniser_sizes(config, len(weights))
         with torch.device("meta"):  # sizes without memory
             planned = _network(config, len(tokens))
         _load_weights(*planned, weights, assign=True)

@@ -21,7 +21,7 @@ _LARGEST_TABLE = 1 << 13
 """Samples and channels of the front end, whose tables no file of weights bounds."""
 
 
-def check_sizes(config: Mapping[str, Any], tensors: int) -> None:
+def check_recogniser_sizes(config: Mapping[str, Any], tensors: int) -> None:
     """Refuse what takes time or memory however few weights there are.
 
     Raises:
