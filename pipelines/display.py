@@ -196,14 +196,18 @@ def _clock(seconds: float) -> str:
 
 
 def _training_text(progress: TrainingProgress) -> str:
-    figures = partial(_short_perplexities, tokens_per_word=progress.tokens_per_word)
+    figures = partial(_short_figures, progress)
     valid = "" if progress.valid_loss is None else f", valid {figures(progress.valid_loss)}"
-    name = "pseudo-ppl" if progress.pseudo else "ppl"
+    name = "expected errors a list" if progress.counts_errors else "pseudo-ppl" if progress.pseudo else "ppl"
     half = " in bfloat16" if progress.precision == "bfloat16" else ""
     return (
         f"{name} {figures(progress.train_loss)}{valid}, "
         f"{progress.tokens_per_second:,.0f} tokens/s{half}, {_clock(progress.seconds_left)} left"
     )
+
+
+def _short_figures(progress: TrainingProgress, loss: float) -> str:
+    return f"{loss:.3f}" if progress.counts_errors else _short_perplexities(loss, progress.tokens_per_word)
 
 
 def _short_perplexities(loss: float, tokens_per_word: float | None) -> str:

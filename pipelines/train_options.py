@@ -13,13 +13,26 @@ import tyro
 from asr_lm.errors import InputError
 from asr_lm.lm.families.birnn_attention import BirnnAttentionConfig
 from asr_lm.lm.families.family import Family, Material
-from asr_lm.lm.families.gpt1_choice import ChoiceTarget, Gpt1ChoiceConfig
 from asr_lm.lm.families.registry import FAMILIES, find_preset
 from asr_lm.lm.sizes import NetworkConfig
 from asr_lm.lm.training.options import VOCABULARY_KINDS, Context, TextOptions, TrainingOptions
 from asr_lm.text.normalizer import NormalizerName
 from pipelines.command import OptionalFloat, OptionalInt, OptionalPath, parse, parse_one_of, unless_given
+from pipelines.options import Unit
 from pipelines.repeated_options import in_one_form
+
+Objective = Literal["likelihood", "mwer"]
+"""What a network is trained for."""
+
+FINE_TUNING: dict[str, Any] = {
+    "epochs": 5.0,
+    "batch_tokens": 4096,
+    "learning_rate": 1e-4,
+    "schedule": "linear",
+    "validations": 10,
+    "patience": 0,
+}
+"""Training options of a fine-tuning for few word errors: little is to be changed."""
 
 Vocabulary = Annotated[str, tyro.conf.arg(metavar="{" + ",".join((*VOCABULARY_KINDS, "FILE")) + "}")]
 
@@ -72,6 +85,8 @@ class Neural(Text):
         valid: Validation text: decides when to stop and which weights are kept.
         preset: Named settings (listed above, where the family has some) in place of the defaults shown here; any option
             given beside it overrides it.
+        objective: likelihood of the text; or mwer: few word errors on n-best lists, a fine-tuning with options of its
+            own (--objective mwer --help).
         init_from: Fine-tune: start from the weights of this trained folder and keep its vocabulary, normaliser and
             sizes.
         device: cpu, cuda, or auto.
@@ -80,6 +95,7 @@ class Neural(Text):
 
     valid: Path
     preset: Annotated[str | None, unless_given("NAME")] = None
+    objective: Objective = "likelihood"
     init_from: Annotated[Path | None, unless_given("DIR")] = None
     device: str = "auto"
     half: bool = False
@@ -95,6 +111,8 @@ class Pairs:
         nbest: n-best lists with references to train on.
         valid_nbest: n-best lists with references that decide when to stop and which weights are kept.
         out: Folder of the model.
+        objective: likelihood of what was said; or mwer: few word errors, a fine-tuning with options of its own
+            (--objective mwer --help).
         pretrain_text: Text, one sentence a line, which the network first learns to restore from a version with the
             confusions of the lists.
         pretrain_epochs: Passes over that text.
@@ -111,6 +129,7 @@ class Pairs:
     nbest: tuple[Path, ...]
     valid_nbest: tuple[Path, ...]
     out: Path
+    objective: Objective = "likelihood"
     pretrain_text: Annotated[tuple[Path, ...], unless_given("PATH [PATH ...]")] = ()
     pretrain_epochs: float = 5.0
     normalizer: NormalizerName = TextOptions.normalizer
@@ -125,32 +144,48 @@ class Pairs:
 
 
 @dataclass(kw_only=True)
-class Choices:
-    """Options of neural models that learn to choose from n-best lists; their sizes are those of the model to begin
-    with.
+class WordErrors:
+    """Fine-tuning of a trained model on n-best lists with references, for few expected word errors of what is chosen
+    (minimum word error rate training). What else counts in the choice is given as for rescore.
 
     Attributes:
-        init_from: Trained gpt1 folder to begin with, a folder with OpenAI's weights, or hf:openai-community/openai-gpt.
+        init_from: [NAME=]DIR: the model to begin with; NAME is that of its column in the weights.
         nbest: n-best lists with references to train on.
-        valid_nbest: n-best lists with references that decide when to stop and which weights are kept.
+        valid_nbest: n-best lists with references that decide when to stop and which weights are kept; by default a
+            tenth of the utterances of --nbest, which are then not trained on.
         out: Folder of the model.
-        target: Make the expected word errors few, or choose the hypotheses of fewest errors (cross-entropy).
-        auxiliary: Weight of the language model's loss on the references.
-        dropout: Share of embeddings, attention weights, residual branches and of the head's input dropped; by default
-            that of the model to begin with.
-        jackknife: Also train this many models, each without the utterances of one part of the references, so that
-            weights can be tuned on the lists trained on (0: none, else at least 2).
+        objective: mwer: the expected errors of a list.
+        lm: Another model that counts in the choice, [NAME=]PATH; repeatable.
+        weights: Weights of all of them, from --save-weights of rescore or compare; by default they are tuned on the
+            lists to train on, with the model as it is before.
+        likelihood_weight: Weight of the mean negative log-likelihood of a token of the references (and of --text),
+            added to the expected errors of a list.
+        text: Text, one sentence a line, that joins the references in the likelihood.
+        hypotheses: Most hypotheses of a list that a step reads; others are drawn in every epoch, the more probable ones
+            more often.
+        dropout: Share dropped; by default that of the model to begin with.
+        unit: What an error is counted in.
+        wer_normalizer: Applied to references and hypotheses before errors are counted.
+        jackknife: Also train this many models, each without the utterances of one part of the references (and from the
+            jackknife models of --init-from, where there are some), so that weights can be tuned on the lists trained on
+            (0: none, else at least 2).
         device: cpu, cuda, or auto.
         half: Store the weights as float16.
     """
 
-    init_from: Annotated[str, tyro.conf.arg(metavar="DIR")]
+    init_from: Annotated[str, tyro.conf.arg(metavar="[NAME=]DIR")]
     nbest: tuple[Path, ...]
-    valid_nbest: tuple[Path, ...]
+    valid_nbest: Annotated[tuple[Path, ...], unless_given("PATH [PATH ...]")] = ()
     out: Path
-    target: ChoiceTarget = Gpt1ChoiceConfig.target
-    auxiliary: float = Gpt1ChoiceConfig.auxiliary
+    objective: Literal["mwer"] = "mwer"
+    lm: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    weights: OptionalPath = None
+    likelihood_weight: float = 0.01
+    text: Annotated[tuple[Path, ...], unless_given("PATH [PATH ...]")] = ()
+    hypotheses: int = 16
     dropout: OptionalFloat = None
+    unit: Unit = "word"
+    wer_normalizer: NormalizerName = "as-is"
     jackknife: int = 0
     device: str = "auto"
     half: bool = False
@@ -185,7 +220,7 @@ class Mixture:
     device: str = "auto"
 
 
-Options: TypeAlias = Ngram | Neural | Pairs | Choices | Mixture
+Options: TypeAlias = Ngram | Neural | Pairs | WordErrors | Mixture
 
 WITHOUT_NETWORK: dict[str, type[Ngram] | type[Mixture]] = {"ngram": Ngram, "mixture": Mixture}
 """Models that are no neural family."""
@@ -193,17 +228,21 @@ WITHOUT_NETWORK: dict[str, type[Ngram] | type[Mixture]] = {"ngram": Ngram, "mixt
 MODELS = ("ngram", *FAMILIES, "mixture")
 """What can be trained, in the order of the help."""
 
-KINDS: dict[Material, type[Neural] | type[Pairs] | type[Choices]] = {
-    "text": Neural,
-    "pairs": Pairs,
-    "choices": Choices,
-}
+KINDS: dict[Material, type[Neural] | type[Pairs]] = {"text": Neural, "pairs": Pairs}
 """The options that families have in common, by what they learn from."""
 
 
 def options_of(model: str) -> type[Any]:
     """The options of a model: of a family those of its kind, its own training defaults, and its sizes."""
     return WITHOUT_NETWORK[model] if model in WITHOUT_NETWORK else _options_of_family(FAMILIES[model])
+
+
+def fine_tuning_options() -> type[Any]:
+    """The options of a fine-tuning for few word errors, whatever the family."""
+    training: Any = field(default_factory=lambda: TrainingOptions(**FINE_TUNING))
+    columns: list[Any] = [("training", tyro.conf.OmitArgPrefixes[TrainingOptions], training)]
+    about = {"__doc__": WordErrors.__doc__}
+    return make_dataclass("Options", columns, bases=(WordErrors,), kw_only=True, namespace=about)
 
 
 def _options_of_family(family: Family) -> type[Any]:
@@ -235,13 +274,28 @@ def read_command_line(words: Sequence[str], description: str) -> tuple[str, Opti
 
 def _read_options(model: str, words: Sequence[str]) -> Options:
     """The options of a model; a preset or a trained folder named there gives the defaults of the others."""
+    if model in FAMILIES and _objective(words) == "mwer":
+        kind = fine_tuning_options()
+        read: Options = parse(kind, f"train {model}", None, words=words)
+        return read
     kind = options_of(model)
     defaults = _unset(kind)
     if issubclass(kind, Neural):
         settings, words = _split_settings(in_one_form(words, kind))
         defaults = _with_settings(model, defaults, settings.preset, settings.init_from)
-    read: Options = parse(kind, f"train {model}", _about(model), words=words, default=defaults)
+    read = parse(kind, f"train {model}", _about(model), words=words, default=defaults)
     return read
+
+
+def _objective(words: Sequence[str]) -> str | None:
+    """What ``--objective`` says, which decides what other options there are."""
+    finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    finder.add_argument("--objective")
+    try:
+        found: str | None = finder.parse_known_args(words)[0].objective
+    except argparse.ArgumentError as error:
+        raise InputError(error.message, field=error.argument_name) from None
+    return found
 
 
 def _about(model: str) -> str | None:

@@ -27,7 +27,7 @@ from pipelines.train_options import Options
 Asked = Mapping[str, Any]
 """Options by name; of files what they hold."""
 
-_NOT_THE_MODEL = ("out", "jackknife", "device", "preset", "network", "training")
+_NOT_THE_MODEL = ("out", "jackknife", "device", "preset", "objective", "network", "training")
 """Where the model goes and is made, and what the other options say, too."""
 
 
@@ -92,9 +92,9 @@ def _kept(folder: Path) -> Asked:
 def _told(name: str, value: Any) -> Any:
     if isinstance(value, tuple | list):
         return [_told(name, item) for item in value]
-    if name == "lm":
+    if name == "lm" or (name == "init_from" and isinstance(value, str)):
         return [(found := name_and_path(value))[0], _content(found[1])]
-    is_path = isinstance(value, Path) or (name == "init_from" and value is not None)
+    is_path = isinstance(value, Path)
     is_path |= name == "vocabulary" and value not in VOCABULARY_KINDS
     return _content(Path(value)) if is_path else value
 

@@ -20,7 +20,7 @@ from asr_lm.lm.training.options import MOST_PIECES, Fold, TextOptions, check_voc
 from pipelines.command import blaming, console
 from pipelines.display import draw_training, perplexities, say_trained, training_progress, warn
 from pipelines.folds import check_jackknife, check_parts, say, train_folds
-from pipelines.train_options import Choices, Mixture, Neural, Ngram, Options, Pairs, Text
+from pipelines.train_options import Mixture, Neural, Ngram, Options, Pairs, Text, WordErrors
 from pipelines.train_record import Asked, asked_for
 
 
@@ -36,10 +36,14 @@ def train(model: str, options: Options) -> None:
 
         mix(options)
         return
-    if isinstance(options, Pairs | Choices):
+    if isinstance(options, Pairs):
         from pipelines.training_on_lists import train_on_lists
 
         train_on_lists(model, options)
+    elif isinstance(options, WordErrors):
+        from pipelines.word_error_training import fine_tune
+
+        fine_tune(model, options)
     else:
         _check(options)
         train_one = partial(_train_ngram, options) if isinstance(options, Ngram) else partial(_train, model, options)

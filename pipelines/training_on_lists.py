@@ -1,4 +1,4 @@
-"""Training on n-best lists with references: of models that learn what was said, and of those that learn to choose."""
+"""Training on n-best lists with references, of models that learn what was said."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from asr_lm.errors import InputError
 from asr_lm.lm.device import resolve_device
 from asr_lm.lm.training import distributed
 from asr_lm.lm.training.options import Fold
-from pipelines.display import draw_training, say_still_learning, say_trained, training_progress
-from pipelines.folds import check_jackknife, check_lists, check_training, say, train_folds
-from pipelines.train_options import Choices, Pairs
+from pipelines.display import draw_training, say_trained, training_progress
+from pipelines.folds import check_jackknife, check_lists, check_training, train_folds
+from pipelines.train_options import Pairs
 from pipelines.train_record import Asked, asked_for
 
 
-def train_on_lists(family: str, options: Pairs | Choices) -> None:
+def train_on_lists(family: str, options: Pairs) -> None:
     """Train the full model, then those of the folds; what is trained already is left as it is.
 
     Raises:
@@ -24,12 +24,8 @@ def train_on_lists(family: str, options: Pairs | Choices) -> None:
     check_lists(nbest=options.nbest, valid_nbest=options.valid_nbest)
     check_jackknife(options.jackknife)
     check_training(options.training)
-    asked = asked_for(family, options)
-    if isinstance(options, Choices):
-        train_folds(options.out, asked, options.jackknife, partial(_learn_to_choose, options))
-    else:
-        _check_pairs(options)
-        train_folds(options.out, asked, options.jackknife, partial(_learn_pairs, options))
+    _check_pairs(options)
+    train_folds(options.out, asked_for(family, options), options.jackknife, partial(_learn_pairs, options))
 
 
 def _check_pairs(options: Pairs) -> None:
@@ -71,38 +67,4 @@ def _learn_pairs(options: Pairs, folder: Path, fold: Fold | None, asked: Asked) 
             asked=asked,
         )
     say_trained(folder, result, options.training.epochs)
-    draw_training(folder)
-
-
-def _learn_to_choose(options: Choices, folder: Path, fold: Fold | None, asked: Asked) -> None:
-    from asr_lm.lm.training.list_fine_tuning import ChoiceOptions, fine_tune_on_lists
-
-    choice = ChoiceOptions(
-        initial=options.init_from,
-        nbest=options.nbest,
-        valid=options.valid_nbest,
-        target=options.target,
-        auxiliary=options.auxiliary,
-        dropout=options.dropout,
-        fold=fold,
-    )
-    with training_progress(str(folder)) as report:
-        _, result = fine_tune_on_lists(
-            choice,
-            options.training,
-            folder,
-            device=distributed.local_device(resolve_device(options.device)),
-            half=options.half,
-            report=report,
-            processes=distributed.join(),
-            asked=asked,
-        )
-    why = "stopped early" if result.stopped_early else "done"
-    what = "expected word errors" if options.target == "errors" else "cross-entropy with the oracle"
-    say(
-        f"{folder}: {why} after {result.steps:,} steps, {result.tokens:,} lists, {result.seconds:.0f} s "
-        f"in {result.precision}; "
-        f"validation {what} a list {result.best_loss:.3f} (step {result.best_step:,})"
-    )
-    say_still_learning(result, options.training.epochs)
     draw_training(folder)

@@ -10,7 +10,7 @@ from asr_lm.errors import InputError
 from asr_lm.files import refuse_special_files
 from asr_lm.json_files import read_json
 from asr_lm.lm.device import resolve_device
-from asr_lm.lm.families.registry import FAMILIES
+from asr_lm.lm.families.registry import FAMILIES, GONE
 from asr_lm.lm.folder import CONFIG_FILE, HUB, read_config
 from asr_lm.lm.pretrained.place import Place, cached_only, is_gguf, refuse_bare_adapter, split_adapter
 from asr_lm.lm.protocol import Ranker
@@ -122,6 +122,9 @@ def load_neural(folder: Path, device: str = "cpu") -> NeuralModel:
     from asr_lm.lm.weights_file import WEIGHTS_FILE, read_weights
 
     config, device = read_config(folder), resolve_device(device)
+    if (gone := GONE.get(config["family"])) is not None:
+        message = f"a model of family {config['family']!r} is of an earlier release and no longer read; {gone}"
+        raise InputError(message, file=folder / CONFIG_FILE)
     if config["family"] not in FAMILIES:
         known = ", ".join(["ngram", *FAMILIES])
         raise InputError(

@@ -54,22 +54,28 @@ class Network(nn.Module):
     Attributes:
         config: its sizes; written to ``config.json``.
         pseudo: whether the loss is a pseudo-log-likelihood (:attr:`~asr_lm.lm.protocol.LanguageModel.pseudo`).
+        counts_errors: whether the loss is a number of errors, which has no perplexity.
     """
 
     config: NetworkConfig
     pseudo: bool = False
+    counts_errors: ClassVar[bool] = False
 
     @abstractmethod
     def loss(self, batch: Batch, state: State | None = None) -> tuple[Tensor, State | None]:
         """Summed loss of a batch that lies on the network's device, in nats.
 
         Args:
-            batch: what to learn; its :attr:`~asr_lm.lm.training.batches.Batch.tokens` are what the sum runs over.
+            batch: what to learn; its :attr:`~asr_lm.lm.training.batches.Batch.units` are what the sum runs over.
             state: what the network remembers from before, or None at a beginning.
 
         Returns:
             The loss, and the new state (None for networks without memory).
         """
+
+    @abstractmethod
+    def row_log_probs(self, batch: Batch) -> Tensor:
+        """Log-probability (or pseudo-log-likelihood) of each row of a batch ``[batch]``, with its gradient (nats)."""
 
     def prepare(self, counts: Tensor) -> None:
         """Told before the training how often each token occurs in its text ``[vocabulary]``."""
@@ -116,8 +122,18 @@ class CausalNetwork(Network):
         kept = batch.targets != IGNORED
         return self.output.loss(hidden[kept], batch.targets[kept]).sum(), state
 
+    def row_log_probs(self, batch: Batch) -> Tensor:
+        hidden, _ = self(batch.inputs)
+        kept = batch.targets != IGNORED
+        return -row_sums(self.output.nll(hidden[kept], batch.targets[kept]), kept)
+
     def prepare(self, counts: Tensor) -> None:
         self.output.prepare(counts)
+
+
+def row_sums(values: Tensor, kept: Tensor) -> Tensor:
+    """Sums ``[batch]`` of the values ``[kept]`` that stand where ``kept [batch, time]`` is true, row by row."""
+    return torch.zeros(kept.shape, dtype=values.dtype, device=values.device).masked_scatter(kept, values).sum(1)
 
 
 class RecurrentNetwork(CausalNetwork):

@@ -17,8 +17,6 @@ from asr_lm.lm.families.birnn_attention import BirnnAttentionConfig
 from asr_lm.lm.families.birnn_attention.network import BirnnAttentionNetwork
 from asr_lm.lm.families.gpt1 import Gpt1Config
 from asr_lm.lm.families.gpt1.network import Gpt1Network
-from asr_lm.lm.families.gpt1_choice import Gpt1ChoiceConfig
-from asr_lm.lm.families.gpt1_choice.network import Gpt1ChoiceNetwork
 from asr_lm.lm.families.lstm import LstmConfig
 from asr_lm.lm.families.lstm.network import LstmNetwork
 from asr_lm.lm.families.rnnlm import RnnlmConfig
@@ -76,9 +74,9 @@ class TestHiddenMatrices:
     def test_gates_queries_keys_and_values_are_matrices_of_their_own(self) -> None:
         lstm = hidden_matrices(LstmNetwork(LstmConfig(20, embedding=6, hidden=5, layers=2, tied=False)))
         assert set(lstm.values()) == {4}
-        gpt = hidden_matrices(Gpt1ChoiceNetwork(Gpt1ChoiceConfig(20, layers=2, width=8, heads=2, positions=9)))
+        gpt = hidden_matrices(Gpt1Network(Gpt1Config(20, layers=2, width=8, heads=2, positions=9)))
         assert {name for name, count in gpt.items() if count == 3} == {
-            f"language.blocks.{layer}.queries_keys_values.weight" for layer in (0, 1)
+            f"blocks.{layer}.queries_keys_values.weight" for layer in (0, 1)
         }
         assert set(gpt.values()) == {1, 3}
         birnn = BirnnAttentionNetwork(BirnnAttentionConfig(20, embedding=4, hidden=5, attention=3, maxout=4))

@@ -138,7 +138,7 @@ def test_text_is_no_token_ids(model: Ranker, text: object) -> None:
 def test_who_is_what() -> None:
     kinds = {name: type(neural(name)) for name in FAMILIES}
     rankers = {name for name, kind in kinds.items() if not issubclass(kind, LanguageModel)}
-    assert rankers == {"birnn-attention", "gpt1-choice"}
+    assert rankers == {"birnn-attention"}
     assert {name for name, kind in kinds.items() if issubclass(kind, CausalModel)} == set(FAMILIES) - rankers - {
         "bilstm"
     }

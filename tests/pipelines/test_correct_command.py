@@ -128,7 +128,7 @@ def test_training_is_refused_before_anything_is_written(toy: Toy, birnn: Path, c
     assert "at least 2 parts" in command(*train, *lists, "--out", "x", "--jackknife", 1).complaint
     assert "no such file" in command(*train, "--nbest", toy.dev, "--valid-nbest", "none.json", "--out", "x").complaint
     assert "maxout" in command(*train, *lists, "--out", "x", "--maxout", 3).complaint
-    for family in (("birnn-attention",), ("gpt1-choice", "--init-from", birnn)):
+    for family in (("birnn-attention",), ("birnn-attention", "--objective", "mwer", "--init-from", birnn)):
         for options, complaint in (
             (("--context", "stream"), "--context: lists are no stream"),
             (("--input-noise", 0.1), "--input-noise: is for a training on text"),

@@ -16,8 +16,8 @@ from asr_lm.lm.sizes import NetworkConfig
 if TYPE_CHECKING:
     from asr_lm.lm.neural import Network, NeuralModel
 
-Material = Literal["text", "pairs", "choices"]
-"""What a family learns from: text; pairs of a list's hypotheses and its reference; choices among the hypotheses."""
+Material = Literal["text", "pairs"]
+"""What a family learns from: text, or pairs of a list's hypotheses and its reference."""
 
 AS_IS = {"normalizer": "as-is", "vocabulary": "words"}
 """Text options for text whose words were chosen by those who published it."""

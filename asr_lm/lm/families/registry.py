@@ -19,9 +19,13 @@ MODULES = {
     "bilstm": "bilstm",
     "birnn-attention": "birnn_attention",
     "gpt1": "gpt1",
-    "gpt1-choice": "gpt1_choice",
 }
 """The folder of each family."""
+
+GONE = {
+    "gpt1-choice": "minimum word error rate training of a gpt1 took its place",
+}
+"""Families of earlier releases, and what became of them."""
 
 
 class Families(Mapping[str, Family]):

@@ -9,7 +9,7 @@ epoch alone, so a training can be taken up anywhere. Noise may replace some of t
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Protocol, Self
 
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from asr_lm.lm.training.corpus import TokenCorpus
-from asr_lm.text.vocabulary import Vocabulary
+from asr_lm.text.vocabulary import Tokens, Vocabulary
 
 IGNORED = -1
 """Target of padding."""
@@ -42,6 +42,15 @@ class Batch:
     def tokens(self) -> int:
         """Targets that count."""
         return int((self.targets != IGNORED).sum())
+
+    @property
+    def units(self) -> int:
+        """What the loss is the sum over, and its mean is taken of: the tokens."""
+        return self.tokens
+
+    def __getitem__(self, rows: slice) -> Self:
+        """The batch of some of its rows."""
+        return replace(self, **{field.name: getattr(self, field.name)[rows] for field in fields(self)})
 
     def to(self, device: torch.device) -> Self:
         """The batch on a device."""
@@ -126,14 +135,18 @@ class SentenceBatches:
             yield self._batch(indices)
 
     def _batch(self, indices: NDArray[np.int64]) -> Batch:
-        sentences = [self._corpus[index] for index in indices]
-        width = max(map(len, sentences)) + 1
-        inputs = torch.full((len(sentences), width), self._vocabulary.eos_id)
-        targets = torch.full((len(sentences), width), IGNORED)
-        for row, (read, predicted) in enumerate(map(self._vocabulary.frame, sentences)):
-            inputs[row, : len(read)] = torch.from_numpy(read)
-            targets[row, : len(predicted)] = torch.from_numpy(predicted)
-        return Batch(inputs, targets)
+        return sentence_batch([self._corpus[index] for index in indices], self._vocabulary)
+
+
+def sentence_batch(sentences: Sequence[Tokens], vocabulary: Vocabulary) -> Batch:
+    """Sentences, at least one, as the rows of a batch."""
+    width = max(map(len, sentences)) + 1
+    inputs = torch.full((len(sentences), width), vocabulary.eos_id)
+    targets = torch.full((len(sentences), width), IGNORED)
+    for row, (read, predicted) in enumerate(map(vocabulary.frame, sentences)):
+        inputs[row, : len(read)] = torch.from_numpy(read)
+        targets[row, : len(predicted)] = torch.from_numpy(predicted)
+    return Batch(inputs, targets)
 
 
 def _cut_by_budget(order: NDArray[np.int64], lengths: NDArray[np.int64], budget: int) -> list[NDArray[np.int64]]:

@@ -18,7 +18,7 @@ class Counters:
         position: batches read of the pass under way.
         tokens: tokens learnt from.
         loss_sum: training loss since the last validation, nats.
-        loss_tokens: the tokens it is the sum over.
+        loss_tokens: the tokens (or other units) it is the sum over.
         seconds: time spent.
         factor: what the schedule plateau has made of the learning rate.
         best_loss: lowest validation loss, nats a token; infinite before the first validation.

@@ -15,7 +15,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -246,20 +246,11 @@ class SharedBatches:
                 yield turn[self._processes.rank]
                 turn = []
         if turn:
-            yield turn[self._processes.rank] if self._processes.rank < len(turn) else _nothing_of(turn[0])
+            yield turn[self._processes.rank] if self._processes.rank < len(turn) else turn[0][:0]
 
     def _rows(self, batch: Batch) -> Batch:
         rank, count, rows = self._processes.rank, self._processes.count, len(batch.inputs)
-        return _part(batch, rank * rows // count, (rank + 1) * rows // count)
-
-
-def _part(batch: Batch, begin: int, end: int) -> Batch:
-    return replace(batch, **{field.name: getattr(batch, field.name)[begin:end] for field in fields(batch)})
-
-
-def _nothing_of(batch: Batch) -> Batch:
-    """A batch without rows, for the last turn of an epoch."""
-    return _part(batch, 0, 0)
+        return batch[rank * rows // count : (rank + 1) * rows // count]
 
 
 def shared(source: BatchSource, processes: Processes) -> BatchSource:

@@ -62,6 +62,7 @@ class TrainingProgress:
     pseudo: bool = False
     tokens_per_word: float | None = None
     precision: Precision = "float32"
+    counts_errors: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,8 +70,8 @@ class TrainingResult:
     """What came of a training.
 
     Attributes:
-        best_loss: validation loss of the weights that are kept, nats a token.
-        best_step: step they were validated at.
+        best_loss: validation loss of the weights that are kept, nats a token (or what the network counts).
+        best_step: step they were validated at; 0 where no step did better than the initial weights.
         steps, tokens: trained.
         seconds: in all runs.
         stopped_early: whether patience ended it.
@@ -105,6 +106,7 @@ def train_network(
     checkpoint_seconds: float = 60.0,
     processes: Processes = ALONE,
     tokens_per_word: float | None = None,
+    initial_counts: bool = False,
 ) -> TrainingResult:
     """Train ``network`` in place; on return it holds the weights of the best validation.
 
@@ -119,6 +121,7 @@ def train_network(
         processes: those that train together, with the same network; the first of them writes.
         tokens_per_word: of the validation text, ``</s>`` a token and a word, from which the curve gets the perplexity
             of a word; None where the loss is none of tokens.
+        initial_counts: validate the initial weights, too, and keep them where none are better.
 
     Raises:
         InputError: the folder holds a damaged checkpoint or that of another training, it cannot be written, the loss
@@ -128,6 +131,8 @@ def train_network(
     make_folder(folder)
     run = _Run(network, train, valid, options, folder, identity, processes, tokens_per_word)
     run.resume()
+    if initial_counts:
+        run.judge_initial()
     last_saved = time.monotonic()
     with processes.noticing_interrupts() as interrupts:
         try:
@@ -222,12 +227,12 @@ class _Run:
         return now.step > done and (now.step % self.interval == 0 or now.step == self.total)
 
     def _update(self, batches: Sequence[Batch]) -> None:
-        """One step, on the mean loss over all tokens of the batches of all processes."""
+        """One step, on the mean loss over all units of the batches of all processes."""
         self.network.train()
         for group in self.optimizer.param_groups:
             group["lr"] = self._learning_rate(self.counters.step)
-        (tokens,) = self.processes.total(float(sum(batch.tokens for batch in batches)))
-        count = int(tokens)
+        units, tokens = sum(batch.units for batch in batches), sum(batch.tokens for batch in batches)
+        count, tokens = map(int, self.processes.total(float(units), float(tokens)))
         (loss,) = self.processes.total(sum(self._learn(batch, count) for batch in batches))
         self._check_finite(loss, "training loss")
         self.processes.add_gradients(self.network.parameters())
@@ -239,13 +244,13 @@ class _Run:
         self._move_average()
         self.counters.loss_sum += loss
         self.counters.loss_tokens += count
-        self.counters.tokens += count
+        self.counters.tokens += tokens
         self.counters.step += 1
         self.counters.position += len(batches)
 
     def _learn(self, batch: Batch, count: int) -> float:
-        """Add the gradient of a batch in a step of ``count`` tokens; its summed loss."""
-        if not batch.tokens:  # another process has the last batch of the epoch
+        """Add the gradient of a batch in a step of ``count`` units; its summed loss."""
+        if not batch.units:  # another process has the last batch of the epoch
             return 0.0
         loss, self.state = self._loss(batch, self.state if self.train.carries_state else None)
         (loss / count).backward()
@@ -257,9 +262,8 @@ class _Run:
             return
         # Early on the first, random weights must not count for long.
         decay = min(self.options.ema, (1 + self.counters.step) / (10 + self.counters.step))
-        for name, parameter in self.network.named_parameters():
-            if parameter.requires_grad:
-                self.moving[name].lerp_(parameter, 1 - decay)
+        for name, parameter in self._learning():
+            self.moving[name].lerp_(parameter, 1 - decay)
 
     def _learning_rate(self, step: int) -> float:
         return self.options.learning_rate * self.counters.factor * learning_rate_factor(step, self.total, self.options)
@@ -278,6 +282,14 @@ class _Run:
         with _uninterrupted():
             self._record(valid_loss)
         self.save()
+
+    def judge_initial(self) -> None:
+        """Let the initial weights be the best until others are better."""
+        now = self.counters
+        if not now.step and math.isinf(now.best_loss):
+            now.best_loss = self.validation_loss()
+            self._check_finite(now.best_loss, "validation loss")
+            self.best = self._copied()
 
     def _record(self, valid_loss: float) -> None:
         now = self.counters
@@ -306,6 +318,8 @@ class _Run:
 
     def _perplexities(self, valid_loss: float) -> dict[str, float]:
         """Of a token, and of a word where that is known."""
+        if self.network.counts_errors:
+            return {}
         pseudo = "pseudo_" if self.network.pseudo else ""
         figures = {f"valid_{pseudo}perplexity": perplexity(valid_loss)}
         if self.tokens_per_word is not None:
@@ -317,7 +331,11 @@ class _Run:
         return {name: value.clone() for name, value in self.moving.items()} or self._copied()
 
     def _copied(self) -> Weights:
-        return {name: value.detach().clone() for name, value in self.network.named_parameters()}
+        return {name: value.detach().clone() for name, value in self._learning()}
+
+    def _learning(self) -> list[tuple[str, torch.nn.Parameter]]:
+        """The parameters that training changes, by name."""
+        return [(name, value) for name, value in self.network.named_parameters() if value.requires_grad]
 
     @contextlib.contextmanager
     def _having(self, weights: Weights) -> Iterator[None]:
@@ -341,16 +359,16 @@ class _Run:
 
     @torch.no_grad()
     def validation_loss(self) -> float:
-        """Loss on the validation batches, nats a token."""
+        """Mean loss over the units of the validation batches: nats a token, or what the network counts."""
         self.network.eval()
         total, count, state = 0.0, 0, None
         for batch in self.valid.batches(0):
-            if tokens := batch.tokens:
+            if units := batch.units:
                 loss, state = self._loss(batch, state if self.valid.carries_state else None)
                 total += float(loss)
-                count += tokens
-        total, tokens_of_all = self.processes.total(total, count)
-        return total / tokens_of_all
+                count += units
+        total, units_of_all = self.processes.total(total, count)
+        return total / units_of_all
 
     def _progress(self, rate: float) -> TrainingProgress:
         now = self.counters
@@ -370,6 +388,7 @@ class _Run:
             self.network.pseudo,
             self.tokens_per_word,
             self.precision,
+            self.network.counts_errors,
         )
 
     def save(self) -> None:
@@ -377,7 +396,7 @@ class _Run:
         parts = self.processes.gather(self._own_tensors())
         if not self.processes.is_first:
             return
-        tensors: Weights = {f"network.{name}": value for name, value in self.network.named_parameters()}
+        tensors: Weights = {f"network.{name}": value for name, value in self._learning()}
         for number, weights in self._kept_weights().items():
             tensors |= {f"{number}.{name}": value for name, value in weights.items()}
         tensors |= optimizer_tensors(self.optimizer)
@@ -433,7 +452,7 @@ class _Run:
     def _weights(self, tensors: Weights, prefix: str) -> Weights:
         """The tensors that are weights of the network, by parameter, on its device."""
         weights = {}
-        for name, parameter in self.network.named_parameters():
+        for name, parameter in self._learning():
             weights[name] = tensors[prefix + name].to(self.network.device)
             if weights[name].shape != parameter.shape:
                 raise ValueError(f"{name} is {list(weights[name].shape)}, not {list(parameter.shape)}")
@@ -441,7 +460,7 @@ class _Run:
 
     @torch.no_grad()
     def _put(self, weights: Weights) -> None:
-        for name, parameter in self.network.named_parameters():
+        for name, parameter in self._learning():
             parameter.copy_(weights[name])
 
     def _check_identity(self, found: dict[str, Any], path: Path) -> None:
@@ -486,7 +505,7 @@ class _Run:
     def _try_average(self) -> None:
         if len(self.recent) < 2:
             return
-        trained = [name for name, parameter in self.network.named_parameters() if parameter.requires_grad]
+        trained = [name for name, _ in self._learning()]
         average = {name: torch.stack([weights[name] for weights in self.recent]).mean(0) for name in trained}
         self._put(self.best | average)
         loss = self.validation_loss()

@@ -46,7 +46,7 @@ from asr_lm.hypotheses.prefix_tree import PrefixTree
 from asr_lm.lm.families.bilstm import BilstmConfig
 from asr_lm.lm.families.lstm import LstmConfig
 from asr_lm.lm.families.lstm.network import LstmNetwork
-from asr_lm.lm.neural import Network, NeuralLanguageModel, NeuralModel, State
+from asr_lm.lm.neural import Network, NeuralLanguageModel, NeuralModel, State, row_sums
 from asr_lm.lm.protocol import LanguageModel, LogProbs, Tokens
 from asr_lm.lm.scoring.matrix_product import linear
 from asr_lm.lm.training.batches import IGNORED, Batch
@@ -78,12 +78,15 @@ class BilstmNetwork(Network):
 
     def loss(self, batch: Batch, state: State | None = None) -> tuple[Tensor, None]:
         """See the base class: the pseudo-log-likelihood, or the mean of both directions' losses."""
+        return -self.row_log_probs(batch).sum(), None
+
+    def row_log_probs(self, batch: Batch) -> Tensor:
         kept = batch.targets != IGNORED
         if self.merge is None:
             targets = batch.targets.gather(1, backward_order(batch.targets)).masked_fill(~kept, IGNORED)
             backward = Batch(_reversed(batch.inputs, batch.targets), targets)
-            return (self.left.loss(batch)[0] + self.right.loss(backward)[0]) / 2, None  # equation 2
-        return self.left.output.nll(self.contexts(batch)[kept], batch.targets[kept]).sum(), None
+            return (self.left.row_log_probs(batch) + self.right.row_log_probs(backward)) / 2  # equation 2
+        return -row_sums(self.left.output.nll(self.contexts(batch)[kept], batch.targets[kept]), kept)
 
     def contexts(self, batch: Batch) -> Tensor:
         """What ``joint`` predicts each target from ``[batch, time, hidden]``."""

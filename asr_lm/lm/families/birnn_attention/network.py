@@ -49,7 +49,7 @@ from torch.nn.functional import cross_entropy, linear
 from asr_lm.hypotheses.prefix_tree import PrefixTree
 from asr_lm.lm.dropout import Dropout
 from asr_lm.lm.families.birnn_attention import BirnnAttentionConfig
-from asr_lm.lm.neural import Network, NeuralModel, State
+from asr_lm.lm.neural import Network, NeuralModel, State, row_sums
 from asr_lm.lm.protocol import LogProbs, Tokens
 from asr_lm.lm.scoring.beam_search import beam_search
 from asr_lm.lm.scoring.conditional import AttentiveModel, Written
@@ -259,6 +259,14 @@ class BirnnAttentionNetwork(Network):
         smoothing = self.config.label_smoothing if self.training else 0.0
         loss = cross_entropy(logits[kept].float(), batch.targets[kept], reduction="sum", label_smoothing=smoothing)
         return loss, None
+
+    def row_log_probs(self, batch: Batch) -> Tensor:
+        """Of each target, given its source."""
+        assert isinstance(batch, PairBatch)
+        logits, _ = self(batch.source, batch.inputs)
+        kept = batch.targets != IGNORED
+        logits = logits[kept].to(torch.promote_types(logits.dtype, torch.float32))
+        return -row_sums(cross_entropy(logits, batch.targets[kept], reduction="none"), kept)
 
 
 def _initialise(parameter: Tensor, recurrent: bool) -> None:

@@ -76,7 +76,7 @@ class Block(nn.Module):
         q, k, v = (self._split(part) for part in self.queries_keys_values(x).chunk(3, dim=-1))
         dropped = self.attention_dropout if self.training else 0.0
         if x.device.type == "cpu":  # where torch's fused attention is two to four times slower in bfloat16
-            q, k, v = q.float(), k.float(), v.float()
+            q, k, v = (part.to(torch.promote_types(part.dtype, torch.float32)) for part in (q, k, v))
         with torch.autocast("cpu", enabled=False):
             attended = attend(q, k, v, is_causal=True, dropout_p=dropped).transpose(1, 2).flatten(2)
         n = self.attention_norm(x + self.dropout(self.merge(attended)))
