@@ -47,12 +47,13 @@ def _compare(options: Arguments) -> None:
         return
     systems = systems_for_comparison([model.name for model in models], options.combine, options.subtract)
     baseline = None if options.baseline is None else _row(options.baseline, systems.with_rules(options.rules))
+    scoring = Scoring(options.context, acoustics=lists.acoustics(options))
     source = FileLists(lambda: lists.development_utterances(options, options.dev, terminal))
-    tuned = tuning.tuned(options, source, options.dev, models, systems.with_rules(options.rules), terminal)
+    tuned = tuning.tuned(options, source, options.dev, models, systems.with_rules(options.rules), terminal, scoring)
     output = console(stderr=False)
     for line in tuning.describe(tuned, options.dev, options.unit):
         output.print(line, markup=False, soft_wrap=True)
-    reported = [_result(options, path, models, tuned, baseline, terminal) for path in options.test]
+    reported = [_result(options, path, models, tuned, baseline, scoring, terminal) for path in options.test]
     results = [result for result, _ in reported]
     found = reporting.contents(options, reported, options.dev, terminal)
     records = {result.path: _told(options, found, place, result, output) for place, result in enumerate(results)}
@@ -75,7 +76,7 @@ def _check(options: Arguments, inputs: Sequence[str | Path]) -> None:
             raise InputError("expected at least one list", parameter=parameter)
     lists.check_rules(options, options.rules)
     lists.check_lists(options.dev, options.test)
-    check_outputs([options.json, *reporting.outputs(options)], inputs)
+    check_outputs([options.json, *reporting.outputs(options)], [*inputs, *options.heard()])
     if options.save_weights and options.save_weights.exists() and not options.save_weights.is_dir():
         raise InputError("is a file, a folder was expected", parameter="save_weights", file=options.save_weights)
 
@@ -99,6 +100,7 @@ def _result(
     models: list[RescoringModel],
     tuned: Tuned,
     baseline: str | None,
+    scoring: Scoring,
     terminal: Terminal,
 ) -> tuple[Result, Choices]:
     """The figures of a list, and all its features."""
@@ -108,7 +110,7 @@ def _result(
             models,
             tuned,
             measuring=lists.measuring(options, baseline),
-            scoring=Scoring(options.context),
+            scoring=scoring,
             progress=terminal,
         )
         evaluation, kept = Evaluation(), []

@@ -15,10 +15,10 @@ from asr_lm.acoustic.first_pass_errors import FirstPassErrors
 from asr_lm.acoustic.journal import Journal, Recognised
 from asr_lm.acoustic.options import DecodingOptions, require_least, require_positive
 from asr_lm.acoustic.registry import DEFAULT, open_recogniser
-from asr_lm.acoustic.saved_emissions import Shards, frame_seconds, saved_sources
+from asr_lm.acoustic.saved_emissions import Shards, beside, frame_seconds, saved_sources
 from asr_lm.acoustic.segments import Failure, Segment, SegmentSource
 from asr_lm.acoustic.sequences.ctranslate2 import PREFIX as CTRANSLATE2
-from asr_lm.acoustic.tokens import TOKENS_FILE, Tokens
+from asr_lm.acoustic.tokens import Tokens
 from asr_lm.errors import InputError
 from asr_lm.evaluation.normalized_rate import normalized_rate
 from asr_lm.evaluation.word_errors import Unit, tokens
@@ -140,8 +140,7 @@ def decode_to_list(arguments: Arguments) -> int:
 
 def _saved(sound: Sound, handling: Handling, nbest: int, options: DecodingOptions) -> _Work:
     """Decoding of saved emissions."""
-    first = sound.emissions[0]
-    tokens = Tokens.read(sound.tokens or (first if first.is_dir() else first.parent) / TOKENS_FILE)
+    tokens = Tokens.read(sound.tokens or beside(sound.emissions[0]))
     sources = saved_sources(sound.emissions, tokens)
     seconds = handling.frame_seconds or frame_seconds(sound.emissions) or _FRAME_SECONDS
     return _Work(sources, make_ctc_decoder(nbest, options, tokens, seconds, device=resolve_device(handling.device)))

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from asr_lm.errors import InputError
 from asr_lm.hypotheses.joining import joined_lists
@@ -23,7 +23,10 @@ from asr_lm.rescoring.settings import Measuring
 from pipelines.command import with_options
 from pipelines.display import Terminal, say
 from pipelines.list_options import ListOptions, read
-from pipelines.options import MeasuringOptions, ModelOptions, TuningOptions
+from pipelines.options import AcousticOptions, MeasuringOptions, ModelOptions, TuningOptions
+
+if TYPE_CHECKING:
+    from asr_lm.rescoring.acoustics import Acoustics
 
 Options = TypeVar("Options", bound=ListOptions)
 
@@ -77,6 +80,23 @@ def _join(options: ListOptions, paths: Sequence[str], folder: Path, development:
     joint = folder / ("+".join(Path(path).name.partition(".")[0] or "stdin" for path in paths)[:200] + ".jsonl")
     write_nbest(joint, joined_lists(read_in))
     return joint
+
+
+def acoustics(options: AcousticOptions) -> Acoustics | None:
+    """What scores every hypothesis from saved emissions; None where there are none.
+
+    Raises:
+        InputError: a file is missing or damaged, or something is of use with emissions alone.
+    """
+    if not options.emissions:
+        for name in ("tokens", "lexicon", "first_pass_lm"):
+            if getattr(options, name) is not None:
+                raise InputError("is for scores from saved emissions, and there are none", parameter=name)
+        return None
+    # Recognition takes its time to import, and most second passes have nothing to do with it.
+    from asr_lm.rescoring.acoustics import Acoustics
+
+    return Acoustics(options.emissions, options.tokens, options.lexicon, options.first_pass_lm)
 
 
 def check_lists(development: Sequence[str], reported: Sequence[str]) -> None:

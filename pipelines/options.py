@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
@@ -116,7 +117,32 @@ def rows_of(mbr: bool, also: Sequence[str]) -> tuple[str, ...]:
 
 
 @dataclass(kw_only=True)
-class Common(ReportOptions, MeasuringOptions, ListOptions, TuningOptions, ModelOptions):
+class AcousticOptions:
+    """What the recogniser says of every text.
+
+    Attributes:
+        emissions: Emissions that decode saved, of every utterance of all lists: a safetensors file, or a folder of
+            them. Every hypothesis, also what was written by --correct or for --phrases, then has its exact CTC score,
+            called acoustic, in place of the list's or of one that it borrows. May be given several times.
+        tokens: The tokens that emissions are of; by default tokens.txt beside them.
+        lexicon: Words of the first pass with their spellings, where some have several; other words are spelt with the
+            fewest tokens.
+        first_pass_lm: The first pass's n-gram model of words (ARPA or KenLM): its scores, called lm, in place of the
+            list's.
+    """
+
+    emissions: Annotated[tuple[Path, ...], tyro.conf.UseAppendAction] = ()
+    tokens: OptionalPath = None
+    lexicon: OptionalPath = None
+    first_pass_lm: OptionalPath = None
+
+    def heard(self) -> list[Path | None]:
+        """The files that these options name."""
+        return [*self.emissions, self.tokens, self.lexicon, self.first_pass_lm]
+
+
+@dataclass(kw_only=True)
+class Common(ReportOptions, MeasuringOptions, ListOptions, TuningOptions, AcousticOptions, ModelOptions):
     """Options of ``rescore`` and ``compare``."""
 
 

@@ -8,7 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +53,7 @@ class _Job:
         terminal: is told.
         tuned: weights; None for the packaged ones.
         search: lattices that are searched, in place of lists.
+        scoring: how hypotheses are scored.
     """
 
     options: Arguments
@@ -60,6 +61,7 @@ class _Job:
     terminal: Terminal
     tuned: Tuned | None
     search: searching.LatticeSearch | None = None
+    scoring: Scoring = field(default_factory=Scoring)
 
     @property
     def tuned_on(self) -> list[str]:
@@ -72,11 +74,11 @@ def rescore(options: Arguments) -> None:
     if options.together and options.lattice is not None:
         raise InputError("joins n-best lists, not lattices", parameter="together")
     with lists.together(options, "nbest") as joint:
-        _check(joint, inputs=(*options.nbest, *options.dev, *options.files()))
-        _rescore(joint)
+        scoring = _check(joint, inputs=(*options.nbest, *options.dev, *options.files()))
+        _rescore(joint, scoring)
 
 
-def _rescore(options: Arguments) -> None:
+def _rescore(options: Arguments, scoring: Scoring) -> None:
     """Run the command on lists that are one recogniser's, or joined."""
     terminal = Terminal()
     cache = shared_scoring.meet(options, options.nbest, options.dev, alone=_alone(options))
@@ -86,7 +88,7 @@ def _rescore(options: Arguments) -> None:
     search = searching.LatticeSearch.open(options, models, terminal) if options.lattice else None
     if not shared_scoring.take_part(options, models, options.dev, options.nbest, terminal):
         return
-    job = _Job(options, models, terminal, _tuned(options, models, search, terminal), search)
+    job = _Job(options, models, terminal, _tuned(options, models, search, terminal, scoring), search, scoring)
     records = {path: _rescored(job, path) for path in _reported(options)}
     if search is not None:
         search.write(job.tuned)
@@ -111,22 +113,23 @@ def _development(options: Arguments) -> list[str]:
     return [str(options.dev_lattice)] if options.dev_lattice else list(options.dev)
 
 
-def _check(options: Arguments, inputs: Sequence[str | Path]) -> None:
-    """Refuse what cannot work before anything is read, or an output in the place of an input."""
+def _check(options: Arguments, inputs: Sequence[str | Path]) -> Scoring:
+    """Refuse what cannot work before any list is read, or an output in the place of an input; how lists are scored."""
     searching.check(options)
     if not _reported(options):
         raise InputError("expected at least one list (or --lattice)", parameter="nbest")
     lists.check_rules(options, options.rules)
     _check_tuning(options)
     _check_one_list(options)
-    _scoring(options)
+    scoring = _scoring(options)
     lists.check_lists(options.dev, options.nbest)
     outputs = [_out(options, path) for path in _reported(options)]
     for path in outputs:
         format_of(path)
     written = [*outputs, options.json, options.save_weights, options.mbr_out, *reporting.outputs(options)]
     with _new_folder(options):
-        check_outputs(written, [*inputs, options.weights, options.phrases])
+        check_outputs(written, [*inputs, options.weights, options.phrases, *options.heard()])
+    return scoring
 
 
 def _is_folder(out: str) -> bool:
@@ -208,7 +211,8 @@ def _correction(options: Arguments) -> Correction | None:
 
 def _scoring(options: Arguments) -> Scoring:
     phrases = Phrases(PhraseList.read(options.phrases)) if options.phrases else None
-    return Scoring(options.context, _correction(options), options.confidence, phrases)
+    heard = lists.acoustics(options)
+    return Scoring(options.context, _correction(options), options.confidence, phrases, heard)
 
 
 def _tuned(
@@ -216,6 +220,7 @@ def _tuned(
     models: Sequence[RescoringModel],
     search: searching.LatticeSearch | None,
     terminal: Terminal,
+    scoring: Scoring,
 ) -> Tuned | None:
     """The weights, tuned here or before; None for the packaged ones."""
     if options.weights:
@@ -228,7 +233,7 @@ def _tuned(
     systems = systems_for_rescore([model.name for model in models], options.correct).with_rules(options.rules)
     # A lattice is searched with the weights of models: without them there is nothing to search.
     force = options.force or search is not None
-    found = tuning.tuned(options, source, names, models, systems, terminal, _scoring(options), force)
+    found = tuning.tuned(options, source, names, models, systems, terminal, scoring, force)
     if search is not None:
         search.tune_scales(found)
     if options.save_weights:
@@ -313,7 +318,7 @@ def _stream(job: _Job, utterances: Iterator[Utterance], parts: _Parts) -> Iterat
         job.tuned,
         kind=options.score_kind,
         measuring=lists.measuring(options),
-        scoring=_scoring(options),
+        scoring=job.scoring,
         progress=job.terminal,
     )
     for number, part in enumerate(stream):

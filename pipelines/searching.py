@@ -49,6 +49,8 @@ def check(options: Arguments) -> None:
         return
     if options.nbest or options.dev:
         raise InputError("takes the place of --nbest, and --dev-lattice that of --dev", parameter="lattice")
+    if options.emissions:
+        raise InputError("is for n-best lists: lattices have acoustic scores of single paths", parameter="emissions")
     if not (options.dev_lattice or options.weights):
         raise InputError("weights are needed to search a lattice: give --dev-lattice or --weights", parameter="lattice")
     if options.dev_lattice and options.weights:

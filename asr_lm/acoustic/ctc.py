@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from asr_lm.acoustic.chain_tree import ChainTree
 from asr_lm.acoustic.tokens import Spelt, Tokens
 
 SILENCE = -1
@@ -151,18 +152,9 @@ def forward_scores(emissions: Tensor, texts: Sequence[Spelt], tokens: Tokens) ->
     """
     normal = emissions.double().log_softmax(-1)
     silence = normal[:, _silent(tokens)].logsumexp(1, keepdim=True)
-    said = torch.cat([normal, silence], 1)
-    scores: list[float] = []
-    for batch in _batches([chain(text, tokens) for text in texts], len(said), tokens):
-        state = batch.start()
-        for frame in said:
-            lasts, steps, skips = batch.ways(state)
-            found = torch.logaddexp(torch.logaddexp(lasts, steps), skips) + frame[batch.labels]
-            state = batch.start()
-            state[:, 1], state[:, 2:] = _NEVER, found
-        for row, reached in enumerate(state[:, 2:]):
-            scores.append(float(reached[batch.finals(row)].logsumexp(0)))
-    return scores
+    chains = [chain(text, tokens) for text in texts]
+    tree = ChainTree.of(chains, (tokens.blank_number, SILENCE))
+    return tree.log_probs(torch.cat([normal, silence], 1).numpy(force=True))
 
 
 def _silent(tokens: Tokens) -> list[int]:

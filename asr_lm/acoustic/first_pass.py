@@ -5,52 +5,30 @@ Token sequences that join to the same text are one hypothesis, and their probabi
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 from torch import Tensor
 
 from asr_lm.acoustic.beam_search import BeamSearch, Reading, cuda_search, prefix_search
-from asr_lm.acoustic.ctc import forward_scores, word_times
+from asr_lm.acoustic.ctc import word_times
+from asr_lm.acoustic.exact_scores import ExactScores, Found
 from asr_lm.acoustic.first_pass_lm import FirstPassLm
 from asr_lm.acoustic.flashlight_search import flashlight_search
 from asr_lm.acoustic.lexicon import Lexicon
 from asr_lm.acoustic.options import BeamOptions
-from asr_lm.acoustic.tokens import Spelt, Tokens
+from asr_lm.acoustic.tokens import Tokens
 from asr_lm.errors import InputError
 from asr_lm.hypotheses.utterance import Hypothesis
 
 DECIMALS = 3
 ACOUSTIC, LM = "acoustic", "lm"
-_MOST_SPELLINGS = 64
 _ROWS_TOGETHER, _MOST_TOGETHER, _TOKENS_TOGETHER = 800, 16, 4_000
 """Hypotheses that keep NumPy busy; utterances that may wait for others, and their tokens, which fill the memory."""
-
-
-class Found(NamedTuple):
-    """A text the search found.
-
-    Attributes:
-        text: its words joined.
-        words: its words; where a text without spaces was cut in several ways, the likeliest one's.
-        spelt: the likeliest spelling of these words.
-        acoustic: natural-log CTC probability of the words, all alignments of all their spellings summed, with as many
-            word ends as may be; where the lexicon spells a text in more than 64 ways, of the spellings found.
-        lm: natural-log probability under the language model; None without one.
-        total: what the list is ordered by.
-    """
-
-    text: str
-    words: tuple[str, ...]
-    spelt: Spelt
-    acoustic: float
-    lm: float | None
-    total: float
 
 
 @dataclass
@@ -79,8 +57,8 @@ class FirstPass:
     def __post_init__(self) -> None:
         if self.gpu is not None and (self.lexicon is not None or self.lm is not None):
             raise InputError("the search on a GPU takes neither a lexicon nor a language model")
-        self._spellings = {} if self.lexicon is None else self.lexicon.numbered(self.tokens)
         self.ngram = FirstPassLm(self.lm) if self.lm else None
+        self._exact = ExactScores(self.tokens, self.lexicon, self.ngram, self.search)
         self._run = self._search()
 
     def _search(self) -> BeamSearch:
@@ -123,48 +101,7 @@ class FirstPass:
 
     def scored(self, emissions: Tensor, readings: Iterable[Reading]) -> list[Found]:
         """Readings as texts with their scores, in their order; those that need more frames than there are left out."""
-        readings = list(dict.fromkeys(way for reading in readings for way in self._respelt(reading)))
-        sequences = {tuple(self.tokens.sequence(spelt)): spelt for _, spelt in readings}
-        scores = dict(zip(sequences, forward_scores(emissions, [*sequences.values()], self.tokens), strict=True))
-        of_text: dict[str, list[tuple[float, Reading]]] = {}
-        for reading in readings:
-            score = scores[tuple(self.tokens.sequence(reading[1]))]
-            if math.isfinite(score):
-                of_text.setdefault(self.tokens.text(reading[0]), []).append((score, reading))
-        lm = self._lm_scores(readings)
-        return [self._found(text, each, lm) for text, each in of_text.items()]
-
-    def _respelt(self, reading: Reading) -> Iterable[Reading]:
-        """Every way in which the lexicon spells the words of a reading, if there are not too many."""
-        words, spelt = reading
-        ways = [self._spellings.get(word, [found]) for word, found in zip(words, spelt, strict=True)]
-        if math.prod(map(len, ways)) > _MOST_SPELLINGS:
-            return [reading]
-        return [(words, way) for way in itertools.product(*ways)]
-
-    def _found(self, text: str, readings: list[tuple[float, Reading]], lm: dict[Reading, float]) -> Found:
-        # Words of a text without spaces may be cut in several ways and be one token sequence all the same.
-        by_tokens = {tuple(self.tokens.sequence(spelt)): score for score, (_, spelt) in readings}
-        top = max(by_tokens.values())
-        acoustic = top + math.log(math.fsum(math.exp(score - top) for score in by_tokens.values()))
-        # What the language model and the number of words add to the acoustic score.
-        extra = {
-            reading: self.search.lm_weight * lm.get(reading, 0.0) + self.search.word_score * len(reading[0])
-            for _, reading in readings
-        }
-        reading = max(readings, key=lambda one: (one[0] + extra[one[1]], one[1]))[1]
-        return Found(text, *reading, acoustic, lm.get(reading), acoustic + extra[reading])
-
-    def _lm_scores(self, readings: Sequence[Reading]) -> dict[Reading, float]:
-        """What the language model says of each reading; nothing without one."""
-        if self.ngram is None:
-            return {}
-        texts = self.tokens.texts
-        read = [
-            words if self.lexicon is not None else [texts[number] for number in self.tokens.sequence(spelt)]
-            for words, spelt in readings
-        ]
-        return dict(zip(readings, self.ngram.scores([" ".join(each) for each in read]), strict=True))
+        return self._exact.of(emissions, readings)
 
 
 def as_hypotheses(

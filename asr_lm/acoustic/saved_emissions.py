@@ -22,7 +22,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from asr_lm.acoustic.segments import Segment, SegmentSource
-from asr_lm.acoustic.tokens import CONFIG_FILE, Tokens
+from asr_lm.acoustic.tokens import CONFIG_FILE, TOKENS_FILE, Tokens
 from asr_lm.errors import InputError
 from asr_lm.files import atomic_write, make_folder, write_text
 
@@ -95,6 +95,41 @@ class Shards:
         self._waiting, self._bytes = [], 0
 
 
+class SavedEmissions:
+    """Emissions of files, or of the files of folders, by the utterance's id.
+
+    Args:
+        paths: files and folders.
+        tokens: that they are of; None: those of ``tokens.txt`` beside the first.
+
+    Attributes:
+        tokens: of the recogniser.
+
+    Raises:
+        InputError: no such file, a damaged one, no tokens, an utterance of other tokens or there twice.
+    """
+
+    def __init__(self, paths: Sequence[Path], tokens: Tokens | None = None) -> None:
+        self.tokens = tokens or Tokens.read(beside(paths[0]))
+        self._places = _places(_files(paths), len(self.tokens))
+        self._names = ", ".join(map(str, paths))
+
+    def __getitem__(self, utterance: str) -> Tensor:
+        """Log-probabilities ``[frames, tokens]`` float32.
+
+        Raises:
+            InputError: there are none of this utterance, or they are no log-probabilities.
+        """
+        if utterance not in self._places:
+            raise InputError("no emissions of it", file=self._names, utterance=utterance)
+        return _emissions(utterance, self._places[utterance][0])
+
+
+def beside(path: Path) -> Path:
+    """The file of tokens that lies beside emissions."""
+    return (path if path.is_dir() else path.parent) / TOKENS_FILE
+
+
 def saved_sources(paths: Iterable[Path], tokens: Tokens) -> list[SegmentSource]:
     """The utterances in files, or in the files of folders, in the order of their ids within a file.
 
@@ -158,12 +193,16 @@ def _sources(places: _Places, complete: bool = False) -> list[SegmentSource]:
 
 def _load(source: str, utterances: Sequence[tuple[str, Path, dict[str, Any]]]) -> Iterator[Segment]:
     for number, (name, path, facts) in enumerate(utterances):
-        with _opened(path) as file:
-            emissions: Tensor = file.get_tensor(name).float()
-        if torch.isnan(emissions).any() or (emissions > 0.01).any():
-            raise InputError("expected log-probabilities, found NaN or a value above 0", file=path, utterance=name)
-        known = facts.get("offset", 0.0), emissions, facts.get("reference"), facts.get("recording")
+        known = facts.get("offset", 0.0), _emissions(name, path), facts.get("reference"), facts.get("recording")
         yield Segment(name, *known, source, number, len(utterances), str(path), silent=bool(facts.get("silent")))
+
+
+def _emissions(name: str, path: Path) -> Tensor:
+    with _opened(path) as file:
+        emissions: Tensor = file.get_tensor(name).float()
+    if torch.isnan(emissions).any() or (emissions > 0.01).any():
+        raise InputError("expected log-probabilities, found NaN or a value above 0", file=path, utterance=name)
+    return emissions
 
 
 def _metadata(path: Path) -> dict[str, str]:

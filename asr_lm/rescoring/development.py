@@ -11,10 +11,9 @@ from asr_lm.hypotheses.utterance import Utterance
 from asr_lm.progress import Logged, Progress
 from asr_lm.rescoring.choices import Choices
 from asr_lm.rescoring.confidence.confidences import calibrated
-from asr_lm.rescoring.correction import add_corrections
 from asr_lm.rescoring.decisions import apply, choosable_table
 from asr_lm.rescoring.features.table import RANK, FeatureTable
-from asr_lm.rescoring.phrases.features import Phrased
+from asr_lm.rescoring.further_hypotheses import with_further_hypotheses
 from asr_lm.rescoring.rules.registry import rule
 from asr_lm.rescoring.scoring.context import SpokenBefore
 from asr_lm.rescoring.scoring.models import RescoringModel, check_score_names, feature_table
@@ -127,10 +126,7 @@ def _scored(
         raise InputError("no utterance of the development list has a reference, so no weights can be found")
     check_score_names(known, models)
     _check_signs(signs, known[0], models)
-    if scoring.correction:
-        known = add_corrections(known, models, scoring.correction, development=True)
-    phrased = Phrased.of(known, scoring.phrases) if scoring.phrases else None
-    known = known if phrased is None else phrased.utterances
+    known, phrased = with_further_hypotheses(known, models, scoring, development=True)
     table = feature_table(
         known,
         models,

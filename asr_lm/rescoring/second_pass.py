@@ -21,10 +21,10 @@ from asr_lm.hypotheses.utterance import Hypothesis, Utterance
 from asr_lm.progress import Logged, Progress
 from asr_lm.rescoring.choices import Choices
 from asr_lm.rescoring.confidence.confidences import Confidences, confidences, with_confidences
-from asr_lm.rescoring.correction import add_corrections
 from asr_lm.rescoring.decisions import Decisions, apply
 from asr_lm.rescoring.default_model import FIRST_PASS_TOTAL, ScoreKind, doubt_of_kind, first_pass_total
 from asr_lm.rescoring.features.table import Column, FeatureTable
+from asr_lm.rescoring.further_hypotheses import with_further_hypotheses
 from asr_lm.rescoring.outcome import Outcome
 from asr_lm.rescoring.phrases.features import Phrased
 from asr_lm.rescoring.scoring.context import Context, SpokenBefore
@@ -155,11 +155,9 @@ def rescore(
             progress.warn(doubt)
         tuned = tuned or Tuned.default(shard, models, kind)
         contexts = before.contexts(shard) if before else None
-        if scoring.correction:
-            shard = add_corrections(shard, models, scoring.correction)
-        phrased = Phrased.of(shard, scoring.phrases) if scoring.phrases else None
+        shard, phrased = with_further_hypotheses(shard, models, scoring)
         if phrased is not None:
-            shard, tuned = phrased.utterances, tuned.with_fixed_phrases()
+            tuned = tuned.with_fixed_phrases()
         table = _table(shard, models, tuned, measuring, fit, contexts, scoring.correction is not None, progress)
         table = table if phrased is None else phrased.add_to(table)
         part = _rescored(shard, table, tuned, tuple(models), measuring, scoring.confidence)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from asr_lm.evaluation.tally import Resampled
 from asr_lm.evaluation.word_errors import Unit
 from asr_lm.rescoring.correction import Correction
 from asr_lm.rescoring.phrases.features import Phrases
+
+if TYPE_CHECKING:
+    from asr_lm.rescoring.acoustics import Acoustics
 
 
 @dataclass(frozen=True)
@@ -38,9 +42,12 @@ class Scoring:
         confidence: whether the words of the output get confidences: calibrated where weights are tuned, computed where
             they are applied.
         phrases: which phrases are expected; None looks for none, not for those that utterances list either.
+        acoustics: scores every hypothesis, also what was written, from saved emissions; None leaves the recogniser's
+            scores as they are, and what was written borrows them.
     """
 
     context: int = 0
     correction: Correction | None = None
     confidence: bool = False
     phrases: Phrases | None = None
+    acoustics: Acoustics | None = None

@@ -10,10 +10,14 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 from toy_language import Command, Toy, call, utterance
 
+from asr_lm.acoustic.tokens import Tokens
 from asr_lm.hypotheses.reading import read_nbest
 from asr_lm.hypotheses.writing import write_nbest
+from asr_lm.rescoring.acoustics import Acoustics
 
 SIZES = ("--vocabulary", "words", "--embedding", 12, "--hidden", 12, "--attention", 8, "--maxout", 12)
 PACE = ("--epochs", 3, "--batch-tokens", 150, "--learning-rate", 0.02, "--validations", 3)
@@ -91,6 +95,50 @@ def test_correcting_a_list(toy: Toy, birnn: Path, ngram: Path, command: Command)
     assert Path("again.jsonl").read_bytes() == Path("out.jsonl").read_bytes()
     refused = command("rescore", "--nbest", toy.test, "--weights", "weights.json", "--lm", birnn, "--lm", ngram)
     assert "tuned with --correct" in refused.complaint
+
+
+@pytest.fixture(scope="session")
+def emissions(toy: Toy) -> Path:
+    """Emissions of both lists, of letters drawn at random."""
+    folder = toy.folder / "emissions"
+    letters = sorted({letter for text in toy.sentences for letter in text} - {" "})
+    folder.mkdir()
+    Tokens(("-", "|", *letters)).write(folder)
+    generator = torch.Generator().manual_seed(1)
+    names = [some.id for name in ("dev", "test") for some in toy.utterances(name)]
+    said = {name: torch.randn(150, len(letters) + 2, generator=generator).log_softmax(-1).half() for name in names}
+    save_file(said, folder / "0.safetensors")
+    return folder
+
+
+def test_what_is_written_is_scored_from_emissions(toy: Toy, birnn: Path, emissions: Path, command: Command) -> None:
+    lists = ("rescore", "--nbest", toy.test, "--dev", toy.dev, "--lm", birnn, "--emissions", emissions)
+    finished = command(*lists, "--correct", "--beam", 3, "--corrections", 2, "--out", "out.jsonl", "--force")
+    assert finished.code == 0, finished.err
+    out = list(read_nbest("out.jsonl"))
+    assert any(hypothesis.corrected for some in out for hypothesis in some.hypotheses)
+    (found,) = Acoustics([emissions]).scored(out[:1])
+    assert found == out[0]
+    lowest = [min(each.scores["acoustic"] for each in some.hypotheses) for some in out]
+    assert max(lowest) < -150, "emissions say nothing of these texts, and the list's own scores say much"
+    compared = command("compare", "--dev", toy.dev, "--test", toy.test, "--lm", birnn, "--emissions", emissions)
+    assert compared.code == 0, compared.err
+
+
+def test_emissions_that_do_not_fit_are_refused(toy: Toy, birnn: Path, emissions: Path, command: Command) -> None:
+    lists = ("rescore", "--nbest", toy.test, "--dev", toy.dev, "--lm", birnn)
+    some = Path("some.safetensors")
+    save_file({"dev0": load_file(emissions / "0.safetensors")["dev0"]}, some)
+    given = ("--emissions", some, "--tokens", emissions / "tokens.txt")
+    complaint = command(*lists, *given).complaint
+    assert "no emissions of it" in complaint
+    assert "dev1" in complaint
+    assert "--first-pass-lm" in command(*lists, "--first-pass-lm", toy.train).complaint
+    assert "--tokens" in command(*lists, "--tokens", emissions / "tokens.txt").complaint
+    assert "no such file" in command(*lists, "--emissions", "nowhere").complaint
+    lattice = ("rescore", "--lattice", toy.test, "--weights", "w.json", "--lm", birnn, "--emissions", emissions)
+    assert "--emissions: is for n-best lists" in command(*lattice).complaint
+    assert not Path("test.rescored.json").exists()
 
 
 def test_named_utterances_are_drawn(toy: Toy, birnn: Path, command: Command) -> None:

@@ -123,6 +123,7 @@ class FeatureTable:
         A corrected hypothesis has no first-pass scores and no rank. It takes those of the hypothesis of the recogniser
         that is closest to it by letters (insertions, deletions and substitutions, white space apart; of several the
         first): the recogniser's opinion of about the same sound. What that is worth, :data:`CORRECTED_TEXT` weighs.
+        A score that it has of its own (:class:`asr_lm.rescoring.acoustics.Acoustics`) stays.
 
         Args:
             utterances: the list; either all hypotheses have the same score names or none has scores.
@@ -344,25 +345,26 @@ def _first_pass(utterances: Sequence[Utterance], lists: Lists) -> tuple[list[Col
     """Columns of the recogniser's own scores and of its ranking."""
     names = score_names(utterances)
     wanted = set(names)
-    records: list[list[float]] = []
+    records: list[list[float | None]] = []
     for utterance in utterances:
         for number, hypothesis in enumerate(utterance.hypotheses):
-            if hypothesis.corrected:
-                records.append([0.0] * len(names))
-                continue
-            if hypothesis.scores.keys() != wanted:
+            if not hypothesis.corrected and hypothesis.scores.keys() != wanted:
                 found, expected = (", ".join(sorted(keys)) or "none" for keys in (hypothesis.scores, names))
                 raise InputError(
                     f"scores {found}, but the first hypothesis of the list has {expected}",
                     utterance=utterance.id,
                     field=f"hypotheses[{number}].scores",
                 )
-            records.append([hypothesis.scores[name] for name in names])
-    values = np.array(records, dtype=np.float64).reshape(len(records), len(names))
+            records.append([hypothesis.scores.get(name) for name in names])
+    closest = _closest_of_recogniser(utterances)
+    own = [
+        [closest_value if value is None else value for value, closest_value in zip(record, records[row], strict=True)]
+        for record, row in zip(records, closest.tolist(), strict=True)
+    ]
+    values = np.array(own, dtype=np.float64).reshape(len(own), len(names))
     _refuse_infinite_scores(utterances, lists, names, values)
     columns = [Column(name, "length" if is_count(name) else "first-pass") for name in names]
-    closest = _closest_of_recogniser(utterances)
-    return [*columns, Column(RANK, "rank")], [*values[closest].T, -np.log1p(lists.rank[closest])]
+    return [*columns, Column(RANK, "rank")], [*values.T, -np.log1p(lists.rank[closest])]
 
 
 def score_names(utterances: Sequence[Utterance]) -> tuple[str, ...]:

@@ -1,0 +1,95 @@
+"""Acoustic scores of texts that a recogniser did not score: from its saved emissions, as its first pass computes them.
+
+What a corrector writes, or a near miss of a listed phrase, is heard in the sound or is not. Where the emissions of the
+recogniser are at hand (``decode --save-emissions``), every hypothesis of a list gets the exact CTC log-probability of
+its words, all alignments summed (:mod:`asr_lm.acoustic.ctc`), those that the recogniser wrote as well as those that it
+did not, so that all are measured alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from asr_lm.acoustic.exact_scores import ExactScores, Found
+from asr_lm.acoustic.first_pass import ACOUSTIC, LM
+from asr_lm.acoustic.first_pass_lm import FirstPassLm
+from asr_lm.acoustic.lexicon import Lexicon
+from asr_lm.acoustic.saved_emissions import SavedEmissions
+from asr_lm.acoustic.tokens import Spelt, Tokens
+from asr_lm.errors import InputError
+from asr_lm.hypotheses.utterance import Hypothesis, Utterance
+
+
+class Acoustics:
+    """What a recogniser's emissions, and the n-gram model of its first pass, say of texts.
+
+    Args:
+        emissions: safetensors files, or folders of them, with an entry for every utterance.
+        tokens: file of the tokens that they are of; None: ``tokens.txt`` beside the first.
+        lexicon: file of the words that the first pass knew with their spellings, where a word has several; other words
+            are spelt with the fewest tokens.
+        lm: the first pass's n-gram model of words (ARPA or KenLM).
+
+    Raises:
+        InputError: a file is missing or damaged.
+    """
+
+    def __init__(
+        self,
+        emissions: Sequence[str | Path],
+        tokens: str | Path | None = None,
+        lexicon: str | Path | None = None,
+        lm: str | Path | None = None,
+    ) -> None:
+        given = None if tokens is None else Tokens.read(Path(tokens))
+        self._emissions = SavedEmissions([Path(path) for path in emissions], given)
+        self._tokens = self._emissions.tokens
+        words = Lexicon({}) if lexicon is None else Lexicon.read(Path(lexicon), self._tokens)
+        self._exact = ExactScores(self._tokens, words, None if lm is None else FirstPassLm(Path(lm)))
+
+    def scored(self, utterances: Sequence[Utterance]) -> list[Utterance]:
+        """The utterances; ``acoustic``, and ``lm`` where the first pass's model is given, replace scores so called.
+
+        Corrected texts that the tokens cannot spell, or that need more frames than there are, are left out.
+
+        Raises:
+            InputError: an utterance has no emissions, or a text of the recogniser cannot be theirs.
+        """
+        return [self._scored(utterance) for utterance in utterances]
+
+    def _scored(self, utterance: Utterance) -> Utterance:
+        emissions = self._emissions[utterance.id]
+        spelt = [self._spelt(hypothesis) for hypothesis in utterance.hypotheses]
+        readings = [(words, tokens) for words, tokens in spelt if tokens is not None]
+        found = {one.text: one for one in self._exact.of(emissions, readings)}
+        kept = []
+        for number, (hypothesis, (words, _)) in enumerate(zip(utterance.hypotheses, spelt, strict=True)):
+            one = found.get(self._tokens.text(words))
+            if one is not None:
+                kept.append(_with_scores(hypothesis, one))
+            elif not hypothesis.corrected:
+                raise InputError(
+                    f"{hypothesis.text!r} has letters that are no tokens, or more than the emissions have frames;"
+                    " are they of this recogniser?",
+                    utterance=utterance.id,
+                    field=f"hypotheses[{number}].text",
+                )
+        return msgspec.structs.replace(utterance, hypotheses=tuple(kept))
+
+    def _spelt(self, hypothesis: Hypothesis) -> tuple[tuple[str, ...], Spelt | None]:
+        """Words of a text and their tokens; None where they cannot be spelt."""
+        words = tuple(hypothesis.text.split())
+        if self._tokens.words == "characters":
+            words = tuple("".join(words))
+        spellings = [self._tokens.spelling(word) for word in words]
+        if any(spelling is None for spelling in spellings):
+            return words, None
+        return words, tuple(tuple(self._tokens.numbers[text] for text in spelling or ()) for spelling in spellings)
+
+
+def _with_scores(hypothesis: Hypothesis, found: Found) -> Hypothesis:
+    lm = {} if found.lm is None else {LM: found.lm}
+    return msgspec.structs.replace(hypothesis, scores={**hypothesis.scores, ACOUSTIC: found.acoustic, **lm})

@@ -1,0 +1,166 @@
+"""Scores from saved emissions are those of the first pass, for texts that it wrote and for those that it did not."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from asr_lm.acoustic.first_pass import FirstPass
+from asr_lm.acoustic.lexicon import Lexicon
+from asr_lm.acoustic.options import BeamOptions
+from asr_lm.acoustic.tokens import Tokens
+from asr_lm.errors import InputError
+from asr_lm.hypotheses.utterance import Hypothesis, Utterance
+from asr_lm.rescoring.acoustics import Acoustics
+from asr_lm.rescoring.features.table import FeatureTable
+from asr_lm.rescoring.further_hypotheses import with_further_hypotheses
+from asr_lm.rescoring.phrases.features import Phrases
+from asr_lm.rescoring.phrases.phrase_list import Phrase, PhraseList
+from asr_lm.rescoring.settings import Scoring
+
+TOKENS = Tokens(("-", "|", "A", "B", "C"))
+WORDS = ("a", "b", "ab", "ba", "cab")
+ARPA = """\\data\\
+ngram 1=7
+
+\\1-grams:
+-1.0\t<s>
+-0.8\t</s>
+-1.2\t<unk>
+-0.5\ta
+-0.9\tb
+-1.1\tab
+-0.7\tcab
+
+\\end\\
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    generator = torch.Generator().manual_seed(3)
+    said = {name: torch.randn(frames, 5, generator=generator).log_softmax(-1) for name, frames in (("u", 30), ("v", 3))}
+    save_file({name: each.half() for name, each in said.items()}, tmp_path / "0.safetensors")
+    TOKENS.write(tmp_path)
+    (tmp_path / "words.txt").write_text("".join(f"{word}\n" for word in WORDS) + "cab C A A B\n")
+    (tmp_path / "lm.arpa").write_text(ARPA)
+    return tmp_path
+
+
+def decoded(folder: Path, lm: Path | None = None, name: str = "u") -> Utterance:
+    """What the first pass makes of an utterance, and its scores without rounding."""
+    from asr_lm.acoustic.saved_emissions import saved_sources
+
+    (segment,) = next(source for source in saved_sources([folder], TOKENS) if source.id == name).load()
+    first = FirstPass(TOKENS, Lexicon.read(folder / "words.txt", TOKENS), lm, BeamOptions(beam=40, threshold=60.0))
+    found = [
+        Hypothesis(one.text, {"acoustic": one.acoustic} | ({} if one.lm is None else {"lm": one.lm}))
+        for one in first.texts(segment.content)
+    ]
+    return Utterance(name, tuple(found))
+
+
+def heard(utterance: Utterance) -> list[dict[str, float]]:
+    return [hypothesis.scores for hypothesis in utterance.hypotheses]
+
+
+@pytest.mark.parametrize("lm", ["lm.arpa", None])
+def test_what_was_written_has_the_score_that_decoding_gives_it(folder: Path, lm: str | None) -> None:
+    expected = decoded(folder, folder / lm if lm else None)
+    assert len(expected.hypotheses) > 2
+    written = [
+        msgspec.structs.replace(each, scores={}, corrected=True) if number % 2 else each
+        for number, each in enumerate(expected.hypotheses)
+    ]
+    asked = msgspec.structs.replace(expected, hypotheses=tuple(written))
+    acoustics = Acoustics([folder], lexicon=folder / "words.txt", lm=folder / lm if lm else None)
+    (found,) = acoustics.scored([asked])
+    for one, other in zip(heard(found), heard(expected), strict=True):
+        assert one == pytest.approx(other, abs=1e-4)
+    assert [each.corrected for each in found.hypotheses] == [each.corrected for each in asked.hypotheses]
+
+
+def test_every_hypothesis_is_measured_alike(folder: Path) -> None:
+    listed = Utterance(
+        "u", (Hypothesis("AB", {"acoustic": -1.0, "lm": -2.0}), Hypothesis("ab  a", {"lm": -7.0}, corrected=True))
+    )
+    (found,) = Acoustics([folder]).scored([listed])
+    again = Utterance("u", (Hypothesis("ab a", {"acoustic": -9.0}), Hypothesis("ab", corrected=True)))
+    (other,) = Acoustics([folder], tokens=folder / "tokens.txt").scored([again])
+    assert [each["acoustic"] for each in heard(found)] == [each["acoustic"] for each in heard(other)][::-1]
+    assert [each["lm"] for each in heard(found)] == [-2.0, -7.0]
+
+
+def test_own_scores_stay_and_others_are_borrowed(folder: Path) -> None:
+    own = {"acoustic": -1.0, "lm": -2.0}, {"acoustic": -3.0, "lm": -4.0}
+    listed = Utterance("u", (Hypothesis("ab", own[0]), Hypothesis("cab", own[1]), Hypothesis("c ab", corrected=True)))
+    (scored,) = Acoustics([folder]).scored([listed])
+    table = FeatureTable.from_utterances([scored])
+    assert table.column("acoustic").tolist() == [each["acoustic"] for each in heard(scored)]
+    assert table.column("lm").tolist() == [-2.0, -4.0, -4.0]
+    assert len(set(table.column("acoustic").tolist())) == 3
+
+
+def test_texts_that_cannot_have_been_said_are_left_out_with_their_features(folder: Path) -> None:
+    listed = Utterance(
+        "u",
+        (
+            Hypothesis("ab cab", {"acoustic": 0.0}),
+            Hypothesis("ab x", corrected=True),
+            Hypothesis("ab " * 20, corrected=True),
+            Hypothesis("cab", corrected=True),
+        ),
+    )
+    acoustics = Acoustics([folder])
+    (found,) = acoustics.scored([listed])
+    assert [each.text for each in found.hypotheses] == ["ab cab", "cab"]
+    scoring = Scoring(phrases=Phrases(PhraseList.of([Phrase("abccab"), Phrase("abcb")])))
+    own = [
+        Utterance("u", (Hypothesis("ab ccab", {"acoustic": 0.0}), Hypothesis("ab x", corrected=True))),
+        Utterance("v", (Hypothesis("abc", {"acoustic": 0.0}),)),
+    ]
+    without, _ = with_further_hypotheses(own, [], scoring)
+    assert [each.text for each in without[1].hypotheses] == ["abc", "abcb"]
+    scored, phrased = with_further_hypotheses(own, [], replace(scoring, acoustics=acoustics))
+    assert phrased is not None
+    assert [each.text for each in scored[0].hypotheses if each.text != "ab x"] == [
+        each.text for each in without[0].hypotheses if each.text != "ab x"
+    ]
+    assert [each.text for each in scored[1].hypotheses] == ["abc"]
+    assert len({each["acoustic"] for each in heard(scored[0])}) == len(scored[0].hypotheses) > 1
+    table = phrased.add_to(FeatureTable.from_utterances(scored))
+    assert table.column("phrases: letters").tolist() == [0.0, *(one.distance for one in phrased.rewritten[0]), 0.0]
+
+
+@pytest.mark.parametrize(
+    ("utterance", "complaint"),
+    [
+        (Utterance("w", (Hypothesis("ab"),)), "no emissions of it"),
+        (Utterance("u", (Hypothesis("ab"), Hypothesis("a1"))), "'a1' has letters that are no tokens"),
+        (Utterance("v", (Hypothesis("ab ab"),)), "more than the emissions have frames"),
+    ],
+)
+def test_emissions_of_something_else_are_refused(folder: Path, utterance: Utterance, complaint: str) -> None:
+    with pytest.raises(InputError, match=complaint) as refused:
+        Acoustics([folder]).scored([utterance])
+    assert refused.value.utterance == utterance.id
+
+
+def test_files_that_are_not_there_are_refused(folder: Path) -> None:
+    for how in ({"tokens": "x"}, {"lexicon": "x"}, {"lm": "x"}):
+        with pytest.raises(InputError, match="no such file"):
+            Acoustics([folder], **{name: folder / path for name, path in how.items()})
+    with pytest.raises(InputError, match="no such file"):
+        Acoustics([folder / "none"])
+    assert math.isfinite(
+        Acoustics([folder / "0.safetensors"])
+        .scored([Utterance("u", (Hypothesis("a"),))])[0]
+        .hypotheses[0]
+        .scores["acoustic"]
+    )
