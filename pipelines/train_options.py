@@ -114,8 +114,10 @@ class Pairs:
         objective: likelihood of what was said; or mwer: few word errors, a fine-tuning with options of its own
             (--objective mwer --help).
         pretrain_text: Text, one sentence a line, which the network first learns to restore from a version with the
-            confusions of the lists.
+            errors of the lists.
         pretrain_epochs: Passes over that text.
+        noise: The errors of that version: words that the lists have for others, letters (and spaces) heard as others by
+            what stands beside them, which makes words that no list has, or both, each for half of the sentences.
         normalizer: How references, hypotheses and text are normalised.
         vocabulary: Words, SentencePiece pieces, which can spell words never seen, or the file of a SentencePiece model.
         vocabulary_size: Number of tokens; by default every word, or 1,000 pieces, fewer for a small text.
@@ -132,6 +134,7 @@ class Pairs:
     objective: Objective = "likelihood"
     pretrain_text: Annotated[tuple[Path, ...], unless_given("PATH [PATH ...]")] = ()
     pretrain_epochs: float = 5.0
+    noise: Literal["words", "letters", "both"] = "words"
     normalizer: NormalizerName = TextOptions.normalizer
     vocabulary: Vocabulary = TextOptions.vocabulary
     vocabulary_size: OptionalInt = None

@@ -51,6 +51,7 @@ def _learn_pairs(options: Pairs, folder: Path, fold: Fold | None, asked: Asked) 
         vocabulary=options.vocabulary,
         vocabulary_size=options.vocabulary_size,
         min_count=options.min_count,
+        noise=options.noise,
         fold=fold,
     )
     with training_progress(str(folder)) as report:

@@ -8,6 +8,7 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ from asr_lm.lm.loading import load_model
 from asr_lm.lm.training.distributed import join
 from asr_lm.lm.training.loop import TrainingProgress
 from asr_lm.lm.training.options import TrainingOptions
-from asr_lm.lm.training.pair_recipe import ListOptions, train_on_lists
+from asr_lm.lm.training.pair_recipe import ListOptions, Material, NoiseKind, train_on_lists
 from asr_lm.rescoring.scoring.models import RescoringModel
 from asr_lm.text.sentence_hashes import SentenceHashes, fold_of
 
@@ -129,6 +130,14 @@ def test_what_was_seen_is_written_down(lists: ListOptions, trained: Path) -> Non
 def test_pretraining_matters_and_is_no_must(lists: ListOptions, trained: Path, tmp_path: Path) -> None:
     bare = ListOptions(lists.nbest, lists.valid, vocabulary="words")
     assert train(bare, tmp_path / "bare").fingerprint() != load_model(trained).fingerprint()
+
+
+def test_the_kind_of_noise_matters(lists: ListOptions, trained: Path, tmp_path: Path) -> None:
+    material, random = Material.read(lists), np.random.default_rng(1)
+    pairs = {kind: material.noise(kind).corrupt("w1 w2 zz", random) for kind in get_args(NoiseKind)}
+    assert all(len(heard) == 2 for heard in pairs.values())
+    found = train(replace(lists, noise="letters"), tmp_path / "letters").fingerprint()
+    assert found != load_model(trained).fingerprint()
 
 
 def test_a_fold_model_has_not_seen_its_fold_and_scores_it(lists: ListOptions, trained: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -28,9 +28,10 @@ from asr_lm.lm.training.checkpoint import CHECKPOINT_FILE
 from asr_lm.lm.training.confusions import Confusions
 from asr_lm.lm.training.corpus import TokenCorpus, read_sentences, text_identity
 from asr_lm.lm.training.distributed import ALONE, Processes, shared
+from asr_lm.lm.training.edit_channel import EditChannel
 from asr_lm.lm.training.loop import CURVE_FILE, TrainingProgress, TrainingResult, train_network
 from asr_lm.lm.training.options import Fold, TrainingOptions
-from asr_lm.lm.training.pairs import ListedPairs, NoisyPairs, PairBatches, encode_sources
+from asr_lm.lm.training.pairs import ListedPairs, MixedNoise, Noise, NoisyPairs, PairBatches, encode_sources
 from asr_lm.lm.training.text_vocabulary import make_vocabulary
 from asr_lm.lm.weights_file import read_weights, write_weights
 from asr_lm.text.lost_letters import LostLetters
@@ -40,6 +41,11 @@ from asr_lm.text.vocabulary import Vocabulary
 from asr_lm.text.vocabulary_folder import load_vocabulary
 
 FAMILY = "birnn-attention"
+
+NoiseKind = Literal["words", "letters", "both"]
+"""How text is corrupted: with confusions of words, of letters, or each for half of the sentences."""
+
+NOISES: dict[str, type[Confusions] | type[EditChannel]] = {"words": Confusions, "letters": EditChannel}
 
 PRETRAINING = "pretraining"
 """Folder of the first run, and name of its curve."""
@@ -63,6 +69,8 @@ class ListOptions:
         vocabulary: ``words``, ``bpe`` or ``unigram`` (SentencePiece), or the file of a SentencePiece model.
         vocabulary_size: number of tokens; None is every word, or 1,000 pieces, fewer for a small text.
         min_count: words seen less often are unknown.
+        noise: how text is corrupted: ``words`` (:mod:`~asr_lm.lm.training.confusions`), ``letters``
+            (:mod:`~asr_lm.lm.training.edit_channel`), or ``both``, each for half of the sentences.
         fold: leave out fold ``i`` of ``K``: the utterances and sentences whose reference falls into it.
     """
 
@@ -73,6 +81,7 @@ class ListOptions:
     vocabulary: str = "bpe"
     vocabulary_size: int | None = None
     min_count: int = 1
+    noise: NoiseKind = "words"
     fold: Fold | None = None
 
 
@@ -127,10 +136,17 @@ class Material:
             PairBatches(valid, vocabulary, 2 * budget, None),
         )
 
-    def noisy_batches(self, vocabulary: Vocabulary, heard: Heard, options: TrainingOptions) -> PairBatches:
-        """Training batches of the texts, corrupted with the confusions of the lists."""
-        confusions = Confusions.learn((some.reference, some.hypotheses) for some in self.lists)
-        pairs = NoisyPairs(self.texts, confusions, vocabulary, heard, options.seed)
+    def noise(self, kind: NoiseKind) -> Noise:
+        """The errors of the lists."""
+        lists = [(some.reference, some.hypotheses) for some in self.lists]
+        kinds = [*NOISES] if kind == "both" else [kind]
+        return MixedNoise([NOISES[name].learn(lists) for name in kinds])
+
+    def noisy_batches(
+        self, kind: NoiseKind, vocabulary: Vocabulary, heard: Heard, options: TrainingOptions
+    ) -> PairBatches:
+        """Training batches of the texts, corrupted with errors as the lists have them."""
+        pairs = NoisyPairs(self.texts, self.noise(kind), vocabulary, heard, options.seed)
         return PairBatches(pairs, vocabulary, options.batch_tokens, options.seed)
 
     def digest(self) -> str:
@@ -220,7 +236,7 @@ def train_on_lists(
     if material.texts:
         first = replace(options, epochs=pretraining_epochs)
         torch.manual_seed(options.seed + processes.rank)
-        noisy = partial(material.noisy_batches, vocabulary, network.config.heard, options)
+        noisy = partial(material.noisy_batches, lists.noise, vocabulary, network.config.heard, options)
         _pretrain(network, noisy, learn, first, folder / PRETRAINING, identity, processes)
     torch.manual_seed(options.seed + processes.rank)  # each process drops units of its own
     result = learn(network, train=shared(train, processes), options=options, folder=folder)

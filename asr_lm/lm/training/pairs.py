@@ -17,7 +17,6 @@ from torch import Tensor
 
 from asr_lm.lm.families.birnn_attention import Heard
 from asr_lm.lm.training.batches import IGNORED, Batch, LengthBuckets
-from asr_lm.lm.training.confusions import Confusions
 from asr_lm.text.vocabulary import Tokens, Vocabulary
 
 _SAMPLE = 1000
@@ -67,20 +66,35 @@ class ListedPairs:
         return [self._sources[index] for index in indices]
 
 
+class Noise(Protocol):
+    """A model of a recogniser's errors."""
+
+    def corrupt(self, text: str, random: np.random.Generator) -> list[str]:
+        """Hypotheses, at least one, as the recogniser might have written them for a normalised text."""
+
+
+class MixedNoise:
+    """Noise of several kinds, each as often; a text is corrupted by one of them."""
+
+    def __init__(self, kinds: Sequence[Noise]) -> None:
+        self._kinds = kinds
+
+    def corrupt(self, text: str, random: np.random.Generator) -> list[str]:
+        return self._kinds[int(random.integers(len(self._kinds)))].corrupt(text, random)
+
+
 class NoisyPairs:
     """Pairs of a text and what a recogniser might have heard, drawn anew in every epoch.
 
     Args:
         texts: normalised targets.
-        confusions: the recogniser's errors.
+        noise: the recogniser's errors.
         vocabulary, heard: as in :func:`encode_sources`.
         seed: of the errors; they depend on nothing but it, the epoch and the number of the text.
     """
 
-    def __init__(
-        self, texts: Sequence[str], confusions: Confusions, vocabulary: Vocabulary, heard: Heard, seed: int
-    ) -> None:
-        self._texts, self._confusions, self._vocabulary = texts, confusions, vocabulary
+    def __init__(self, texts: Sequence[str], noise: Noise, vocabulary: Vocabulary, heard: Heard, seed: int) -> None:
+        self._texts, self._noise, self._vocabulary = texts, noise, vocabulary
         self._heard, self._seed = heard, seed
         self.targets: Sequence[Tokens] = vocabulary.encode_batch(texts)
         drawn = self.sources(0, range(0, len(texts), max(1, len(texts) // _SAMPLE)))
@@ -92,7 +106,7 @@ class NoisyPairs:
         drawn = []
         for index in indices:
             random = np.random.default_rng([self._seed, epoch, index])
-            drawn.append(self._confusions.corrupt(self._texts[index], random))
+            drawn.append(self._noise.corrupt(self._texts[index], random))
         return encode_sources(drawn, self._vocabulary, self._heard)
 
 
