@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import io
 import os
@@ -27,6 +28,9 @@ Arguments = TypeVar("Arguments")
 BAD_INPUT = 2
 INTERRUPTED = 130
 TERMINATED = 128 + signal.SIGTERM
+
+_AGAIN = 0.05
+"""Seconds after which an interrupt that was ignored comes again."""
 
 
 def unless_given(metavar: str) -> Any:
@@ -222,7 +226,7 @@ def run(main: Callable[[], None]) -> None:
         if isinstance(stream, io.TextIOWrapper):
             # Not every terminal can write every hypothesis.
             stream.reconfigure(errors="backslashreplace")
-    with _sigterm_as_interrupt() as terminated:
+    with _sigterm_as_interrupt() as terminated, _no_interrupt_is_lost(terminated):
         _run(main, terminated)
 
 
@@ -269,6 +273,26 @@ def _sigterm_as_interrupt() -> Iterator[list[int]]:
         yield terminated
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+@contextlib.contextmanager
+def _no_interrupt_is_lost(terminated: Sequence[int]) -> Iterator[None]:
+    """Interrupt again where Python ignored it: an exception that is raised inside a destructor ends nothing."""
+    before = sys.unraisablehook
+
+    def heard(ignored: Any) -> None:
+        if ignored.exc_type is not KeyboardInterrupt:
+            before(ignored)
+            return
+        # From another thread and a little later, or it would be raised in here and be ignored once more.
+        number = terminated[-1] if terminated else signal.SIGINT
+        threading.Timer(_AGAIN, _thread.interrupt_main, [number]).start()
+
+    sys.unraisablehook = heard
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
 
 
 def _replace_closed_streams() -> None:

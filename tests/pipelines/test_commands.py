@@ -256,6 +256,31 @@ class TestInterruption:
         finally:
             signal.signal(signal.SIGINT, before)
 
+    @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+    def test_a_signal_is_not_lost_in_a_destructor(self, number: int, code: int) -> None:
+        finished = python("-c", INTERRUPTED_DESTRUCTOR, number)
+        assert (finished.returncode, finished.stdout) == (code, b"")
+        assert b"Traceback" not in finished.stderr
+
+
+INTERRUPTED_DESTRUCTOR = """
+import signal, sys, time
+from pipelines.command import run
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+class Sound:
+    def __del__(self):
+        signal.raise_signal(int(sys.argv[1]))
+
+def main():
+    Sound()
+    time.sleep(30)
+    print("went on to the end")
+
+run(main)
+"""
+
 
 class TestStreams:
     """Standard output and error as they are met in the wild."""
