@@ -41,7 +41,8 @@ def compare(options: Arguments) -> None:
 def _compare(options: Arguments) -> None:
     """Run the command on lists that are one recogniser's, or joined."""
     terminal = Terminal()
-    cache = shared_scoring.meet(options, options.test, options.dev)
+    alone = "recombine" if options.recombine == "auto" else None
+    cache = shared_scoring.meet(options, options.test, options.dev, alone)
     models = lists.models(options, terminal, cache)
     if not shared_scoring.take_part(options, models, options.dev, options.test, terminal):
         return

@@ -46,7 +46,9 @@ class ModelOptions:
         precision: Of the matrix products of neural models. auto measures which is quicker here for large ones
             (transformers' and those of 20 million parameters or more), and says where it took bfloat16.
         recombine: Histories that end in the same so many words are taken for one by causal models: several times
-            quicker for long lists, and the scores are no longer exact. 0 tells all apart.
+            quicker for long lists, and the scores are no longer exact. 0 tells all apart; auto takes the fewest words
+            with which the error rate on --dev moves by at most 0.05, and says which (with --weights those that were
+            tuned with, else 4).
     """
 
     lm: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
@@ -57,7 +59,7 @@ class ModelOptions:
     budget: OptionalInt = None
     device: str = "auto"
     precision: PrecisionChoice = "auto"
-    recombine: int = 0
+    recombine: int | Literal["auto"] = 0
 
 
 @dataclass(kw_only=True)

@@ -101,6 +101,8 @@ def _rescore(options: Arguments, scoring: Scoring) -> None:
 
 def _alone(options: Arguments) -> str | None:
     """The parameter whose work only one process can do."""
+    if options.recombine == "auto":
+        return "recombine"
     return "correct" if options.correct else "lattice" if options.lattice else None
 
 
@@ -352,6 +354,8 @@ def _about(job: _Job, path: str, tuned: Tuned) -> list[str]:
     else:
         why = "given" if options.score_kind else "recognised"
         lines.append(f"no --dev or --weights given: packaged default weights for {tuned.kind!r} scores ({why})")
+    if tuned.development is None and (words := _recombined(job.models)):
+        lines.append(f"histories that end in the same {words} words are read once")
     values = tuned.weights.values
     lines.append("weights: " + ", ".join(f"{name} {value:.4g}" for name, value in values.items()))
     names = [model.name for model in job.models]
@@ -359,6 +363,11 @@ def _about(job: _Job, path: str, tuned: Tuned) -> list[str]:
         changes = "it changes" if len(names) == 1 else "they change"
         lines.append(f"the weight of {' and of '.join(names)} is 0: {changes} nothing")
     return lines
+
+
+def _recombined(models: Sequence[RescoringModel]) -> int:
+    """Words that tell histories apart where that was left to be found; 0 where it was not."""
+    return max((model.recombined for model in models if model.chooses_recombination), default=0)
 
 
 def _told(job: _Job, path: str, parts: _Parts, output: Console) -> dict[str, Any]:

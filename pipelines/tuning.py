@@ -112,6 +112,7 @@ def describe(found: Tuned, names: Sequence[str], unit: str) -> list[str]:
     return [
         f"tuned on {', '.join(names)}: {dev['utterances']:,.0f} utterances, {rate} there "
         f"{dev['first_pass_wer']:.2f} first pass, {dev['wer']:.2f} tuned, {dev['oracle_wer']:.2f} oracle",
+        *_recombination(found, unit),
         *held_out(found, unit),
         *(
             f"{100 * share:.1f} % of the development references are in the training text of {name}"
@@ -119,6 +120,16 @@ def describe(found: Tuned, names: Sequence[str], unit: str) -> list[str]:
             if share
         ),
     ]
+
+
+def _recombination(found: Tuned, unit: str) -> list[str]:
+    """How many words tell histories apart, where the list was asked."""
+    assert found.development is not None
+    if (chosen := found.development.recombination) is None:
+        return []
+    moved = ", ".join(f"{points:+.2f} with {words}" for words, points in chosen.moved.items())
+    done = f"that end in the same {chosen.words} words are read once" if chosen.words else "are all told apart"
+    return [f"histories {done}: against exact scores {metric(unit).short} there moves by {moved} words"]
 
 
 def held_out(found: Tuned, unit: str) -> list[str]:

@@ -331,6 +331,10 @@ class NeuralLanguageModel(NeuralModel, CausalModel):
             precision = "float32"
         self._precision = resolve_precision(precision, self.network)
 
+    @property
+    def recombines(self) -> bool:
+        return True
+
     def recombine(self, words: int) -> None:
         super().recombine(words)
         self.recombined_words = words

@@ -118,6 +118,11 @@ class Ranker(ABC):
         """
         del precision
 
+    @property
+    def recombines(self) -> bool:
+        """Whether :meth:`recombine` changes anything."""
+        return False
+
     def recombine(self, words: int) -> None:
         """Predict what follows histories of the same last words once from now on, from the first of them.
 

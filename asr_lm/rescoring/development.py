@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from asr_lm.errors import InputError
 from asr_lm.evaluation.roles import FIRST_PASS
@@ -14,6 +14,7 @@ from asr_lm.rescoring.confidence.confidences import calibrated
 from asr_lm.rescoring.decisions import apply, choosable_table
 from asr_lm.rescoring.features.table import RANK, FeatureTable
 from asr_lm.rescoring.further_hypotheses import with_further_hypotheses
+from asr_lm.rescoring.recombination import choose_recombination
 from asr_lm.rescoring.rules.registry import rule
 from asr_lm.rescoring.scoring.context import SpokenBefore
 from asr_lm.rescoring.scoring.models import RescoringModel, check_score_names, feature_table
@@ -59,24 +60,30 @@ def tune(
             and tuning raise it.
     """
     measuring, scoring, signs = measuring or Measuring(), scoring or Scoring(), dict(signs or {})
-    known, table = _scored(list(utterances), models, measuring, scoring, signs, progress or Logged())
+    known, score = _scored(list(utterances), models, measuring, scoring, signs, progress or Logged())
+    references = [utterance.reference or "" for utterance in known]
+    table, recombination = score(), None
     chosen, weights, held_out = tune_systems(table, systems, signs, force=force)
-    choices = Choices.of(
-        table,
-        [utterance.reference for utterance in known],
-        {name: apply(found, table) for name, found in weights.items()},
-    )
+    if any(model.chooses_recombination for model in models):
+        asked = {row.name: weights[row.name] for row in chosen.rows if row.models}
+        recombination, table = choose_recombination(models, table, asked, references, score, measuring)
+        if recombination.words:
+            chosen, weights, held_out = tune_systems(table, systems, signs, force=force)
+    recombined = max((model.recombined for model in models), default=0)
+    weights = {name: found.replaced(recombined=recombined) for name, found in weights.items()}
+    choices = Choices.of(table, references, {name: apply(found, table) for name, found in weights.items()})
     tuned = Tuned(
         chosen,
         _with_written(weights, choices, measuring),
         {model.name: model.model.fingerprint() for model in models},
         Development(
-            SentenceHashes.from_sentences(utterance.reference or "" for utterance in known),
+            SentenceHashes.from_sentences(references),
             frozenset((utterance.id, utterance.reference or "") for utterance in known),
             {model.name: model.overlap(known) for model in models},
             held_out.of(systems.final) if force else held_out.best or held_out.of(systems.final),
             held_out.first_pass,
             choices,
+            recombination,
         ),
     )
     return calibrated(tuned, models, measuring) if scoring.confidence else tuned
@@ -117,8 +124,14 @@ def _scored(
     scoring: Scoring,
     signs: Signs,
     progress: Progress,
-) -> tuple[list[Utterance], FeatureTable]:
-    """The utterances that have a reference, corrected where that is asked for, and all their features."""
+) -> tuple[list[Utterance], Callable[[], FeatureTable]]:
+    """The utterances that have a reference, corrected where that is asked for, and what makes all their features.
+
+    Models that are to choose which histories they tell apart tell all of them apart.
+    """
+    for model in models:
+        if model.chooses_recombination:
+            model.choose_recombination(0)
     before = SpokenBefore(scoring.context).contexts(utterances) if scoring.context else None
     kept = [number for number, utterance in enumerate(utterances) if utterance.reference is not None]
     known = [utterances[number] for number in kept]
@@ -127,17 +140,21 @@ def _scored(
     check_score_names(known, models)
     _check_signs(signs, known[0], models)
     known, phrased = with_further_hypotheses(known, models, scoring, development=True)
-    table = feature_table(
-        known,
-        models,
-        development=True,
-        unit=measuring.unit,
-        wer_normalizer=measuring.normalizer,
-        progress=progress,
-        contexts=None if before is None else [before[number] for number in kept],
-        corrected=scoring.correction is not None,
-    )
-    return known, table if phrased is None else phrased.add_to(table)
+
+    def features() -> FeatureTable:
+        table = feature_table(
+            known,
+            models,
+            development=True,
+            unit=measuring.unit,
+            wer_normalizer=measuring.normalizer,
+            progress=progress,
+            contexts=None if before is None else [before[number] for number in kept],
+            corrected=scoring.correction is not None,
+        )
+        return table if phrased is None else phrased.add_to(table)
+
+    return known, features
 
 
 def _check_signs(signs: Signs, utterance: Utterance, models: Sequence[RescoringModel]) -> None:

@@ -27,6 +27,7 @@ from asr_lm.rescoring.features.table import Column, FeatureTable
 from asr_lm.rescoring.further_hypotheses import with_further_hypotheses
 from asr_lm.rescoring.outcome import Outcome
 from asr_lm.rescoring.phrases.features import Phrased
+from asr_lm.rescoring.recombination import settle_recombination
 from asr_lm.rescoring.scoring.context import Context, SpokenBefore
 from asr_lm.rescoring.scoring.models import RescoringModel, feature_table
 from asr_lm.rescoring.scoring.scorer import shards
@@ -150,6 +151,7 @@ def rescore(
     before = SpokenBefore(scoring.context) if scoring.context else None
     check = DevelopmentCheck()
     part = None
+    settle_recombination(models, tuned.weights if tuned else None)
     for shard in shards(utterances):
         if tuned is None and kind is None and (doubt := doubt_of_kind(shard)):
             progress.warn(doubt)

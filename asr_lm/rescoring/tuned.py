@@ -18,6 +18,7 @@ from asr_lm.rescoring.choices import Choices
 from asr_lm.rescoring.default_model import ScoreKind, default_weights, score_kind
 from asr_lm.rescoring.features.table import CORRECTED_TEXT, UNKNOWN
 from asr_lm.rescoring.phrases.features import with_fixed_weights
+from asr_lm.rescoring.recombination import Recombination
 from asr_lm.rescoring.scoring.models import RescoringModel
 from asr_lm.rescoring.systems import System, Systems
 from asr_lm.rescoring.tuning.choose import Check
@@ -44,6 +45,7 @@ class Development:
             won there; None when there are too few utterances for folds.
         errors: of the first pass on the same utterances ``[utterances, 4]``.
         choices: the list itself and what each system chooses there.
+        recombination: what the list says of recombined histories; None where it was not asked.
     """
 
     references: SentenceHashes
@@ -52,6 +54,7 @@ class Development:
     check: Check | None
     errors: Counts
     choices: Choices
+    recombination: Recombination | None = None
 
     @property
     def cross_validation(self) -> CrossValidation | None:

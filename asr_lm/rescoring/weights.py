@@ -28,6 +28,7 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True):
         decision: name of the rule that chooses (:mod:`asr_lm.rescoring.rules.registry`).
         mass: with ``mbr``, only the most probable hypotheses with this much posterior together are considered.
         fingerprints: of the models behind the features and of the development list, by name.
+        recombined: last words that told histories apart when the models scored; 0 is all of them.
         lattice_scales: scale of the posteriors of a lattice's paths, by the rule that decides there.
         calibration: of the confidences of words; None where it was not asked for.
         dev: figures on the development list, by name; word error rates in percent.
@@ -43,6 +44,7 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True):
     decision: str = BEST
     mass: float = 1.0
     fingerprints: dict[str, str] = {}
+    recombined: int = 0
     lattice_scales: dict[str, float] = {}
     dev: dict[str, float] = {}
     calibration: Calibration | None = None
@@ -118,6 +120,8 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True):
         for rule, scale in self.lattice_scales.items():
             if not (math.isfinite(scale) and scale > 0):
                 raise InputError(f"{scale}, a positive number was expected", file=file, field=f"lattice_scales.{rule}")
+        if self.recombined < 0:
+            raise InputError(f"{self.recombined}, 0 or more words were expected", file=file, field="recombined")
         if self.calibration is not None:
             self.calibration.check(file)
         if not 0 < self.mass <= 1:

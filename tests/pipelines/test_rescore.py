@@ -418,6 +418,21 @@ class TestCache:
             assert scores[0] == pytest.approx(scores[1], abs=1e-3)
 
 
+def test_how_many_words_tell_histories_apart_is_found_said_and_remembered(
+    command: Command, toy: Toy, lstm: Path
+) -> None:
+    options = ("--lm", f"lm={lstm}", "--recombine", "auto")
+    tuned = succeeded(command("rescore", "--nbest", toy.test, "--dev", toy.dev, *options, "--save-weights", "w.json"))
+    said = [line for line in tuned.out.splitlines() if line.startswith("histories ")]
+    words = Weights.load("w.json").recombined
+    assert len(said) == 1
+    assert f"the same {words} words are read once" in said[0] or words == 0
+    assert "against exact scores WER there moves by" in said[0]
+    again = succeeded(command("rescore", "--nbest", toy.test, "--weights", "w.json", *options))
+    assert "another model" not in again.err
+    assert (f"histories that end in the same {words} words are read once" in again.out) == (words > 0)
+
+
 def test_a_new_folder_is_made_for_the_lists(command: Command, toy: Toy, ngram: Path) -> None:
     lists = ("--nbest", toy.test, "--nbest", toy.dev)
     finished = command("rescore", *lists, "--lm", ngram, "--out", "new/folder/")

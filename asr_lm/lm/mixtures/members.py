@@ -69,6 +69,10 @@ class Mixture(LanguageModel):
         for member in self.members:
             member.model.compute_in(precision)
 
+    @property
+    def recombines(self) -> bool:
+        return any(member.model.recombines for member in self.members)
+
     def recombine(self, words: int) -> None:
         for member in self.members:
             member.model.recombine(words)

@@ -170,6 +170,10 @@ class HuggingFaceCausalModel(HuggingFaceModel, CausalModel):
     default_budget = 100_000
     context_rule = "lines"
 
+    @property
+    def recombines(self) -> bool:
+        return True
+
     def recombine(self, words: int) -> None:
         super().recombine(words)
         self.recombined_words = words

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,9 @@ COLUMNS = (RANK, WORDS, CHARACTERS)
 NORMALIZED = "?normalizer="
 """What stands between a model's place and the normaliser for its texts."""
 
+Recombine: TypeAlias = int | Literal["auto"]
+"""How many last words tell histories apart: all (0), so many, or what a development list says."""
+
 TAKEN = (*COLUMNS, FIRST_PASS_TOTAL, *ROLES)
 """Names that mean something else in a feature table or in a result."""
 
@@ -66,6 +70,7 @@ class RescoringModel:
     _normalizer: str | None = None
     _precision: PrecisionChoice = "float32"
     _recombined: int = 0
+    _is_to_choose: bool = False
 
     @property
     def cache(self) -> ScoreCache:
@@ -162,9 +167,34 @@ class RescoringModel:
             scorer = self.scorer if number == 0 else self._fold_scorer(number - 1)
             yield scorer, np.flatnonzero(chosen == number).tolist()
 
-    def recombine(self, words: int) -> None:
-        """Take histories of the same last words for one (:meth:`~asr_lm.lm.protocol.Ranker.recombine`)."""
+    def recombine(self, words: Recombine) -> None:
+        """Take histories of the same last words for one (:meth:`~asr_lm.lm.protocol.Ranker.recombine`).
+
+        Args:
+            words: how many; 0 tells all histories apart; ``auto`` lets a development list choose
+                (:mod:`asr_lm.rescoring.recombination`).
+        """
+        self._is_to_choose = words == "auto"
+        self._tell_apart(0 if words == "auto" else words)
+
+    @property
+    def chooses_recombination(self) -> bool:
+        """Whether a development list is to choose how many words tell histories apart."""
+        return self._is_to_choose and self.model.recombines
+
+    @property
+    def recombined(self) -> int:
+        """Last words that tell histories apart now; 0 is all of them."""
+        return self._recombined
+
+    def choose_recombination(self, words: int) -> None:
+        """What was found for ``auto``; another development list may find something else."""
+        self._tell_apart(words)
+
+    def _tell_apart(self, words: int) -> None:
         self.model.recombine(words)
+        if words != self._recombined:
+            self.scorer.model_changed()
         self._recombined = words
 
     def _fold_scorer(self, index: int) -> Scorer:
@@ -259,7 +289,7 @@ def open_models(
     budget: int | None = None,
     unnormalised: Collection[str] = (),
     precision: PrecisionChoice = "float32",
-    recombine: int = 0,
+    recombine: Recombine = 0,
 ) -> list[RescoringModel]:
     """Open several models; their names must differ.
 
@@ -282,8 +312,8 @@ def open_models(
         )
         for spec in specifications
     ]
-    for model in models:
-        model.recombine(recombine)
+    for opened in models:
+        opened.recombine(recombine)
     names = [model.name for model in models]
     for name, specification in zip(names, specifications, strict=True):
         if names.count(name) > 1:

@@ -281,6 +281,12 @@ class Scorer:
     def _model_fingerprint(self) -> str:
         return self.model.fingerprint()
 
+    def model_changed(self) -> None:
+        """To be called when the model scores in another way from now on: its scores and its speed are kept apart."""
+        self.__dict__.pop("_model_fingerprint", None)
+        self.computed = self.found = 0
+        self.seconds = 0.0
+
     def keep_speed(self) -> None:
         """Keep the speed of this run beside the scores, for runs that find all of them there."""
         if self.computed and self.seconds:
