@@ -17,6 +17,7 @@ from asr_lm.rescoring import development, second_pass
 from asr_lm.rescoring.default_model import ScoreKind
 from asr_lm.rescoring.scoring.models import RescoringModel, as_models
 from asr_lm.rescoring.scoring.scorer import ScoreCache
+from asr_lm.rescoring.scoring.specification import TextOptions
 from asr_lm.rescoring.second_pass import Rescored
 from asr_lm.rescoring.settings import Measuring, Scoring
 from asr_lm.rescoring.systems import systems_for_comparison
@@ -70,6 +71,9 @@ def load(
     *,
     name: str | None = None,
     normalizer: str | None = None,
+    begin: str | None = None,
+    end: str | None = None,
+    casing: str | None = None,
     device: str = "auto",
     budget: int | None = None,
     cache_folder: str | Path | None = None,
@@ -81,6 +85,10 @@ def load(
         name: of its scores in lists; None takes that of the file or folder.
         normalizer: what texts go through before the model reads them, as ``upper`` or ``librispeech-upper`` for an
             ARPA file in capitals; None takes what the model's folder says, and nothing for a bare file.
+        begin: the token before a text, for models of Hugging Face; None: what a development list says, else what the
+            tokeniser says.
+        end: the token after a text, likewise, or ``none``: the end is not scored.
+        casing: ``as-is``, or ``sentence``: a capital and a full stop.
         device: ``cpu``, ``cuda`` or ``auto``.
         budget: most prefix-tree nodes in memory at once.
         cache_folder: where scores are kept for the next time; None keeps none.
@@ -89,7 +97,7 @@ def load(
         A model with ``log_prob(texts)``; its ``model`` is the language model itself.
 
     Raises:
-        InputError: no model there, or a damaged one; no such normaliser.
+        InputError: no model there, or a damaged one; no such normaliser, token or casing.
 
     >>> import asr_lm
     >>> model = asr_lm.load("default")
@@ -99,7 +107,8 @@ def load(
     """
     specification = str(model) if name is None else f"{name}={model}"
     cache = ScoreCache(None if cache_folder is None else Path(cache_folder))
-    return RescoringModel.open(specification, device=device, cache=cache, budget=budget, normalizer=normalizer)
+    options = TextOptions(normalizer, begin, end, casing)
+    return RescoringModel.open(specification, device=device, cache=cache, budget=budget, options=options)
 
 
 def tune(

@@ -17,7 +17,7 @@ from asr_lm.lm.generation import GeneratedText, Sampling, generate
 from asr_lm.lm.loading import load_model
 from asr_lm.lm.protocol import Ranker
 from asr_lm.lm.scoring.conditional import ConditionalModel
-from asr_lm.rescoring.scoring.models import name_and_path
+from asr_lm.rescoring.scoring.specification import name_and_path
 from asr_lm.text.normalizer import get_normalizer
 from pipelines.command import check_outputs, console
 from pipelines.display import say, warn

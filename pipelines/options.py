@@ -34,7 +34,9 @@ class ModelOptions:
         lm: Language model: a trained folder, an ARPA or KenLM file, a folder of Hugging Face's transformers, hf:NAME of
             their hub, a GGUF file, one of these three with a LoRA adapter as BASE+ADAPTER, or "default" (the packaged
             one); NAME=PATH names its column. PATH?normalizer=NAME says what texts go through before the model reads
-            them, such as upper or librispeech-upper for an ARPA file in capitals. May be given several times.
+            them, such as upper or librispeech-upper for an ARPA file in capitals. Models of transformers read texts
+            as --dev makes likeliest; PATH?begin=TOKEN&end=TOKEN&casing=sentence says it (end=none: the end is not
+            scored). May be given several times.
         unnormalised: Name of a model trained with --output nce that is to score without summing over the vocabulary:
             quicker, and the scores are log-probabilities only as far as its training made them so. The result says so.
         context: Causal models read so many utterances of the recording before each one: what the first pass heard,

@@ -24,9 +24,11 @@ from asr_lm.rescoring.correction import Correction, correctors
 from asr_lm.rescoring.evaluation import Evaluation
 from asr_lm.rescoring.features.shards import write_shard
 from asr_lm.rescoring.features.table import CORRECTED_TEXT
+from asr_lm.rescoring.framing import settle_framings
 from asr_lm.rescoring.list_sources import FileLists, ListSource
 from asr_lm.rescoring.phrases.features import Phrases
 from asr_lm.rescoring.phrases.phrase_list import PhraseList
+from asr_lm.rescoring.recombination import settle_recombination
 from asr_lm.rescoring.scoring.models import RescoringModel
 from asr_lm.rescoring.second_pass import Rescored
 from asr_lm.rescoring.second_pass import rescore as rescored_shards
@@ -251,6 +253,8 @@ def _loaded(options: Arguments, path: Path, models: Sequence[RescoringModel], te
     if options.confidence and weights.calibration is None:
         message = "no calibration; tune it with --dev, --confidence and --save-weights"
         raise InputError(message, file=path, field="calibration")
+    settle_framings(models, weights.reading)
+    settle_recombination(models, weights)
     for model in models:
         if weights.fingerprints.get(model.name, "") not in ("", model.model.fingerprint()):
             terminal.warn(f"the weights were tuned with another model called {model.name}; tune them again with --dev")

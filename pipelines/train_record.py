@@ -19,7 +19,7 @@ from asr_lm.lm.training.options import VOCABULARY_KINDS
 from asr_lm.lm.training.pair_recipe import PRETRAINING
 from asr_lm.lm.training.recipe import CORPUS_FOLDER
 from asr_lm.report.training_curves import PICTURE_FILE
-from asr_lm.rescoring.scoring.models import name_and_path
+from asr_lm.rescoring.scoring.specification import name_and_path
 from pipelines.command import option_name
 from pipelines.display import draw_training, say
 from pipelines.train_options import Options

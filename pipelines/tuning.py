@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 from asr_lm.evaluation.held_out import UNCHECKED, Verdict, held_out_verdict
@@ -112,6 +112,7 @@ def describe(found: Tuned, names: Sequence[str], unit: str) -> list[str]:
     return [
         f"tuned on {', '.join(names)}: {dev['utterances']:,.0f} utterances, {rate} there "
         f"{dev['first_pass_wer']:.2f} first pass, {dev['wer']:.2f} tuned, {dev['oracle_wer']:.2f} oracle",
+        *_framings(found),
         *_recombination(found, unit),
         *held_out(found, unit),
         *(
@@ -120,6 +121,19 @@ def describe(found: Tuned, names: Sequence[str], unit: str) -> list[str]:
             if share
         ),
     ]
+
+
+def _framings(found: Tuned) -> Iterator[str]:
+    """How foreign models read texts, where the list chose it."""
+    assert found.development is not None
+    for name, framing in found.development.framings.items():
+        gain = framing.log_prob - framing.before
+        yield (
+            f"{name} reads texts as ?{framing.options}, with which references are likelier than as the tokeniser says "
+            f"({gain:+.2f} nats a reference)"
+            if gain
+            else f"{name} reads texts as the tokeniser says (?{framing.options})"
+        )
 
 
 def _recombination(found: Tuned, unit: str) -> list[str]:

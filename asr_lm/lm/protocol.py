@@ -118,6 +118,26 @@ class Ranker(ABC):
         """
         del precision
 
+    is_foreign = False
+    """Whether it was trained elsewhere, on text that is not known here."""
+
+    @property
+    def text_ends(self) -> tuple[str, ...]:
+        """Tokens that may begin and end a text, for :meth:`frame`; none where the model knows what does."""
+        return ()
+
+    def frame(self, begin: str | None = None, end: str | None = None) -> None:
+        """From now on read texts between other tokens.
+
+        Args:
+            begin: the token before a text; None leaves it.
+            end: the token after it, or ``none``: the end is not scored. None leaves it.
+
+        Raises:
+            InputError: the model knows what begins and ends a text, or has no such token.
+        """
+        raise InputError(f"a model of family {self.family!r} knows how texts begin and end", parameter="models")
+
     @property
     def recombines(self) -> bool:
         """Whether :meth:`recombine` changes anything."""

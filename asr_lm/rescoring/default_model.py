@@ -6,7 +6,7 @@ The folder ``asr_lm/rescoring/default`` holds the model (SentencePiece with byte
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -139,18 +139,28 @@ def first_pass_total(table: FeatureTable, kind: ScoreKind) -> Values:
     return total * lists.per_row(lists.total(table.column(CHARACTERS)) / lists.lengths) if kind == "mean" else total
 
 
-def default_weights(kind: ScoreKind, models: Iterable[str], unknown: Iterable[str]) -> Weights:
+FOREIGN_SHARE = 0.3
+"""Part of the packaged model's weight that a model trained elsewhere gets: what it is worth is not known."""
+
+
+def default_weights(
+    kind: ScoreKind, models: Iterable[str], unknown: Iterable[str], foreign: Collection[str] = ()
+) -> Weights:
     """The packaged weights as weights of a table with the column :data:`FIRST_PASS_TOTAL`.
 
     Args:
         kind: of the first-pass score.
         models: names of the models' columns; they share the weight of the model.
         unknown: names of the columns that count unknown words; each is charged ten nats of its model.
+        foreign: names of models that get :data:`FOREIGN_SHARE` of what another one gets.
     """
     packaged = read_default_weights()[kind]
     names = list(models)
     share = packaged.model / max(len(names), 1)
-    values = {FIRST_PASS_TOTAL: packaged.first_pass, WORDS: packaged.words, CHARACTERS: packaged.characters}
-    values |= dict.fromkeys(names, share)
+    shares = {name: share * (FOREIGN_SHARE if name in foreign else 1.0) for name in names}
+    # The weights of lengths make up for what models charge: less where these count less.
+    part = sum(shares.values()) / packaged.model if names and packaged.model else 1.0
+    values = {FIRST_PASS_TOTAL: packaged.first_pass, WORDS: part * packaged.words}
+    values |= {CHARACTERS: part * packaged.characters, **shares}
     values |= dict.fromkeys(unknown, -10.0 * share)
     return Weights(values=values)

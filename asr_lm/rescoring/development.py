@@ -13,6 +13,7 @@ from asr_lm.rescoring.choices import Choices
 from asr_lm.rescoring.confidence.confidences import calibrated
 from asr_lm.rescoring.decisions import apply, choosable_table
 from asr_lm.rescoring.features.table import RANK, FeatureTable
+from asr_lm.rescoring.framing import choose_framings
 from asr_lm.rescoring.further_hypotheses import with_further_hypotheses
 from asr_lm.rescoring.recombination import choose_recombination
 from asr_lm.rescoring.rules.registry import rule
@@ -60,7 +61,9 @@ def tune(
             and tuning raise it.
     """
     measuring, scoring, signs = measuring or Measuring(), scoring or Scoring(), dict(signs or {})
-    known, score = _scored(list(utterances), models, measuring, scoring, signs, progress or Logged())
+    listed = list(utterances)
+    framings = choose_framings(models, [said for utterance in listed if (said := utterance.reference) is not None])
+    known, score = _scored(listed, models, measuring, scoring, signs, progress or Logged())
     references = [utterance.reference or "" for utterance in known]
     table, recombination = score(), None
     chosen, weights, held_out = tune_systems(table, systems, signs, force=force)
@@ -70,7 +73,8 @@ def tune(
         if recombination.words:
             chosen, weights, held_out = tune_systems(table, systems, signs, force=force)
     recombined = max((model.recombined for model in models), default=0)
-    weights = {name: found.replaced(recombined=recombined) for name, found in weights.items()}
+    reading = {name: str(framing.options) for name, framing in framings.items()}
+    weights = {name: found.replaced(recombined=recombined, reading=reading) for name, found in weights.items()}
     choices = Choices.of(table, references, {name: apply(found, table) for name, found in weights.items()})
     tuned = Tuned(
         chosen,
@@ -84,6 +88,7 @@ def tune(
             held_out.first_pass,
             choices,
             recombination,
+            framings,
         ),
     )
     return calibrated(tuned, models, measuring) if scoring.confidence else tuned

@@ -15,6 +15,7 @@ from asr_lm.lm.protocol import Ranker
 from asr_lm.rescoring.decisions import apply
 from asr_lm.rescoring.default_model import FIRST_PASS_TOTAL, ScoreKind, first_pass_total
 from asr_lm.rescoring.features.table import Column
+from asr_lm.rescoring.framing import settle_framings
 from asr_lm.rescoring.recombination import settle_recombination
 from asr_lm.rescoring.scoring.context import Context
 from asr_lm.rescoring.scoring.models import RescoringModel, as_models, feature_table
@@ -62,6 +63,7 @@ class Rescorer:
             raise InputError("give weights, or say what the scores are: sum, mean or rank", parameter="score_kind")
         else:
             self._weights = Tuned.default([], self._models, score_kind).weights
+        settle_framings(self._models, self._weights.reading)
         settle_recombination(self._models, None if weights is None else self._weights)
         if FIRST_PASS_TOTAL in self._weights.values:
             self._kind = score_kind or self._kind

@@ -24,6 +24,7 @@ from asr_lm.rescoring.confidence.confidences import Confidences, confidences, wi
 from asr_lm.rescoring.decisions import Decisions, apply
 from asr_lm.rescoring.default_model import FIRST_PASS_TOTAL, ScoreKind, doubt_of_kind, first_pass_total
 from asr_lm.rescoring.features.table import Column, FeatureTable
+from asr_lm.rescoring.framing import settle_framings
 from asr_lm.rescoring.further_hypotheses import with_further_hypotheses
 from asr_lm.rescoring.outcome import Outcome
 from asr_lm.rescoring.phrases.features import Phrased
@@ -151,11 +152,15 @@ def rescore(
     before = SpokenBefore(scoring.context) if scoring.context else None
     check = DevelopmentCheck()
     part = None
+    if tuned is not None:
+        settle_framings(models, tuned.weights.reading)
     settle_recombination(models, tuned.weights if tuned else None)
     for shard in shards(utterances):
         if tuned is None and kind is None and (doubt := doubt_of_kind(shard)):
             progress.warn(doubt)
-        tuned = tuned or Tuned.default(shard, models, kind)
+        if tuned is None:
+            tuned = Tuned.default(shard, models, kind)
+            _warn_of_foreign(models, progress)
         contexts = before.contexts(shard) if before else None
         shard, phrased = with_further_hypotheses(shard, models, scoring)
         if phrased is not None:
@@ -170,6 +175,16 @@ def rescore(
         raise InputError("the list is empty, at least one utterance was expected")
     if share := check.refuse(tuned, OVERLAP_WARNING):
         progress.warn(f"{100 * share:.1f} % of the utterances are in the development list, too, with id and reference")
+
+
+def _warn_of_foreign(models: Sequence[RescoringModel], progress: Progress) -> None:
+    """The packaged weights were tuned for another model."""
+    for model in models:
+        if model.model.is_foreign:
+            progress.warn(
+                f"the packaged weights were not tuned for {model.name}, so it gets a part of the packaged model's: "
+                "tune on a development list, which also says how its texts begin and end"
+            )
 
 
 def _biased(outcome: Outcome, phrased: Phrased, measuring: Measuring) -> dict[str, BiasedErrors]:

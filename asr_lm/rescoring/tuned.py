@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
@@ -17,6 +17,7 @@ from asr_lm.hypotheses.utterance import Utterance
 from asr_lm.rescoring.choices import Choices
 from asr_lm.rescoring.default_model import ScoreKind, default_weights, score_kind
 from asr_lm.rescoring.features.table import CORRECTED_TEXT, UNKNOWN
+from asr_lm.rescoring.framing import Framing
 from asr_lm.rescoring.phrases.features import with_fixed_weights
 from asr_lm.rescoring.recombination import Recombination
 from asr_lm.rescoring.scoring.models import RescoringModel
@@ -46,6 +47,7 @@ class Development:
         errors: of the first pass on the same utterances ``[utterances, 4]``.
         choices: the list itself and what each system chooses there.
         recombination: what the list says of recombined histories; None where it was not asked.
+        framings: how the list has foreign models read texts, by name.
     """
 
     references: SentenceHashes
@@ -55,6 +57,7 @@ class Development:
     errors: Counts
     choices: Choices
     recombination: Recombination | None = None
+    framings: Mapping[str, Framing] = field(default_factory=dict)
 
     @property
     def cross_validation(self) -> CrossValidation | None:
@@ -174,7 +177,9 @@ class Tuned:
         names = [model.name for model in models]
         closed = [UNKNOWN + model.name for model in models if not model.model.vocabulary.is_open]
         system = System(RESCORED, tuple(names))
-        return cls(Systems((system,), RESCORED), {RESCORED: default_weights(kind, names, closed)}, {}, kind=kind)
+        foreign = [model.name for model in models if model.model.is_foreign]
+        weights = default_weights(kind, names, closed, foreign)
+        return cls(Systems((system,), RESCORED), {RESCORED: weights}, {}, kind=kind)
 
     def with_fixed_phrases(self) -> Tuned:
         """The same, where the weights know nothing of phrases with the fixed ones."""

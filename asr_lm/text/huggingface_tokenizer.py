@@ -18,6 +18,10 @@ _RARE = "ꙮ 𐍈 ☃ ﷽"
 """What only a tokeniser that spells out bytes is likely to know."""
 
 
+_MOST_ENDS = 6
+"""Special tokens that are looked at as beginnings and ends of texts."""
+
+
 class HuggingFaceVocabulary(Vocabulary):
     """The tokens of a ``transformers`` tokeniser, which also decides how text is treated.
 
@@ -91,6 +95,29 @@ class HuggingFaceVocabulary(Vocabulary):
             text, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True
         )["offset_mapping"]
         return [end + 1 if not text[begin:end].strip() else end for begin, end in offsets]
+
+    def token_id(self, name: str) -> int:
+        """The id of a token as the tokeniser spells it; ``\\n`` is a line's end.
+
+        Raises:
+            InputError: there is none.
+        """
+        text = name.replace("\\n", "\n")
+        found = self._tokenizer.get_vocab().get(name)
+        if found is None and len(ids := self.encode(text)) == 1:
+            found = int(ids[0])
+        if found is None or not name:
+            raise InputError(f"the tokeniser has no token {name!r}", parameter="models")
+        return int(found)
+
+    @property
+    def text_ends(self) -> tuple[str, ...]:
+        """Tokens that may stand before or after a text: those with such a role, further special ones, a line's end."""
+        named = [getattr(self._tokenizer, f"{role}_token") for role in ("bos", "eos", "cls", "sep")]
+        found = [*filter(None, named), *self._tokenizer.all_special_tokens]
+        hidden = {self._tokenizer.mask_token, None if self._unk_id is None else self._tokenizer.unk_token}
+        ends = [token for token in dict.fromkeys(map(str, found)) if token not in hidden][:_MOST_ENDS]
+        return (*ends, "\\n") if len(self.encode("\n")) == 1 else tuple(ends)
 
     def fingerprint(self) -> str:
         tokenizer = self._tokenizer

@@ -53,6 +53,22 @@ def upper(text: str) -> str:
     return as_is(text.upper())
 
 
+def as_sentence(text: str) -> str:
+    """A text as it is written: its first letter a capital, and a full stop where no other mark ends it.
+
+    A text in capitals is put in lower case first.
+
+    >>> as_sentence("THE FERRY IS LATE")
+    'The ferry is late.'
+    """
+    if not text:
+        return text
+    if text.upper() == text:
+        text = text.lower()
+    end = "" if unicodedata.category(text[-1])[0] == "P" and text[-1] != "'" else "."
+    return text[0].upper() + text[1:] + end
+
+
 def librispeech(text: str) -> str:
     """Lower-case letters a to z and apostrophes, as LibriSpeech transcripts are (there in capitals).
 
@@ -135,9 +151,13 @@ NORMALIZERS: dict[NormalizerName, Normalizer] = {
 
 _IN_CAPITALS = "-upper"
 
+AS_SENTENCES = "-sentence"
+"""What the name of a normaliser ends with after which texts are written as sentences."""
+
 
 def get_normalizer(name: str) -> Normalizer:
-    """The normaliser called ``name``; ``NAME-upper`` is NAME and then capitals.
+    """The normaliser called ``name``; ``NAME-upper`` is NAME and then capitals, ``NAME-sentence`` NAME and then
+    :func:`as_sentence`.
 
     Raises:
         InputError: there is none of that name.
@@ -145,6 +165,9 @@ def get_normalizer(name: str) -> Normalizer:
     >>> get_normalizer("librispeech-upper")("It’s late.")
     "IT'S LATE"
     """
+    if name.endswith(AS_SENTENCES):
+        before = get_normalizer(name.removesuffix(AS_SENTENCES))
+        return lambda text: as_sentence(before(text))
     base = name.removesuffix(_IN_CAPITALS)
     if base not in NORMALIZERS:
         expected = ", ".join(NORMALIZERS)

@@ -40,8 +40,14 @@ from asr_lm.text.vocabulary import token_ids
 
 FAMILY = "huggingface"
 
+NOT_SCORED = "none"
+"""What is given for the end of a text that is not to be scored."""
+
 _LOGITS = {"cpu": 25_000_000, "cuda": 500_000_000}
 """Logits in memory at once."""
+
+_SUMMED = 16
+"""Rows of logits that are summed at once."""
 
 _PACKED = 512
 """Nodes of a packed sequence, the path to the first of them not counted."""
@@ -69,6 +75,7 @@ class HuggingFaceModel(LanguageModel):
 
     family = FAMILY
     normalizer = "as-is"
+    is_foreign = True
     vocabulary: HuggingFaceVocabulary
 
     def __init__(self, network: Any, tokenizer: Any, name: str = FAMILY) -> None:
@@ -138,9 +145,14 @@ class HuggingFaceModel(LanguageModel):
         self.network.save_pretrained(folder)
         self.vocabulary.save(folder)
 
+    @cached_property
+    def _arguments(self) -> frozenset[str]:
+        """What the network can be called with."""
+        return frozenset(inspect.signature(self.network.forward).parameters)
+
     def _logits(self, inputs: NDArray[np.int64], **options: Any) -> Tensor:
         """Logits ``[batch, time, vocabulary]`` of token ids ``[batch, time]``."""
-        if "use_cache" in inspect.signature(self.network.forward).parameters:
+        if "use_cache" in self._arguments:
             options["use_cache"] = False
         logits: Tensor = self.network(input_ids=torch.from_numpy(inputs).to(self.device), **options).logits
         return logits
@@ -169,6 +181,8 @@ class HuggingFaceCausalModel(HuggingFaceModel, CausalModel):
 
     default_budget = 100_000
     context_rule = "lines"
+    scores_end = True
+    """Whether the end of a text counts; where not, its entry is 0."""
 
     @property
     def recombines(self) -> bool:
@@ -179,8 +193,26 @@ class HuggingFaceCausalModel(HuggingFaceModel, CausalModel):
         self.recombined_words = words
 
     def fingerprint(self) -> str:
-        digest = super().fingerprint()
+        digest = super().fingerprint() + ("" if self.scores_end else "-without-end")
         return f"{digest}-recombined-{self.recombined_words}" if self.recombined_words else digest
+
+    @property
+    def text_ends(self) -> tuple[str, ...]:
+        return self.vocabulary.text_ends
+
+    def frame(self, begin: str | None = None, end: str | None = None) -> None:
+        found = None if end in (None, NOT_SCORED) else self.vocabulary.token_id(str(end))
+        self.vocabulary.bos_id = self.vocabulary.bos_id if begin is None else self.vocabulary.token_id(begin)
+        self.vocabulary.eos_id = self.vocabulary.eos_id if found is None else found
+        self.scores_end = self.scores_end if end is None else end != NOT_SCORED
+        self.__dict__.pop("_fingerprint", None)
+
+    def _path_log_probs(self, sentences: Sequence[Tokens], budget: int | None) -> list[LogProbs]:
+        values = super()._path_log_probs(sentences, budget)
+        if not self.scores_end:
+            for row in values:
+                row[-1] = 0.0
+        return values
 
     def prefix(self, context: Sequence[Tokens]) -> Tokens:
         line_end = self.vocabulary.encode("\n")
@@ -229,7 +261,8 @@ class HuggingFaceCausalModel(HuggingFaceModel, CausalModel):
                 # In a window that is not the first, its first half is there to be read only.
                 kept = forest.depth[positions] >= (self.window - _half(self.window) if first else 0)
                 nodes = forest.node[positions[kept]]
-                _fill(results, tree, children, nodes, logits[torch.from_numpy(kept).to(logits.device)])
+                wanted = logits if kept.all() else logits[torch.from_numpy(kept).to(logits.device)]
+                _fill(results, tree, children, nodes, wanted)
         return results
 
     def _in_blocks(self, tree: PrefixTree, order: Preorder) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
@@ -249,8 +282,10 @@ class HuggingFaceCausalModel(HuggingFaceModel, CausalModel):
         depth = torch.from_numpy(order.depth[read].astype(np.int64))
         inputs = tree.token[order.node[read]][None].astype(np.int64)
         device = self.device
-        logits = self._logits(inputs, attention_mask=mask.to(device), position_ids=depth[None].to(device))
-        return logits[0, len(read) - len(positions) :]
+        # Nobody asks what follows the path; the output layer is a large part of a small model.
+        kept = {"logits_to_keep": len(positions)} if "logits_to_keep" in self._arguments else {}
+        logits = self._logits(inputs, attention_mask=mask.to(device), position_ids=depth[None].to(device), **kept)
+        return logits[0, -len(positions) :]
 
     def _alone(self, tree: PrefixTree, order: Preorder) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
         """As :meth:`_in_blocks`, each path of the tree a row of a padded batch."""
@@ -353,8 +388,11 @@ def _fill(
     firsts = (np.cumsum(children) - children + 1)[nodes]  # children of one node are neighbours, parents in order
     rows = np.repeat(np.arange(len(nodes)), counts)
     found = np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts) + np.repeat(firsts, counts)
-    values = torch.log_softmax(logits.float(), dim=1)
-    chosen = values[torch.from_numpy(rows), torch.from_numpy(tree.token[found].astype(np.int64))]
+    device = logits.device
+    targets = torch.from_numpy(tree.token[found].astype(np.int64)).to(device)
+    # Only the sum over the vocabulary is needed, of as many rows as a cache holds: not all log-probabilities.
+    sums = torch.cat([part.float().logsumexp(1) for part in logits.split(_SUMMED)])
+    chosen = logits[torch.from_numpy(rows).to(device), targets].float() - sums[torch.from_numpy(rows).to(device)]
     results[found] = chosen.double().cpu().numpy()
 
 

@@ -15,18 +15,19 @@ from asr_lm.errors import InputError
 from asr_lm.evaluation.roles import ROLES
 from asr_lm.evaluation.word_errors import Unit
 from asr_lm.hypotheses.utterance import Utterance
-from asr_lm.lm.folder import HUB, SENTENCES_FILE, fold_folders, trained_sentences
-from asr_lm.lm.loading import KINDS, load_model
+from asr_lm.lm.folder import SENTENCES_FILE, fold_folders, trained_sentences
+from asr_lm.lm.loading import load_model
 from asr_lm.lm.precision import PrecisionChoice
 from asr_lm.lm.protocol import Ranker, language_model
 from asr_lm.progress import Logged, Progress
-from asr_lm.rescoring.default_model import DEFAULT, FIRST_PASS_TOTAL, default_folder
+from asr_lm.rescoring.default_model import FIRST_PASS_TOTAL
 from asr_lm.rescoring.features.table import CHARACTERS, CORRECTED_TEXT, RANK, WORDS, Column, FeatureTable, score_names
 from asr_lm.rescoring.scoring.conditional import scorer_for
 from asr_lm.rescoring.scoring.context import Context
 from asr_lm.rescoring.scoring.jackknife import unseen_by
 from asr_lm.rescoring.scoring.lengths import length_normalizer
 from asr_lm.rescoring.scoring.scorer import ScoreCache, Scorer, Scores
+from asr_lm.rescoring.scoring.specification import TextOptions, name_and_path, text_options
 from asr_lm.rescoring.scoring.vocabulary_fit import VocabularyFit
 from asr_lm.text.lost_letters import LostLetters
 from asr_lm.text.normalizer import get_normalizer
@@ -34,9 +35,6 @@ from asr_lm.text.sentence_hashes import SentenceHashes
 
 COLUMNS = (RANK, WORDS, CHARACTERS)
 """Columns that every table has."""
-
-NORMALIZED = "?normalizer="
-"""What stands between a model's place and the normaliser for its texts."""
 
 Recombine: TypeAlias = int | Literal["auto"]
 """How many last words tell histories apart: all (0), so many, or what a development list says."""
@@ -67,7 +65,7 @@ class RescoringModel:
     _device: str = "cpu"
     _cache: ScoreCache | None = None
     _budget: int | None = None
-    _normalizer: str | None = None
+    _options: TextOptions = field(default_factory=TextOptions)
     _precision: PrecisionChoice = "float32"
     _recombined: int = 0
     _is_to_choose: bool = False
@@ -110,21 +108,22 @@ class RescoringModel:
         cache: ScoreCache | None = None,
         budget: int | None = None,
         unnormalised: Collection[str] = (),
-        normalizer: str | None = None,
+        options: TextOptions | None = None,
         precision: PrecisionChoice = "float32",
     ) -> RescoringModel:
         """Open ``PATH`` or ``NAME=PATH``; ``default`` is the packaged model.
 
-        ``?normalizer=NAME`` at the end, or ``normalizer``, says what texts go through before the model reads them; by
-        default that is what its folder says, and nothing for a file or model that does not say it. One whose name is
+        ``?normalizer=NAME&begin=TOKEN&end=TOKEN&casing=sentence`` at the end, or ``options``, says what texts go
+        through before the model reads them (by default what its folder says, and nothing for a file or model that does
+        not say it) and how they begin, end and are written (by default what a development list says). One whose name is
         among ``unnormalised`` scores without the sum over the vocabulary. Products are computed in ``precision``
         (:meth:`~asr_lm.lm.protocol.Ranker.compute_in`).
 
         Raises:
-            InputError: no model there, or a damaged one; no such normaliser.
+            InputError: no model there, or a damaged one; no such normaliser, token or casing.
         """
         name, path = name_and_path(specification)
-        normalizer = normalizer or chosen_normalizer(specification)
+        options = (options or TextOptions()).over(text_options(specification))
         seen = trained_sentences(path)
         folds = []
         for folder in fold_folders(path) if path.is_dir() else []:
@@ -134,9 +133,9 @@ class RescoringModel:
         if folds and seen is None:
             raise InputError(f"the model has jackknife models, but no {SENTENCES_FILE}", file=path)
         skip = name in unnormalised
-        model = open_model(path, device, normalizer, unnormalised=skip, precision=precision)
+        model = open_model(path, device, options, unnormalised=skip, precision=precision)
         scorer = scorer_for(model, cache, budget)
-        return cls(name, path, scorer, seen, folds, skip, device, cache, budget, normalizer, precision)
+        return cls(name, path, scorer, seen, folds, skip, device, cache, budget, options, precision)
 
     def score_unseen(
         self,
@@ -166,6 +165,22 @@ class RescoringModel:
         for number in np.unique(chosen).tolist():
             scorer = self.scorer if number == 0 else self._fold_scorer(number - 1)
             yield scorer, np.flatnonzero(chosen == number).tolist()
+
+    @property
+    def is_to_frame(self) -> bool:
+        """Whether a development list is to choose how texts begin, end or are written."""
+        given = self._options
+        return bool(self.model.text_ends) and None in (given.begin, given.end, given.casing)
+
+    @property
+    def given_options(self) -> TextOptions:
+        """What was said when the model was opened."""
+        return self._options
+
+    def read_as(self, options: TextOptions) -> None:
+        """Read texts so from now on; what was said when the model was opened holds all the same."""
+        self._options.over(options).apply(self.model)
+        self.scorer.model_changed()
 
     def recombine(self, words: Recombine) -> None:
         """Take histories of the same last words for one (:meth:`~asr_lm.lm.protocol.Ranker.recombine`).
@@ -199,7 +214,7 @@ class RescoringModel:
 
     def _fold_scorer(self, index: int) -> Scorer:
         folder, skip = self.folds[index][0], self.unnormalised
-        model = open_model(folder, self._device, self._normalizer, unnormalised=skip, precision=self._precision)
+        model = open_model(folder, self._device, self._options, unnormalised=skip, precision=self._precision)
         model.recombine(self._recombined)
         return scorer_for(model, self._cache, self._budget)
 
@@ -209,61 +224,30 @@ class RescoringModel:
         return self.seen.overlap(references) if self.seen is not None else 0.0
 
 
-def name_and_path(specification: str) -> tuple[str, Path]:
-    """Name and place of the model ``PATH`` or ``NAME=PATH``, which is called after its file or folder by default.
-
-    What follows the path (:func:`chosen_normalizer`) is left out.
-
-    Raises:
-        InputError: no path.
-    """
-    specification = specification.rpartition(NORMALIZED)[0] or specification
-    name, equals, path = specification.partition("=")
-    if not equals or "/" in name:
-        name, path = "", specification
-    if not path:
-        raise InputError(f"no path; expected {KINDS}", parameter="models")
-    if path == DEFAULT:
-        return name or DEFAULT, default_folder()
-    stem = Path(path.removeprefix(HUB)).resolve().name
-    for suffix in (".gz", ".zst", ".arpa", ".bin", ".binary", ".klm", ".gguf"):
-        stem = stem.removesuffix(suffix)
-    return name or stem, Path(path)
-
-
-def chosen_normalizer(specification: str) -> str | None:
-    """The normaliser of a model that is given as ``PATH?normalizer=NAME``; None where none is given.
-
-    Raises:
-        InputError: there is none of that name.
-    """
-    _, mark, name = specification.rpartition(NORMALIZED)
-    return name if mark else None
-
-
 def open_model(
     path: Path,
     device: str = "cpu",
-    normalizer: str | None = None,
+    options: TextOptions | None = None,
     *,
     unnormalised: bool = False,
     precision: PrecisionChoice = "float32",
 ) -> Ranker:
-    """A model whose texts go through a normaliser, if one is given instead of its own.
+    """A model that reads texts as the options say, where they say it.
 
     Raises:
-        InputError: as :func:`asr_lm.lm.loading.load_model`; no such normaliser; ``unnormalised``, and the model was not
+        InputError: as :func:`asr_lm.lm.loading.load_model`; no such normaliser, token or casing;
+            ``unnormalised``, and the model was not
             trained to score without the sum over the vocabulary.
     """
-    if normalizer is not None:
-        try:
-            get_normalizer(normalizer)
-        except InputError as error:
-            raise error.located(file=path, parameter="models") from error
-    model = load_model(path, device)
-    model.compute_in(precision)
-    if normalizer is not None:
-        model.normalizer = normalizer
+    options = options or TextOptions()
+    try:
+        if options.normalizer is not None:
+            get_normalizer(options.normalizer)
+        model = load_model(path, device)
+        model.compute_in(precision)
+        options.apply(model)
+    except InputError as error:
+        raise error if error.file else error.located(file=path, parameter="models") from error
     if unnormalised:
         model.skip_normaliser()
     return model

@@ -13,6 +13,7 @@ from functools import partial
 from asr_lm.hypotheses.utterance import Utterance
 from asr_lm.lm.training.distributed import Processes, ProcessLost
 from asr_lm.progress import Logged, Progress
+from asr_lm.rescoring.framing import choose_framings
 from asr_lm.rescoring.scoring.context import SpokenBefore
 from asr_lm.rescoring.scoring.models import RescoringModel
 from asr_lm.rescoring.scoring.scorer import ScoreCache, Turns, shards
@@ -49,6 +50,8 @@ def score_share(
     """
     progress = progress or Logged()
     cache.turns = Turns(processes.rank, processes.count)
+    if development is not None:
+        choose_framings(models, [said for utterance in development() if (said := utterance.reference) is not None])
     try:
         for model in models:
             if development is not None:
