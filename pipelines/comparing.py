@@ -106,6 +106,7 @@ def _result(
 ) -> tuple[Result, Choices]:
     """The figures of a list, and all its features."""
     with terminal.scoring(), blaming(path):
+        lists.expect(options, path, models, terminal)
         parts = rescore(
             lists.utterances(options, path, terminal),
             models,

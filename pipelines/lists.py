@@ -36,6 +36,12 @@ def utterances(options: ListOptions, path: str, terminal: Terminal) -> Iterator[
     return read(options, path, say=terminal.notice)
 
 
+def expect(options: ListOptions, path: str, models: Sequence[RescoringModel], terminal: Terminal) -> None:
+    """Count the hypotheses of a list beforehand, where a model takes so long that a reader waits for the total."""
+    if path != "-" and any(model.model.shard_hypotheses is not None for model in models):
+        terminal.expect(sum(len(utterance.hypotheses) for utterance in utterances(options, path, terminal)))
+
+
 def development_utterances(options: ListOptions, paths: Sequence[str], terminal: Terminal) -> list[Utterance]:
     """The utterances of the development lists, one list after another."""
     return [utterance for path in paths for utterance in read(options, path, development=True, say=terminal.notice)]

@@ -67,8 +67,8 @@ def _choose(model: RescoringModel, references: Sequence[str]) -> Framing:
     for begin in ends[1:] if given.begin is None else ():
         best = max(best, _tried(model, TextOptions(None, begin, given.end, default.casing), texts), key=_likelihood)
     for casing in CASINGS[1:] if given.casing is None else ():
-        begin = best.options.begin
-        best = max(best, _tried(model, TextOptions(None, begin, given.end, casing), texts), key=_likelihood)
+        begun = best.options.begin
+        best = max(best, _tried(model, TextOptions(None, begun, given.end, casing), texts), key=_likelihood)
     return Framing(best.options, best.log_prob, before.log_prob)
 
 

@@ -1,7 +1,9 @@
-"""``make bench``: run every benchmark of this folder, print one line each and write ``bench.json``.
+"""``make bench``: run the benchmarks of this folder, write ``bench.json`` and the table of the README.
 
 A benchmark is a module with ``run() -> list[dict]``; each dictionary has ``name``, ``ratio`` (how many times better
-than ``against``, measured in the same run) and ``limit`` (the least that is promised), and may have ``notes``.
+than ``against``, measured in the same run: the median of five rounds with both sides in turn) and ``limit`` (the least
+that is promised), and may have ``notes``. One that takes long says so with ``ON_REQUEST = True``: it runs when it is
+named. All others together take less than :data:`MINUTES`.
 """
 
 from __future__ import annotations
@@ -10,29 +12,59 @@ import argparse
 import importlib
 import json
 import sys
+import time
 from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from tests.benchmarks import _machine, _table
 
 FOLDER = Path(__file__).parent
+MINUTES = 15
+"""What a run of all of them may take on two cores."""
 
 
 def main() -> None:
-    """Run the named benchmarks, or all; exit code 1 when one stays under its limit."""
-    modules = sorted(path.stem for path in FOLDER.glob("*.py") if not path.stem.startswith("_"))
+    """Run the named benchmarks, or all; exit code 1 when one stays under its limit, or all take too long."""
+    names = sorted(path.stem for path in FOLDER.glob("*.py") if not path.stem.startswith("_"))
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description="Run the benchmarks.")
-    parser.add_argument("names", nargs="*", choices=[*modules, []], help="which; all by default")
-    chosen = parser.parse_args().names or modules
-    results = []
-    for name in chosen:
-        for result in importlib.import_module(f"tests.benchmarks.{name}").run():
-            verdict = "ok" if result["ratio"] >= result["limit"] else "UNDER THE LIMIT"
-            print(
-                f"{result['name']}: {result['ratio']:.2f} times {result['against']} "
-                f"(limit {result['limit']}) {verdict} {result.get('notes', '')}".rstrip(),
-                flush=True,
-            )
-            results.append(result)
-    Path("bench.json").write_text(json.dumps(results, indent=2) + "\n")
-    sys.exit(any(result["ratio"] < result["limit"] for result in results))
+    parser.add_argument("names", nargs="*", choices=[*names, []], help="which; by default all that take minutes")
+    parser.add_argument("--no-table", action="store_true", help="leave the table of the README as it is")
+    given = parser.parse_args()
+    machine, begin = _machine.describe(), time.monotonic()
+    print(machine, flush=True)
+    results = {name: _run(name) for name in given.names or filter(_is_quick, names)}
+    minutes = (time.monotonic() - begin) / 60
+    print(f"{minutes:.1f} minutes")
+    record = {"machine": machine, "minutes": round(minutes, 1), "results": results}
+    Path("bench.json").write_text(json.dumps(record, indent=2) + "\n")
+    if not given.no_table:
+        _table.write(FOLDER / "README.md", {name: found for name, found in results.items() if found}, machine)
+    under = any(found["ratio"] < found["limit"] for several in results.values() for found in several)
+    sys.exit(under or (not given.names and minutes > MINUTES))
+
+
+def _run(name: str) -> list[dict[str, Any]]:
+    """What a benchmark gave, each printed as it is known."""
+    begin = time.monotonic()
+    found: list[dict[str, Any]] = _module(name).run()
+    for result in found:
+        verdict = "ok" if result["ratio"] >= result["limit"] else "UNDER THE LIMIT"
+        print(
+            f"{result['name']}: {result['ratio']:.2f} times {result['against']} "
+            f"(limit {result['limit']}) {verdict} {result.get('notes', '')}".rstrip(),
+            flush=True,
+        )
+    print(f"  {name}: {time.monotonic() - begin:.0f} s", flush=True)
+    return found
+
+
+def _is_quick(name: str) -> bool:
+    return not getattr(_module(name), "ON_REQUEST", False)
+
+
+def _module(name: str) -> ModuleType:
+    return importlib.import_module(f"tests.benchmarks.{name}")
 
 
 if __name__ == "__main__":

@@ -7,8 +7,6 @@ distinct hypotheses of LibriSpeech CTC 100-best lists, so what differs is the me
 from __future__ import annotations
 
 import statistics
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +20,11 @@ from asr_lm.lm.families.gpt1 import Gpt1Config
 from asr_lm.lm.families.gpt1.network import Gpt1Model, Gpt1Network
 from asr_lm.lm.training.corpus import read_sentences
 from asr_lm.text.vocabulary import SentencePieceVocabulary
+from tests.benchmarks._turns import in_turn, ratio, timed
 
 DATA = Path(__file__).parents[2] / "../shared/data"
 PIECES, LAYERS, WIDTH, HEADS = 5000, 6, 384, 6
-UTTERANCES, REPEATS = 30, 5
+UTTERANCES = 30
 BATCH_SIZES = (16, 32, 64, 128)
 
 
@@ -41,16 +40,16 @@ def run() -> list[dict[str, Any]]:
     sentences = model.vocabulary.encode_batch(texts)
     model.score_tokens(sentences[:200])  # the first products of a process are slow
     trial = sentences[:: max(1, len(sentences) // 500)]
-    size = min(BATCH_SIZES, key=lambda size: min(_seconds(lambda: padded_scores(model, trial, size))[0] for _ in "ab"))
-    runs = [
-        (_seconds(lambda: model.score_tokens(sentences)), _seconds(lambda: padded_scores(model, sentences, size)))
-        for _ in range(REPEATS)
-    ]
-    (_, tree_scores), (_, padded) = runs[0]
+    size = min(BATCH_SIZES, key=lambda size: min(timed(lambda: padded_scores(model, trial, size))[0] for _ in "ab"))
+    sides = {
+        "tree": lambda: model.score_tokens(sentences),
+        "padded": lambda: padded_scores(model, sentences, size),
+    }
+    seconds, scores = in_turn(sides)
+    tree_scores, padded = scores["tree"], scores["padded"]
     difference = float(np.max(np.abs(tree_scores - padded) / [len(s) + 1 for s in sentences]))
     assert difference < 1e-4, f"the two ways differ by {difference} nats a token"
-    ours, theirs = (statistics.median(run[side][0] for run in runs) for side in (0, 1))
-    ratio = statistics.median(padded_run[0] / tree_run[0] for tree_run, padded_run in runs)
+    ours, theirs = (statistics.median(seconds[side]) for side in sides)
     tree = PrefixTree.build([np.append(s, model.vocabulary.eos_id).astype(np.int32) for s in sentences], 1)
     contexts = len(np.unique(tree.parent[1:]))
     notes = (
@@ -58,7 +57,15 @@ def run() -> list[dict[str, Any]]:
         f"prefixes {len(tree.path) / contexts:.2f}, {torch.get_num_threads()} threads]"
     )
     against = "padded batches of the same network"
-    return [{"name": "GPT-1 prefix tree", "ratio": ratio, "against": against, "limit": 3.5, "notes": notes}]
+    return [
+        {
+            "name": "GPT-1 prefix tree",
+            "ratio": ratio(seconds, "tree", "padded"),
+            "against": against,
+            "limit": 3.5,
+            "notes": notes,
+        }
+    ]
 
 
 def _model() -> Gpt1Model:
@@ -92,9 +99,3 @@ def padded_scores(model: Gpt1Model, sentences: list[Any], size: int) -> np.ndarr
         kept = torch.arange(width)[None] <= lengths[:, None]
         scores[rows] = (values * kept).sum(1).numpy()
     return scores
-
-
-def _seconds(work: Callable[[], Any]) -> tuple[float, Any]:
-    begin = time.perf_counter()
-    result = work()
-    return time.perf_counter() - begin, result

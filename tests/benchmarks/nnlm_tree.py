@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import itertools
 import statistics
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +23,11 @@ from asr_lm.lm.output.layer import SoftmaxOutput
 from asr_lm.lm.training.batches import IGNORED, SentenceBatches
 from asr_lm.lm.training.corpus import TokenCorpus, read_sentences
 from asr_lm.text.vocabulary import SentencePieceVocabulary
+from tests.benchmarks._turns import in_turn, ratio, timed
 
 DATA = Path(__file__).parents[2] / "../shared/data"
 PIECES, ORDER, EMBEDDING, UNITS = 5000, 5, 128, 400
-UTTERANCES, REPEATS = 60, 3
+UTTERANCES = 20
 BATCH_TOKENS = (512, 1024, 2048, 4096)
 
 
@@ -41,9 +40,11 @@ def run() -> list[dict[str, Any]]:
     utterances = itertools.islice(read_nbest(lists), UTTERANCES)
     texts = list(dict.fromkeys(h.text for utterance in utterances for h in utterance.hypotheses))
     sentences = model.vocabulary.encode_batch(texts)
-    ours, tree_scores = _median(lambda: model.score_tokens(sentences), REPEATS)
-    size = min(BATCH_TOKENS, key=lambda size: _seconds(lambda: padded_score(model, sentences[:500], size))[0])
-    theirs, padded = _median(lambda: padded_score(model, sentences, size), REPEATS)
+    size = min(BATCH_TOKENS, key=lambda size: timed(lambda: padded_score(model, sentences[:500], size))[0])
+    sides = {"tree": lambda: model.score_tokens(sentences), "padded": lambda: padded_score(model, sentences, size)}
+    seconds, scores = in_turn(sides)
+    ours, theirs = (statistics.median(seconds[side]) for side in sides)
+    tree_scores, padded = scores["tree"], scores["padded"]
     tokens = sum(len(sentence) + 1 for sentence in sentences)
     difference = abs(float(tree_scores.sum()) - padded) / tokens
     assert difference < 1e-4, f"the two ways differ by {difference} nats a token"
@@ -54,7 +55,15 @@ def run() -> list[dict[str, Any]]:
         f"{len(np.unique(tree.parent[1:]))} prefixes, {contexts} distinct contexts, {torch.get_num_threads()} threads]"
     )
     against = "padded batches of the same network"
-    return [{"name": "NNLM prefix tree", "ratio": theirs / ours, "against": against, "limit": 12.0, "notes": notes}]
+    return [
+        {
+            "name": "NNLM prefix tree",
+            "ratio": ratio(seconds, "tree", "padded"),
+            "against": against,
+            "limit": 12.0,
+            "notes": notes,
+        }
+    ]
 
 
 def _model() -> NeuralLanguageModel:
@@ -80,14 +89,3 @@ def padded_score(model: NeuralLanguageModel, sentences: list[Any], size: int) ->
         values = torch.log_softmax(logits, dim=2).gather(2, targets[:, :, None])[:, :, 0]
         total += float((values * (batch.targets != IGNORED)).double().sum())
     return total
-
-
-def _seconds(work: Callable[[], Any]) -> tuple[float, Any]:
-    begin = time.perf_counter()
-    result = work()
-    return time.perf_counter() - begin, result
-
-
-def _median(work: Callable[[], Any], repeats: int) -> tuple[float, Any]:
-    runs = [_seconds(work) for _ in range(repeats)]
-    return statistics.median(seconds for seconds, _ in runs), runs[0][1]

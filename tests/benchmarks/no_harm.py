@@ -25,6 +25,8 @@ from asr_lm.rescoring.features.table import FeatureTable
 from asr_lm.rescoring.scoring.models import as_models, feature_table
 from asr_lm.rescoring.systems import systems_for_rescore
 
+ON_REQUEST = True  # it takes long
+
 DATA = Path(__file__).parents[2] / "../shared/data/nbest"
 LISTS = {
     "ATIS": ("hyporadise/atis.train.json",),

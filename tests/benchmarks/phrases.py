@@ -26,6 +26,8 @@ from asr_lm.rescoring.second_pass import Rescored, rescore
 from asr_lm.rescoring.settings import Scoring
 from asr_lm.rescoring.systems import System, Systems
 
+ON_REQUEST = True  # it takes long
+
 DATA = Path(__file__).parents[3] / "shared" / "data"
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 COMMON, DISTRACTORS, TEXT_WORDS = 5000, 1000, 3_000_000

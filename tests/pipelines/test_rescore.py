@@ -14,8 +14,10 @@ from toy_language import Command, Finished, Toy
 from asr_lm.hypotheses.reading import read_nbest
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
 from asr_lm.hypotheses.writing import write_nbest
+from asr_lm.lm.neural import NeuralLanguageModel
 from asr_lm.rescoring.features.shards import read_shard
 from asr_lm.rescoring.weights import Weights
+from pipelines.display import Terminal
 
 
 def first_texts(path: str | Path) -> list[str]:
@@ -431,6 +433,22 @@ def test_how_many_words_tell_histories_apart_is_found_said_and_remembered(
     again = succeeded(command("rescore", "--nbest", toy.test, "--weights", "w.json", *options))
     assert "another model" not in again.err
     assert (f"histories that end in the same {words} words are read once" in again.out) == (words > 0)
+
+
+@pytest.mark.parametrize("name", ["rescore", "compare"])
+def test_the_total_is_known_where_a_model_is_slow(
+    command: Command, toy: Toy, lstm: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[int] = []
+    monkeypatch.setattr(Terminal, "expect", lambda self, hypotheses: heard.append(hypotheses))
+    reported = "--nbest" if name == "rescore" else "--test"
+    given = (name, reported, toy.test, "--dev", toy.dev, "--lm", lstm)
+    succeeded(command(*given))
+    counts = [sum(len(utterance.hypotheses) for utterance in read_nbest(path)) for path in (toy.dev, toy.test)]
+    assert heard == counts[:1]
+    monkeypatch.setattr(NeuralLanguageModel, "shard_hypotheses", 50)
+    succeeded(command(*given, "--no-cache"))
+    assert heard[1:] == counts
 
 
 def test_a_new_folder_is_made_for_the_lists(command: Command, toy: Toy, ngram: Path) -> None:
