@@ -17,7 +17,7 @@ from asr_lm.rescoring import development, second_pass
 from asr_lm.rescoring.default_model import ScoreKind
 from asr_lm.rescoring.scoring.models import RescoringModel, as_models
 from asr_lm.rescoring.scoring.scorer import ScoreCache
-from asr_lm.rescoring.scoring.specification import TextOptions
+from asr_lm.rescoring.scoring.specification import ReadingOptions
 from asr_lm.rescoring.second_pass import Rescored
 from asr_lm.rescoring.settings import Measuring, Scoring
 from asr_lm.rescoring.systems import systems_for_comparison
@@ -107,7 +107,7 @@ def load(
     """
     specification = str(model) if name is None else f"{name}={model}"
     cache = ScoreCache(None if cache_folder is None else Path(cache_folder))
-    options = TextOptions(normalizer, begin, end, casing)
+    options = ReadingOptions(normalizer, begin, end, casing)
     return RescoringModel.open(specification, device=device, cache=cache, budget=budget, options=options)
 
 

@@ -18,7 +18,7 @@ from asr_lm.lm.protocol import Ranker
 from asr_lm.lm.training.corpus import read_lines
 from asr_lm.report.training_curves import read_curve, save_training_pictures
 from asr_lm.rescoring.scoring.models import open_model
-from asr_lm.rescoring.scoring.specification import name_and_path, text_options
+from asr_lm.rescoring.scoring.specification import name_and_path, reading_options
 from asr_lm.text.sentence_hashes import OVERLAP_WARNING, batches
 from pipelines.command import blaming, check_outputs, console
 from pipelines.display import say, warn
@@ -74,7 +74,7 @@ def measure_perplexity(arguments: Arguments) -> None:
 
 def _measured(arguments: Arguments) -> list[Measured]:
     named = [name_and_path(specification) for specification in arguments.lm]
-    options = map(text_options, arguments.lm)
+    options = map(reading_options, arguments.lm)
     models = [open_model(path, arguments.device, own) for (_, path), own in zip(named, options, strict=True)]
     overlaps = Overlaps([path for _, path in named])
     lines = overlaps.watched(line for path in arguments.text for line in read_lines(path))

@@ -11,7 +11,7 @@ from asr_lm.lm.loading import load_model
 from asr_lm.lm.mixtures.estimation import MixtureTraining, train_mixture
 from asr_lm.lm.mixtures.members import Member
 from asr_lm.lm.protocol import language_model
-from asr_lm.rescoring.scoring.specification import name_and_path, text_options
+from asr_lm.rescoring.scoring.specification import name_and_path, reading_options
 from asr_lm.text.sentence_hashes import OVERLAP_WARNING
 from pipelines.command import blaming, console
 from pipelines.display import perplexities, warn
@@ -29,7 +29,7 @@ def mix(options: Mixture) -> None:
     if is_trained(options.out, asked):
         return tell_done([options.out])
     device = resolve_device(options.device)
-    if chosen := next((given for given in options.lm if str(text_options(given))), None):
+    if chosen := next((given for given in options.lm if str(reading_options(given))), None):
         raise InputError(
             f"the members of a mixture keep their normalisers, so give {chosen!r} without one", parameter="lm"
         )

@@ -16,7 +16,7 @@ import numpy as np
 
 from asr_lm.lm.protocol import LanguageModel
 from asr_lm.rescoring.scoring.models import RescoringModel
-from asr_lm.rescoring.scoring.specification import CASINGS, TextOptions
+from asr_lm.rescoring.scoring.specification import CASINGS, ReadingOptions
 
 _MOST_REFERENCES = 100
 _FEWEST_REFERENCES = 16
@@ -38,7 +38,7 @@ class Framing:
         before: the same as the tokeniser says, and as texts are.
     """
 
-    options: TextOptions
+    options: ReadingOptions
     log_prob: float
     before: float
 
@@ -56,19 +56,19 @@ def settle_framings(models: Sequence[RescoringModel], reading: dict[str, str]) -
     """Have models read texts as they did when weights were tuned."""
     for model in models:
         if model.name in reading and model.is_to_frame:
-            model.read_as(TextOptions.parse(reading[model.name]))
+            model.read_as(ReadingOptions.parse(reading[model.name]))
 
 
 def _choose(model: RescoringModel, references: Sequence[str]) -> Framing:
     texts = _some(model, references)
     given, ends = model.given_options, model.model.text_ends
-    default = TextOptions(None, given.begin or ends[0], given.end, given.casing or CASINGS[0])
+    default = ReadingOptions(None, given.begin or ends[0], given.end, given.casing or CASINGS[0])
     best = before = _tried(model, default, texts)
     for begin in ends[1:] if given.begin is None else ():
-        best = max(best, _tried(model, TextOptions(None, begin, given.end, default.casing), texts), key=_likelihood)
+        best = max(best, _tried(model, ReadingOptions(None, begin, given.end, default.casing), texts), key=_likelihood)
     for casing in CASINGS[1:] if given.casing is None else ():
         begun = best.options.begin
-        best = max(best, _tried(model, TextOptions(None, begun, given.end, casing), texts), key=_likelihood)
+        best = max(best, _tried(model, ReadingOptions(None, begun, given.end, casing), texts), key=_likelihood)
     return Framing(best.options, best.log_prob, before.log_prob)
 
 
@@ -84,7 +84,7 @@ def _some(model: RescoringModel, references: Sequence[str]) -> list[str]:
     return spoken[:: max(1, math.ceil(len(spoken) / count))]
 
 
-def _tried(model: RescoringModel, options: TextOptions, texts: Sequence[str]) -> Framing:
+def _tried(model: RescoringModel, options: ReadingOptions, texts: Sequence[str]) -> Framing:
     """The mean likelihood of texts that begin and are written so, with the end that is likeliest after them."""
     scorer = model.model
     assert isinstance(scorer, LanguageModel)
@@ -99,7 +99,7 @@ def _tried(model: RescoringModel, options: TextOptions, texts: Sequence[str]) ->
     if given is None and after[likeliest] < chance:
         likeliest, after[likeliest] = NOT_SCORED, chance
     total = within + after[likeliest]
-    return Framing(TextOptions(None, options.begin, likeliest, options.casing), total, total)
+    return Framing(ReadingOptions(None, options.begin, likeliest, options.casing), total, total)
 
 
 def _measured(scorer: LanguageModel, texts: Sequence[str], ends: Sequence[str]) -> tuple[float, dict[str, float]]:

@@ -30,7 +30,7 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True):
         fingerprints: of the models behind the features and of the development list, by name.
         recombined: last words that told histories apart when the models scored; 0 is all of them.
         reading: how foreign models read texts, by name, where the development list chose it
-            (:class:`~asr_lm.rescoring.scoring.specification.TextOptions`).
+            (:class:`~asr_lm.rescoring.scoring.specification.ReadingOptions`).
         lattice_scales: scale of the posteriors of a lattice's paths, by the rule that decides there.
         calibration: of the confidences of words; None where it was not asked for.
         dev: figures on the development list, by name; word error rates in percent.

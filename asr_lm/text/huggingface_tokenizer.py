@@ -115,7 +115,8 @@ class HuggingFaceVocabulary(Vocabulary):
         """Tokens that may stand before or after a text: those with such a role, further special ones, a line's end."""
         named = [getattr(self._tokenizer, f"{role}_token") for role in ("bos", "eos", "cls", "sep")]
         found = [*filter(None, named), *self._tokenizer.all_special_tokens]
-        hidden = {self._tokenizer.mask_token, None if self._unk_id is None else self._tokenizer.unk_token}
+        # Where bytes spell every word, the token for unknown ones is free for something else.
+        hidden = {self._tokenizer.mask_token, None if self._open else self._tokenizer.unk_token}
         ends = [token for token in dict.fromkeys(map(str, found)) if token not in hidden][:_MOST_ENDS]
         return (*ends, "\\n") if len(self.encode("\n")) == 1 else tuple(ends)
 

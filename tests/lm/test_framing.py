@@ -21,7 +21,8 @@ from asr_lm.progress import Logged  # noqa: E402
 from asr_lm.rescoring.default_model import FOREIGN_SHARE, read_default_weights  # noqa: E402
 from asr_lm.rescoring.framing import choose_framings  # noqa: E402
 from asr_lm.rescoring.scoring.models import RescoringModel  # noqa: E402
-from asr_lm.rescoring.scoring.specification import TextOptions, name_and_path, text_options  # noqa: E402
+from asr_lm.rescoring.scoring.specification import ReadingOptions, name_and_path, reading_options  # noqa: E402
+from asr_lm.text.huggingface_tokenizer import HuggingFaceVocabulary  # noqa: E402
 from asr_lm.text.normalizer import as_sentence, get_normalizer  # noqa: E402
 
 REFERENCES = list(dict.fromkeys(filter(None, LINES)))
@@ -54,9 +55,9 @@ def trained(*, begin: str = "<text>", end: str | None = "<text>", sentences: boo
     return HuggingFaceCausalModel(found, words)
 
 
-def chosen(model: HuggingFaceCausalModel, **given: str) -> TextOptions:
+def chosen(model: HuggingFaceCausalModel, **given: str) -> ReadingOptions:
     column = RescoringModel.of(model, "chat")
-    column._options = TextOptions(**given)
+    column._options = ReadingOptions(**given)
     return choose_framings([column], REFERENCES)["chat"].options
 
 
@@ -68,7 +69,7 @@ def texts() -> HuggingFaceCausalModel:
 def test_the_tokens_and_the_casing_of_the_training_are_found(texts: HuggingFaceCausalModel) -> None:
     column = RescoringModel.of(texts, "chat")
     framing = choose_framings([column], REFERENCES)["chat"]
-    assert framing.options == TextOptions(None, "<text>", "<text>", "sentence")
+    assert framing.options == ReadingOptions(None, "<text>", "<text>", "sentence")
     assert framing.log_prob > framing.before + 1
     assert texts.vocabulary.bos_id == texts.vocabulary.eos_id == texts.vocabulary.token_id("<text>")
     assert texts.normalizer == "as-is-sentence"
@@ -78,7 +79,15 @@ def test_the_tokens_and_the_casing_of_the_training_are_found(texts: HuggingFaceC
 
 def test_texts_that_were_read_as_they_are_stay_so() -> None:
     plain = trained(begin="<turn>", end="</s>", sentences=False)
-    assert chosen(plain) == TextOptions(None, "<turn>", "</s>", "as-is")
+    assert chosen(plain) == ReadingOptions(None, "<turn>", "</s>", "as-is")
+
+
+def test_what_is_called_unknown_may_begin_a_text_where_bytes_spell_everything() -> None:
+    """A chat model's tokeniser calls the token between texts unknown."""
+    found = HuggingFaceVocabulary(with_chat_turns(), "chat")
+    assert found.text_ends[:2] == ("<turn>", "</s>")
+    assert {"<unk>", "<text>"} <= set(found.text_ends)
+    assert not {"[UNK]", "[MASK]"} & set(masked().vocabulary.text_ends)
 
 
 def test_an_end_that_is_less_likely_than_chance_is_not_scored() -> None:
@@ -93,7 +102,7 @@ def test_what_was_given_is_not_chosen(texts: HuggingFaceCausalModel) -> None:
     assert (found.begin, found.casing) == ("<turn>", "as-is")
     assert chosen(texts, end="none").end == "none"
     column = RescoringModel.of(texts, "chat")
-    column._options = TextOptions(None, "<turn>", "none", "as-is")
+    column._options = ReadingOptions(None, "<turn>", "none", "as-is")
     assert choose_framings([column], REFERENCES) == {}
 
 
@@ -101,8 +110,8 @@ def test_options_stand_behind_the_path(tmp_path: Path, texts: HuggingFaceCausalM
     texts.save(tmp_path / "chat")
     given = f"big={tmp_path / 'chat'}?begin=<text>&end=none&casing=sentence&normalizer=lower"
     assert name_and_path(given) == ("big", tmp_path / "chat")
-    assert text_options(given) == TextOptions("lower", "<text>", "none", "sentence")
-    assert TextOptions.parse(str(text_options(given))) == text_options(given)
+    assert reading_options(given) == ReadingOptions("lower", "<text>", "none", "sentence")
+    assert ReadingOptions.parse(str(reading_options(given))) == reading_options(given)
     opened, said = RescoringModel.open(given), ["THE CAT SAT"]
     expected = asr_lm.load(f"{tmp_path / 'chat'}", begin="<text>", end="none").log_prob(["The cat sat."])
     assert opened.log_prob(said) == pytest.approx(expected, abs=1e-4)

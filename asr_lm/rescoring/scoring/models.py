@@ -27,7 +27,7 @@ from asr_lm.rescoring.scoring.context import Context
 from asr_lm.rescoring.scoring.jackknife import unseen_by
 from asr_lm.rescoring.scoring.lengths import length_normalizer
 from asr_lm.rescoring.scoring.scorer import ScoreCache, Scorer, Scores
-from asr_lm.rescoring.scoring.specification import TextOptions, name_and_path, text_options
+from asr_lm.rescoring.scoring.specification import ReadingOptions, name_and_path, reading_options
 from asr_lm.rescoring.scoring.vocabulary_fit import VocabularyFit
 from asr_lm.text.lost_letters import LostLetters
 from asr_lm.text.normalizer import get_normalizer
@@ -65,7 +65,7 @@ class RescoringModel:
     _device: str = "cpu"
     _cache: ScoreCache | None = None
     _budget: int | None = None
-    _options: TextOptions = field(default_factory=TextOptions)
+    _options: ReadingOptions = field(default_factory=ReadingOptions)
     _precision: PrecisionChoice = "float32"
     _recombined: int = 0
     _is_to_choose: bool = False
@@ -108,7 +108,7 @@ class RescoringModel:
         cache: ScoreCache | None = None,
         budget: int | None = None,
         unnormalised: Collection[str] = (),
-        options: TextOptions | None = None,
+        options: ReadingOptions | None = None,
         precision: PrecisionChoice = "float32",
     ) -> RescoringModel:
         """Open ``PATH`` or ``NAME=PATH``; ``default`` is the packaged model.
@@ -123,7 +123,7 @@ class RescoringModel:
             InputError: no model there, or a damaged one; no such normaliser, token or casing.
         """
         name, path = name_and_path(specification)
-        options = (options or TextOptions()).over(text_options(specification))
+        options = (options or ReadingOptions()).over(reading_options(specification))
         seen = trained_sentences(path)
         folds = []
         for folder in fold_folders(path) if path.is_dir() else []:
@@ -173,11 +173,11 @@ class RescoringModel:
         return bool(self.model.text_ends) and None in (given.begin, given.end, given.casing)
 
     @property
-    def given_options(self) -> TextOptions:
+    def given_options(self) -> ReadingOptions:
         """What was said when the model was opened."""
         return self._options
 
-    def read_as(self, options: TextOptions) -> None:
+    def read_as(self, options: ReadingOptions) -> None:
         """Read texts so from now on; what was said when the model was opened holds all the same."""
         self._options.over(options).apply(self.model)
         self.scorer.model_changed()
@@ -227,7 +227,7 @@ class RescoringModel:
 def open_model(
     path: Path,
     device: str = "cpu",
-    options: TextOptions | None = None,
+    options: ReadingOptions | None = None,
     *,
     unnormalised: bool = False,
     precision: PrecisionChoice = "float32",
@@ -239,7 +239,7 @@ def open_model(
             ``unnormalised``, and the model was not
             trained to score without the sum over the vocabulary.
     """
-    options = options or TextOptions()
+    options = options or ReadingOptions()
     try:
         if options.normalizer is not None:
             get_normalizer(options.normalizer)

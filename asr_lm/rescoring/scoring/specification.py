@@ -20,7 +20,7 @@ _SUFFIXES = (".gz", ".zst", ".arpa", ".bin", ".binary", ".klm", ".gguf")
 
 
 @dataclass(frozen=True)
-class TextOptions:
+class ReadingOptions:
     """What is said of the texts that a model reads; None leaves it to the model, or to a development list.
 
     Attributes:
@@ -36,10 +36,10 @@ class TextOptions:
     casing: str | None = None
 
     @classmethod
-    def parse(cls, written: str) -> TextOptions:
+    def parse(cls, written: str) -> ReadingOptions:
         """The options of ``begin=…&casing=…``.
 
-        >>> TextOptions.parse("begin=<|endoftext|>&end=none").end
+        >>> ReadingOptions.parse("begin=<|endoftext|>&end=none").end
         'none'
         """
         return cls(**dict(part.partition("=")[::2] for part in _BETWEEN.split(written) if part))
@@ -49,7 +49,7 @@ class TextOptions:
         given = [(field.name, getattr(self, field.name)) for field in fields(self)]
         return "&".join(f"{name}={value}" for name, value in given if value is not None)
 
-    def over(self, other: TextOptions) -> TextOptions:
+    def over(self, other: ReadingOptions) -> ReadingOptions:
         """These, and what they leave open as in ``other``."""
         given = {field.name: getattr(self, field.name) for field in fields(self)}
         return replace(other, **{name: value for name, value in given.items() if value is not None})
@@ -73,21 +73,21 @@ class TextOptions:
             model.frame(self.begin, self.end)
 
 
-_KEYS = "|".join(field.name for field in fields(TextOptions))
+_KEYS = "|".join(field.name for field in fields(ReadingOptions))
 _OPTIONS = re.compile(rf"\?(?=(?:{_KEYS})=)")
 _BETWEEN = re.compile(rf"&(?=(?:{_KEYS})=)")
 
 
-def text_options(specification: str) -> TextOptions:
+def reading_options(specification: str) -> ReadingOptions:
     """What follows the path of a model that is given as ``PATH?normalizer=NAME``."""
     _, *written = _OPTIONS.split(specification, maxsplit=1)
-    return TextOptions.parse(written[0]) if written else TextOptions()
+    return ReadingOptions.parse(written[0]) if written else ReadingOptions()
 
 
 def name_and_path(specification: str) -> tuple[str, Path]:
     """Name and place of the model ``PATH`` or ``NAME=PATH``, which is called after its file or folder by default.
 
-    What follows the path (:func:`text_options`) is left out.
+    What follows the path (:func:`reading_options`) is left out.
 
     Raises:
         InputError: no path.
