@@ -15,6 +15,7 @@ from asr_lm.corpora.archive import unpack
 from asr_lm.corpora.download import Remote, download, missing_bytes, partial_path, require_space, verify
 from asr_lm.corpora.manifest import PartSummary, write_part
 from asr_lm.corpora.training_text import write_training_text
+from asr_lm.counted import counted
 from asr_lm.errors import InputError
 from asr_lm.files import make_folder
 from pipelines import display
@@ -181,13 +182,15 @@ def write(
 
 def _tell(options: Options, part: str, contents: PartSummary) -> None:
     hours, manifest = contents.seconds / 3600, options.out / f"{part}.jsonl"
-    _say(f"{part}: {contents.utterances:,} utterances, {hours:,.2f} hours, {contents.words:,} words in {manifest}")
+    words = counted(contents.words, "word")
+    _say(f"{part}: {counted(contents.utterances, 'utterance')}, {hours:,.2f} hours, {words} in {manifest}")
     if contents.shortened:
-        _say(f"{part}: {contents.shortened:,} utterances end with their recording, and were said to end after it")
+        ends = "utterance ends with its recording, and was", "utterances end with their recording, and were"
+        _say(f"{part}: {counted(contents.shortened, *ends)} said to end after it")
     for reason in contents.left_out[:_EXAMPLES]:
         display.warn(f"left out: {reason}")
     if len(contents.left_out) > _EXAMPLES:
-        display.warn(f"{part}: {len(contents.left_out):,} utterances are left out")
+        display.warn(f"{part}: {counted(len(contents.left_out), 'utterance is', 'utterances are')} left out")
 
 
 def write_lm_text(options: Options, sentences: Iterable[str], parts: Mapping[str, PartSummary]) -> None:
@@ -200,7 +203,7 @@ def write_lm_text(options: Options, sentences: Iterable[str], parts: Mapping[str
     path = options.out / LM_TEXT
     with item_progress(f"writing {LM_TEXT}", "sentences") as report:
         count, met = write_training_text(path, sentences, tested, share=options.lm_share, report=report)
-    _say(f"{count:,} sentences in {path}")
+    _say(f"{counted(count, 'sentence')} in {path}")
     for part, number in met.items():
         _say(f"of the {len(tested[part]):,} distinct references of {part}, {number:,} are in it word for word")
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from asr_lm.counted import counted
 from asr_lm.errors import InputError
 from asr_lm.evaluation.roles import FIRST_PASS, title
 from asr_lm.files import make_folder, write_text
@@ -50,7 +51,8 @@ def _compare(options: Arguments) -> None:
     baseline = None if options.baseline is None else _row(options.baseline, systems.with_rules(options.rules))
     scoring = Scoring(options.context, acoustics=lists.acoustics(options))
     source = FileLists(lambda: lists.development_utterances(options, options.dev, terminal))
-    tuned = tuning.tuned(options, source, options.dev, models, systems.with_rules(options.rules), terminal, scoring)
+    rows = systems.with_rules(options.rules)
+    tuned = tuning.tuned(options, source, options.dev, models, rows, terminal, scoring, force=options.force)
     output = console(stderr=False)
     for line in tuning.describe(tuned, options.dev, options.unit):
         output.print(line, markup=False, soft_wrap=True)
@@ -65,7 +67,9 @@ def _compare(options: Arguments) -> None:
         write_text(options.json, json.dumps(record, indent=2) + "\n")
     if options.save_weights:
         count = len(save_weights(tuned, options.save_weights))
-        output.print(f"{count} files of weights written to {options.save_weights}", markup=False, soft_wrap=True)
+        output.print(
+            f"{counted(count, 'file')} of weights written to {options.save_weights}", markup=False, soft_wrap=True
+        )
     for line in reporting.write(options, found):
         output.print(line, markup=False, soft_wrap=True)
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from rich.console import Console
 from rich.table import Table
 
+from asr_lm.counted import counted
 from asr_lm.errors import InputError
 from asr_lm.evaluation.metrics.registry import metric
 from asr_lm.evaluation.roles import title
@@ -29,9 +30,13 @@ def report(output: Console, evaluation: Evaluation, found: CorrectionReport) -> 
     """Print what correction did, and give the same as JSON."""
     output.print()
     output.print(
-        f"correction: a new text for {found.written:,} of {evaluation.utterances:,} utterances, taken for "
-        f"{found.taken:,}"
-        + ("" if found.changed is None else f"; {found.changed:,} outputs differ from those without correction"),
+        f"correction: a new text for {found.written:,} of {counted(evaluation.utterances, 'utterance')}, "
+        f"taken for {found.taken:,}"
+        + (
+            ""
+            if found.changed is None
+            else f"; {counted(found.changed, 'output differs', 'outputs differ')} from those without correction"
+        ),
         markup=False,
         soft_wrap=True,
     )

@@ -19,6 +19,7 @@ from asr_lm.acoustic.saved_emissions import Shards, beside, frame_seconds, saved
 from asr_lm.acoustic.segments import Failure, Segment, SegmentSource
 from asr_lm.acoustic.sequences.ctranslate2 import PREFIX as CTRANSLATE2
 from asr_lm.acoustic.tokens import Tokens
+from asr_lm.counted import counted
 from asr_lm.errors import InputError
 from asr_lm.evaluation.normalized_rate import normalized_rate
 from asr_lm.evaluation.word_errors import Unit, tokens
@@ -251,7 +252,7 @@ def _write(lists: Lists, journal: Journal, order: Sequence[str], unit: Unit) -> 
     number = write_nbest(lists.out, (one.utterance for one in journal.read(order)))
     if lists.ctm is not None:
         write_text(lists.ctm, "".join(_ctm_lines(journal.read(order))))
-    console().print(f"{number:,} utterances are in {lists.out}", markup=False, soft_wrap=True)
+    console().print(f"{counted(number, 'utterance is', 'utterances are')} in {lists.out}", markup=False, soft_wrap=True)
     return True
 
 

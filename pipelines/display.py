@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
+from asr_lm.counted import counted
 from pipelines.command import console, with_options
 
 if TYPE_CHECKING:
@@ -48,8 +49,9 @@ def say_trained(folder: Path, result: TrainingResult, epochs: float, *, pseudo: 
     why = "stopped early" if result.stopped_early else "done"
     a_word, a_token = perplexity(result.best_loss * (result.tokens_per_word or 1)), perplexity(result.best_loss)
     say(
-        f"{folder}: {why} after {result.steps:,} steps, {result.tokens:,} tokens, {result.seconds:.0f} s "
-        f"in {result.precision}; validation {perplexities(a_word, a_token, pseudo=pseudo)} (step {result.best_step:,})"
+        f"{folder}: {why} after {counted(result.steps, 'step')}, {counted(result.tokens, 'token')}, "
+        f"{result.seconds:.0f} s in {result.precision}; validation {perplexities(a_word, a_token, pseudo=pseudo)} "
+        f"(step {result.best_step:,})"
     )
     say_still_learning(result, epochs)
 
@@ -57,7 +59,7 @@ def say_trained(folder: Path, result: TrainingResult, epochs: float, *, pseudo: 
 def say_still_learning(result: TrainingResult, epochs: float) -> None:
     """Tell that a training might have gone on, where it might."""
     if result.still_learning:
-        over = f"the last validation is the best when {epochs:g} epochs are over"
+        over = f"the last validation is the best when {epochs:g} {'epoch is' if epochs == 1 else 'epochs are'} over"
         say(f"  it was still learning ({over}): more of them may do better, for example --epochs {2 * epochs:g}")
 
 
@@ -102,7 +104,7 @@ class LeftOut:
         for message, places in self._others.items():
             if places:
                 shown = "; ".join(places[:_MOST_NAMES])
-                unnamed = f"; and {len(places) - _MOST_NAMES:,} others" if len(places) > _MOST_NAMES else ""
+                unnamed = f"; and {counted(len(places) - _MOST_NAMES, 'other')}" if len(places) > _MOST_NAMES else ""
                 self._tell(f"left out, too: {len(places):,} more ({shown}{unnamed}): {message}")
 
 
@@ -164,7 +166,7 @@ class Terminal:
 def decoding_progress(sources: int) -> Iterator[Callable[[int, int], None]]:
     """A function that is told how many sources of speech are done, and how many utterances, and shows it."""
     with _line("decoding") as show:
-        yield lambda done, utterances: show(done, sources, f"({utterances:,} utterances)")
+        yield lambda done, utterances: show(done, sources, f"({counted(utterances, 'utterance')})")
 
 
 @contextlib.contextmanager

@@ -22,7 +22,8 @@ class Arguments:
     Attributes:
         lm: Language model: a trained folder, an ARPA file, a folder of Hugging Face's transformers, hf:NAME of their
             hub, a GGUF file, one of these three with a LoRA adapter as BASE+ADAPTER, or "default" (the packaged one,
-            taken where none is given). May be given several times.
+            taken where none is given). PATH?normalizer=NAME says what --prompt goes through before the model reads it.
+            May be given several times.
         prompt: What the texts begin with.
         nbest: An n-best list, for models that write given what a recogniser heard.
         utterances: How many utterances of the list.

@@ -8,16 +8,17 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
+from asr_lm.counted import counted
 from asr_lm.errors import InputError
 from asr_lm.files import write_text
 from asr_lm.hypotheses.reading import read_nbest
 from asr_lm.hypotheses.utterance import Utterance
 from asr_lm.lm.device import resolve_device
 from asr_lm.lm.generation import GeneratedText, Sampling, generate
-from asr_lm.lm.loading import load_model
 from asr_lm.lm.protocol import Ranker
 from asr_lm.lm.scoring.conditional import ConditionalModel
-from asr_lm.rescoring.scoring.specification import name_and_path
+from asr_lm.rescoring.scoring.models import open_model
+from asr_lm.rescoring.scoring.specification import name_and_path, reading_options
 from asr_lm.text.normalizer import get_normalizer
 from pipelines.command import check_outputs, console
 from pipelines.display import say, warn
@@ -48,7 +49,7 @@ def generate_texts(arguments: Arguments) -> None:
 def _of_model(specification: str, arguments: Arguments, sampling: Sampling) -> Iterator[dict[str, Any]]:
     """Print what a model writes; the same as JSON, one record a text."""
     name, path = name_and_path(specification)
-    model = load_model(path, resolve_device(arguments.device))
+    model = open_model(path, resolve_device(arguments.device), reading_options(specification))
     _warn_of_unknown_words(name, model, arguments.prompt)
     output = console(stderr=False)
     output.print(f"{name} ({model.family})", markup=False, soft_wrap=True, style="bold")
@@ -77,7 +78,8 @@ def _utterances(model: Ranker, arguments: Arguments) -> list[Utterance] | list[N
 def _warn_of_unknown_words(name: str, model: Ranker, prompt: str) -> None:
     text = get_normalizer(model.normalizer)(prompt)
     if unknown := model.vocabulary.unknown_words(text):
-        warn(f"{unknown} of {len(text.split())} words of the prompt are unknown to {name}")
+        words, verb = counted(len(text.split()), "word"), "is" if unknown == 1 else "are"
+        warn(f"{unknown} of {words} of the prompt {verb} unknown to {name}")
 
 
 def _shown(number: int, text: GeneratedText) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.markup import escape
 from rich.table import Table
 
+from asr_lm.counted import counted
 from asr_lm.errors import InputError
 from asr_lm.evaluation.perplexity import Perplexity, measure
 from asr_lm.files import write_text
@@ -103,7 +104,9 @@ def _draw(folder: Path, rows: Sequence[Measured]) -> None:
     curves = {row.name: read_curve(row.path) for row in rows}
     written = save_training_pictures(curves, folder)
     drawn = (
-        f"{len(written)} pictures of trainings written to {folder}" if written else "no model has a training to draw"
+        f"{counted(len(written), 'picture')} of trainings written to {folder}"
+        if written
+        else "no model has a training to draw"
     )
     say(drawn)
 
@@ -140,7 +143,7 @@ class Overlaps:
 def _tables(rows: Sequence[Measured]) -> Iterator[Table]:
     """One table of perplexities, and one of pseudo-perplexities, each if there are any."""
     first = rows[0].result
-    size = f"{first.sentences:,} sentences, {first.words:,} words with </s>"
+    size = f"{counted(first.sentences, 'sentence')}, {counted(first.words, 'word')} with </s>"
     if proper := [row for row in rows if not row.result.pseudo]:
         headings = ("ppl/word", "ppl/word compared", "ppl/token")
         yield _table(proper, headings, f"{size}; {_compared(proper[0].result)}")

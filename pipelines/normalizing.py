@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asr_lm.counted import counted
 from asr_lm.evaluation.normalized_rate import NormalizedRate
 from pipelines.display import Terminal
 
@@ -14,7 +15,7 @@ def warn_of_normalizers(
         terminal.warn(f"--wer-normalizer: {lost}")
     if normalized is not None:
         terminal.warn(
-            f"{place}over {normalized.utterances:,} utterances the first pass has {normalized.plain:.2f} % errors as "
-            f"texts are compared, and {normalized.rate:.2f} % with --wer-normalizer {normalized.normalizer}: the rest "
-            "is casing, punctuation, or how words and numbers are written"
+            f"{place}over {counted(normalized.utterances, 'utterance')} the first pass has {normalized.plain:.2f} % "
+            f"errors as texts are compared, and {normalized.rate:.2f} % with --wer-normalizer {normalized.normalizer}: "
+            "the rest is casing, punctuation, or how words and numbers are written"
         )

@@ -75,10 +75,13 @@ class TuningOptions:
         subtract: Name of a model, or of a first-pass score, that may only count against a hypothesis. compare shows
             every system without a subtracted model and with it, as A and A - B: for the low-order density ratio (LODR)
             let B be a bigram (train ngram --order 2) of the transcripts that the acoustic model was trained on.
+        force: Apply the weights of all models even where they do not win on held-out utterances of --dev. By default
+            these choose among the first pass as it is, its own scores re-tuned, each model and all.
     """
 
     decision: Decision = None
     subtract: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    force: bool = False
 
 
 @dataclass(kw_only=True)

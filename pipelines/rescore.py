@@ -52,8 +52,6 @@ class Arguments(LatticeOptions, Common, _Main):
             token, or none; recognised by default.
         confidence: Give every word of the output a confidence, and every utterance one, calibrated on --dev (or with
             --weights that were): in JSON as confidences and confidence, in CTM behind the word.
-        force: Apply the weights of all models even where they do not win on held-out utterances of --dev. By default
-            these choose among the first pass as it is, its own scores re-tuned, each model and all.
         phrases: Names and other words that are expected, one phrase a line, with a tab and a weight behind it if it
             counts more or less than others: hypotheses that hold one gain, and what is close by letters may become
             it. Utterances may list more in their field phrases, which counts with this option (the file may be empty).
@@ -72,7 +70,6 @@ class Arguments(LatticeOptions, Common, _Main):
     features: OptionalPath = None
     score_kind: Annotated[Literal["sum", "mean", "rank"] | None, unless_given("{sum,mean,rank}")] = None
     confidence: bool = False
-    force: bool = False
     phrases: OptionalPath = None
     correct: bool = False
     beam: int = 8

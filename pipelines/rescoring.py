@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from asr_lm.counted import counted
 from asr_lm.errors import InputError
 from asr_lm.evaluation.metrics.registry import metric
 from asr_lm.files import make_folder, write_text
@@ -275,7 +276,7 @@ def _rescored(job: _Job, path: str) -> dict[str, Any]:
         output.print(line, markup=False, soft_wrap=True)
     record = _told(job, path, parts, output)
     count, seconds = parts.evaluation.utterances, time.monotonic() - begin
-    done = f"{count:,} {'utterance' if count == 1 else 'utterances'} rescored in {seconds:.1f} s"
+    done = f"{counted(count, 'utterance')} rescored in {seconds:.1f} s"
     output.print(done if out == "-" else f"{done}, written to {out}", markup=False, soft_wrap=True)
     return record
 

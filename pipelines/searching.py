@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from asr_lm.counted import counted
 from asr_lm.errors import InputError
 from asr_lm.hypotheses.references import read_references
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
@@ -148,10 +149,13 @@ class LatticeSearch:
     def write(self, tuned: Tuned | None) -> None:
         """Write the files that were asked for, and say what the search took."""
         expanded = (
-            f"{self.work.states:,} states expanded" if self.work.states else "no model has a weight to search with"
+            f"{counted(self.work.states, 'state')} expanded"
+            if self.work.states
+            else "no model has a weight to search with"
         )
         say(
-            f"{len(self.reported.lattices):,} lattices: {self.work.hypotheses:,} hypotheses, "
+            f"{counted(len(self.reported.lattices), 'lattice')}: "
+            f"{counted(self.work.hypotheses, 'hypothesis', 'hypotheses')}, "
             f"{expanded}, {self.work.evaluations:,} model evaluations"
         )
         if (folder := self.options.lattice_out) is not None:
@@ -190,7 +194,7 @@ def _refuse_same(development: Sequence[Lattice], lattices: Sequence[Lattice], op
     same = sum((lattice.id, lattice.reference) in said for lattice in lattices)
     if same > 0.5 * len(lattices):
         raise InputError(
-            f"{same} of {len(lattices)} lattices are development lattices, too: "
+            f"{counted(same, 'lattice is a development lattice', 'lattices are development lattices')}, too: "
             "weights are never reported on what they were tuned on",
             file=options.lattice,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
+from asr_lm.counted import counted
 from asr_lm.evaluation.held_out import UNCHECKED, Verdict, held_out_verdict
 from asr_lm.evaluation.metrics.registry import metric
 from asr_lm.evaluation.normalized_rate import normalized_rate
@@ -110,7 +111,7 @@ def describe(found: Tuned, names: Sequence[str], unit: str) -> list[str]:
     tested = found.development.check.system if found.development.check else found.systems.own_weights[-1]
     dev = found.by_system[tested.name].dev
     return [
-        f"tuned on {', '.join(names)}: {dev['utterances']:,.0f} utterances, {rate} there "
+        f"tuned on {', '.join(names)}: {counted(int(dev['utterances']), 'utterance')}, {rate} there "
         f"{dev['first_pass_wer']:.2f} first pass, {dev['wer']:.2f} tuned, {dev['oracle_wer']:.2f} oracle",
         *_framings(found),
         *_recombination(found, unit),

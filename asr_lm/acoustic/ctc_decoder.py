@@ -18,6 +18,7 @@ from asr_lm.acoustic.saved_emissions import Shards
 from asr_lm.acoustic.segments import Failure, Segment
 from asr_lm.acoustic.tokens import Tokens
 from asr_lm.acoustic.word_graph import word_graph
+from asr_lm.counted import counted
 from asr_lm.errors import InputError
 from asr_lm.evaluation.word_errors import Unit
 from asr_lm.lattice.lattice import Lattice
@@ -163,7 +164,10 @@ def make_ctc_decoder(
     warnings = []
     if lexicon and lexicon.unspelt:
         few = ", ".join(lexicon.unspelt[:_EXAMPLES])
-        warnings.append(f"{path}: {len(lexicon.unspelt):,} words have letters that are no tokens, left out ({few})")
+        warnings.append(
+            f"{path}: {counted(len(lexicon.unspelt), 'word has', 'words have')} letters that are no tokens, left out "
+            f"({few})"
+        )
     gpu = search_device(nbest, options, tokens, lexicon is not None, model.device if model else device)
     if gpu is not None and (most := cuda_beam(tokens, nbest)) < nbest:
         warnings.append(f"the search on a GPU finds at most {most} hypotheses with these {len(tokens):,} tokens")

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from asr_lm.acoustic.journal import Recognised
+from asr_lm.counted import counted
 from asr_lm.evaluation.metrics.registry import metric
 from asr_lm.evaluation.word_errors import Unit, count_errors
 from asr_lm.text.normalizer import Normalizer
@@ -62,4 +63,5 @@ class FirstPassErrors:
         also = (
             "" if self.lattices is None else f" of the lists, {100 * self.lattices / self.length:.2f} % of the lattices"
         )
-        return f"first pass {first} {name}, oracle {lists}{also} ({self.utterances:,} utterances with a reference)"
+        over = f"{counted(self.utterances, 'utterance')} with a reference"
+        return f"first pass {first} {name}, oracle {lists}{also} ({over})"

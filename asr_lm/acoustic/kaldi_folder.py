@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from asr_lm.acoustic.speech import Speech, check_times
+from asr_lm.counted import counted
 from asr_lm.errors import InputError
 from asr_lm.hypotheses.references import keyed_rows, read_keyed_texts
 
@@ -38,7 +39,8 @@ def read_kaldi_folder(folder: Path, note: Callable[[str], None]) -> Iterator[Spe
             Speech(name, path, reference=references.get(name), recording=name) for name, path in recordings.items()
         ]
     if unused := references.keys() - {speech.id for speech in found}:
-        note(f"{texts}: {len(unused):,} references belong to no utterance ({', '.join(sorted(unused)[:3])})")
+        few = ", ".join(sorted(unused)[:3])
+        note(f"{texts}: {counted(len(unused), 'reference belongs', 'references belong')} to no utterance ({few})")
     yield from found
 
 

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from asr_lm.acoustic.speech import Speech, check_times
+from asr_lm.counted import counted
 from asr_lm.errors import InputError
 from asr_lm.files import iterate_text
 from asr_lm.hypotheses.json_records import json_records, parse_document
@@ -135,7 +136,7 @@ def _table(path: Path, separator: str) -> Iterator[tuple[_Place, Record]]:
             if len({*header}) < len(header):
                 raise place.error("two columns of one name")
         elif len(cells) != len(header):
-            raise place.error(f"{len(cells)} fields, expected {len(header)} as in the header")
+            raise place.error(f"{counted(len(cells), 'field')}, expected {len(header)} as in the header")
         else:
             yield place, {name: cell for name, cell in zip(header, cells, strict=True) if cell != ""}
 

@@ -14,6 +14,7 @@ from asr_lm.acoustic.audio import Signal
 from asr_lm.acoustic.ctc_decoder import CtcDecoder, make_ctc_decoder
 from asr_lm.acoustic.options import DecodingOptions
 from asr_lm.acoustic.tokens import Tokens
+from asr_lm.counted import counted
 from asr_lm.errors import InputError
 
 
@@ -126,7 +127,7 @@ class CtcRecogniser:
 
     def _checked(self, signal: Signal, found: Tensor | None) -> Tensor | InputError:
         if found is None or not len(found):
-            return InputError(f"{len(signal)} samples are too few for a frame")
+            return InputError(f"{counted(len(signal), 'sample is', 'samples are')} too few for a frame")
         if not torch.isfinite(found).all():
             return InputError("the recogniser's output is not finite")
         return found.float().cpu()

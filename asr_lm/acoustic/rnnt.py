@@ -17,6 +17,7 @@ from asr_lm.acoustic.decoder import RecogniserKind
 from asr_lm.acoustic.first_pass import ACOUSTIC, DECIMALS
 from asr_lm.acoustic.options import OF_SEQUENCES, DecodingOptions
 from asr_lm.acoustic.search_decoder import SearchDecoder
+from asr_lm.counted import counted
 from asr_lm.errors import InputError
 from asr_lm.hypotheses.utterance import Hypothesis
 
@@ -68,7 +69,9 @@ class RnntRecogniser:
             found = self.beam_search(features.to(device), length.to(device), beam)
         except RuntimeError as error:
             if len(signal) < self.sample_rate // 10:
-                raise InputError(f"{len(signal)} samples are too few for the recogniser") from error
+                raise InputError(
+                    f"{counted(len(signal), 'sample is', 'samples are')} too few for the recogniser"
+                ) from error
             raise
         scores: dict[str, float] = {}
         for tokens, _, _, score in found:

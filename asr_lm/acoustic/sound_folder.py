@@ -11,6 +11,7 @@ from pathlib import Path
 
 from asr_lm.acoustic.sound_files import is_convertible, is_readable
 from asr_lm.acoustic.speech import Speech
+from asr_lm.counted import counted
 from asr_lm.errors import InputError
 from asr_lm.files import iterate_text
 
@@ -51,7 +52,7 @@ def read_sound_folder(folder: Path, note: Callable[[str], None]) -> Iterator[Spe
 def _note_others(folder: Path, others: Sequence[Path], note: Callable[[str], None]) -> None:
     if others:
         few = ", ".join(str(path.relative_to(folder)) for path in others[:_EXAMPLES])
-        note(f"{folder}: {len(others):,} files are not read as sound ({few})")
+        note(f"{folder}: {counted(len(others), 'file is', 'files are')} not read as sound ({few})")
 
 
 def _transcribed(

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from asr_lm.counted import counted
 from asr_lm.errors import InputError
 from asr_lm.evaluation.bootstrap import RESAMPLES, SEED, Interval, PairedDifference, Resamples
 from asr_lm.evaluation.matched_pairs import MatchedPairs
@@ -196,7 +197,7 @@ def comparison_of(tally: Tally, *, resamples: int = RESAMPLES, seed: int = SEED)
         InputError: no utterance has a reference, or the normaliser loses most of the references.
     """
     if not tally.with_reference:
-        message = f"none of the {tally.utterances} utterances has a reference, so errors cannot be counted"
+        message = f"none of the {counted(tally.utterances, 'utterance')} has a reference, so errors cannot be counted"
         raise InputError(message)
     tally.lost.check("normalizer")
     draws = tally.errors_table.draw(resamples, seed)

@@ -19,6 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from asr_lm.counted import counted
+
 BINS = 15
 """Bins of the expected calibration error and of the reliability diagram."""
 
@@ -116,8 +118,8 @@ class ConfidenceQuality:
             else f"; the least certain fifth of the utterances holds {self.worst:.0%} of the errors"
         )
         return (
-            f"confidence of {self.words:,} words, {self.right:.1%} right: normalised cross-entropy {nce}, calibration "
-            f"error {self.ece:.3f}, area under risk and coverage {self.aurc:.2f} %{worst}"
+            f"confidence of {counted(self.words, 'word')}, {self.right:.1%} right: normalised cross-entropy {nce}, "
+            f"calibration error {self.ece:.3f}, area under risk and coverage {self.aurc:.2f} %{worst}"
         )
 
 

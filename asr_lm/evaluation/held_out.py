@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from asr_lm.counted import counted
 from asr_lm.errors import InputError
 from asr_lm.evaluation.metrics.registry import metric
 from asr_lm.evaluation.word_errors import Counts, ErrorCounts, Unit
@@ -97,7 +98,7 @@ def held_out_verdict(first_pass: Counts, tuned: Counts, unit: Unit = "word") -> 
     if _is_beyond_noise(differences):
         verb = "beat" if better else "do worse than"
         return Verdict(f"Held out, the tuned weights {verb} the first pass: {figures}.", better, None)
-    figures = f"{figures}; {count:,} utterance{'' if count == 1 else 's'}"
+    figures = f"{figures}; {counted(count, 'utterance')}"
     return _undecided(differences, figures, likely=beats_first_pass(first_pass, tuned))
 
 

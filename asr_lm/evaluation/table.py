@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from asr_lm.counted import counted
 from asr_lm.evaluation.comparison import Comparison, Difference, SystemResult
 from asr_lm.evaluation.formatting import DASH, number, p_text, percent, span
 from asr_lm.evaluation.metrics.registry import metric
@@ -119,7 +120,7 @@ def _circumstances(comparison: Comparison) -> str:
     texts = f"compared {metric(comparison.unit).as_is}"
     if comparison.normalizer != "as-is":
         texts = f"compared after the normaliser {comparison.normalizer}"
-    over = f"{comparison.units} {comparison.resampled}{'' if comparison.units == 1 else 's'}"
+    over = counted(comparison.units, comparison.resampled)
     noun = "utterance that has" if utterances == 1 else "utterances that have"
     return (
         f"Over {known} {noun} a reference; {comparison.unit}s {texts}. Differences in percentage points. "

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from asr_lm.counted import counted
 from asr_lm.errors import InputError
 from asr_lm.evaluation.metrics.registry import metric
 
@@ -108,7 +109,10 @@ def check_pairs(references: Sequence[str], hypotheses: Sequence[str], unit: Unit
     """
     metric(unit)
     if len(references) != len(hypotheses):
-        raise InputError(f"{len(references)} references but {len(hypotheses)} hypotheses, expected one for each")
+        raise InputError(
+            f"{counted(len(references), 'reference')} but {counted(len(hypotheses), 'hypothesis', 'hypotheses')}, "
+            "expected one for each"
+        )
 
 
 def count_errors(references: Sequence[str], hypotheses: Sequence[str], unit: Unit = "word") -> Counts:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
+from asr_lm.counted import counted
 from asr_lm.hypotheses.mapping import MISSING, Mapping, Score, Step, Steps, follow, is_many, numbering, written
 from asr_lm.hypotheses.records import Record
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
@@ -83,7 +84,11 @@ def _utterance(
     if mapping.rank is not None:
         ranks = [_number(found, place, identity, mapping.rank) for _, found in follow(mapping.rank, value)]
         if len(ranks) != len(hypotheses):
-            raise place.error(f"{len(ranks)} ranks for {len(texts)} hypotheses", identity, written(mapping.rank))
+            raise place.error(
+                f"{counted(len(ranks), 'rank')} for {counted(len(texts), 'hypothesis', 'hypotheses')}",
+                identity,
+                written(mapping.rank),
+            )
         hypotheses = [pair[1] for pair in sorted(zip(ranks, hypotheses, strict=True), key=lambda pair: pair[0])]
     reference = _optional(mapping.reference, value, place, identity)
     return place, Utterance(
@@ -140,14 +145,18 @@ def _column(score: Score, value: Any, number: int, place: Location, identity: st
         if number > 1:
             raise place.error("one number for all hypotheses, expected one each", identity, written(score.path))
     elif len(found) != number:
-        message = f"{len(found)} scores for {number} hypotheses, expected one each"
+        message = f"{counted(len(found), 'score')} for {counted(number, 'hypothesis', 'hypotheses')}, expected one each"
         raise place.error(message, identity, written(score.path))
     values = [_natural(score, entry, place, identity) for entry in found]
     if score.minus is None:
         return values
     taken = [_number(entry, place, identity, score.minus) for _, entry in follow(score.minus, value)]
     if len(taken) != len(values):
-        raise place.error(f"{len(taken)} numbers for {number} hypotheses", identity, written(score.minus))
+        raise place.error(
+            f"{counted(len(taken), 'number')} for {counted(number, 'hypothesis', 'hypotheses')}",
+            identity,
+            written(score.minus),
+        )
     return [one - other for one, other in zip(values, taken, strict=True)]
 
 

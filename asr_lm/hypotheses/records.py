@@ -18,6 +18,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from asr_lm.counted import counted
 from asr_lm.errors import InputError
 from asr_lm.files import display_name, iterate_text
 from asr_lm.hypotheses.arrow_rows import arrow_rows
@@ -127,7 +128,7 @@ def table_rows(path: Path, table: Table) -> Iterator[Record]:
         if not row:
             continue
         if width and len(row) != width:
-            raise InputError(f"{len(row)} cells, expected {width}", file=name, line=lines.number)
+            raise InputError(f"{counted(len(row), 'cell')}, expected {width}", file=name, line=lines.number)
         if width or header is None:
             yield Record(
                 Location(name, lines.number), row if header is None else dict(zip(header, row, strict=True)), stem

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Set
 from typing import NamedTuple
 
+from asr_lm.counted import counted
 from asr_lm.errors import InputError
 from asr_lm.hypotheses.known_ids import KnownIds
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance, timed_words
@@ -128,7 +129,11 @@ def _check_times(hypothesis: Hypothesis, rank: int, utterance: str, place: Locat
     times, words = hypothesis.times or (), timed_words(hypothesis)
     field = f"hypotheses[{rank}].times"
     if len(times) != len(words):
-        raise place.error(f"{len(times)} intervals for {len(words)} words, expected one a word", utterance, field)
+        raise place.error(
+            f"{counted(len(times), 'interval')} for {counted(len(words), 'word')}, expected one a word",
+            utterance,
+            field,
+        )
     for position, (start, end) in enumerate(times):
         if not 0 <= start <= end < math.inf:
             message = f"({start}, {end}) is no interval, expected 0 <= start <= end in seconds"
@@ -139,7 +144,9 @@ def _check_confidences(hypothesis: Hypothesis, rank: int, utterance: str, place:
     found, words = hypothesis.confidences or (), hypothesis.text.split()
     field = f"hypotheses[{rank}].confidences"
     if len(found) not in (len(words), len("".join(words))):
-        raise place.error(f"{len(found)} values for {len(words)} words, expected one a word", utterance, field)
+        raise place.error(
+            f"{counted(len(found), 'value')} for {counted(len(words), 'word')}, expected one a word", utterance, field
+        )
     for position, value in enumerate(found):
         if not 0 <= value <= 1:
             message = f"{value} is no confidence, expected a number from 0 to 1"

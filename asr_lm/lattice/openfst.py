@@ -13,6 +13,7 @@ import struct
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
+from asr_lm.counted import counted
 from asr_lm.errors import InputError
 from asr_lm.files import DAMAGE
 from asr_lm.lattice.limits import MAX_ARCS, MAX_LINE, check_arcs
@@ -155,7 +156,7 @@ def read_binary(data: ByteReader, max_arcs: int = MAX_ARCS) -> Machine:
     if version != 2 or flags & _HAS_SYMBOLS:
         raise InputError(f"version {version} with flags {flags}, expected version 2 without symbol tables")
     if not 0 <= states <= _MOST or not (0 <= start < states or not states):
-        raise InputError(f"damaged: {states} states, the first being {start}")
+        raise InputError(f"damaged: {counted(states, 'state')}, the first being {start}")
     layout, compact = _KINDS[arc_kind]
     machine, count = Machine(compact, start), 0
     for state in range(states):

@@ -23,6 +23,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from asr_lm.counted import counted
 from asr_lm.errors import InputError
 from asr_lm.hypotheses.prefix_tree import PrefixTree, split_by_nodes
 from asr_lm.hypotheses.recombination import recombined
@@ -104,7 +105,9 @@ class Ranker(ABC):
             return self.score_tokens(sentences)
         before = [self.encode(_several(context or (), "contexts")) for context in contexts]
         if len(before) != len(sentences):
-            raise InputError(f"{len(before)} contexts for {len(sentences)} texts", parameter="contexts")
+            raise InputError(
+                f"{counted(len(before), 'context')} for {counted(len(sentences), 'text')}", parameter="contexts"
+            )
         return self.score_tokens(sentences, before)
 
     def encode(self, texts: Sequence[str]) -> list[Tokens]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from asr_lm.counted import counted
 from asr_lm.evaluation.bootstrap import Interval
 from asr_lm.evaluation.comparison import Comparison, Difference
 from asr_lm.evaluation.formatting import DASH, number, p_text, percent, span
@@ -82,7 +83,7 @@ def _p(difference: Difference | None) -> str:
 
 
 def _circumstances(comparison: Comparison) -> str:
-    over = f"{comparison.with_reference:,} utterances with a reference of {comparison.utterances:,}"
+    over = f"{counted(comparison.with_reference, 'utterance')} with a reference of {comparison.utterances:,}"
     return (
         f"Over {over}, {comparison.unit}s, normaliser {comparison.normalizer}. 95 %: bootstrap over "
         f"{comparison.units:,} {comparison.resampled}s. p: matched-pairs test. ppl: a word, over positions every model "

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from asr_lm.counted import counted
 from asr_lm.errors import InputError
 from asr_lm.files import atomic_write, iterate_text, make_folder
 from asr_lm.report.drawing import INK, MARKERS, SERIES, SOFT, STYLE, Figure, new_axes, quiet
@@ -109,7 +110,7 @@ def _one(curve: Sequence[Point]) -> Figure:
     note = axes.annotate(f"{height:,.2f}", (epochs[best], height), (0, 7), textcoords="offset points", ha="center")
     note.set_color(INK)
     _finish(axes, logarithmic=measure != _LOSS)
-    told = f"Best validation: {height:,.2f} after {epochs[best]:g} passes; {len(curve)} validations"
+    told = f"Best validation: {height:,.2f} after {epochs[best]:g} passes; {counted(len(curve), 'validation')}"
     return Figure("training", "Training", told, drawing)
 
 

@@ -13,6 +13,7 @@ from typing import Literal, get_args
 import msgspec
 import numpy as np
 
+from asr_lm.counted import counted
 from asr_lm.errors import InputError
 from asr_lm.hypotheses.field_names import is_count
 from asr_lm.hypotheses.utterance import Utterance
@@ -74,7 +75,7 @@ def doubt_of_kind(utterances: Sequence[Utterance]) -> str | None:
     """What a reader must know where the kind of the scores was hard to tell; None where it is plain."""
     if score_kind(utterances) != "mean" or len(utterances) >= FEWEST:
         return None
-    count = f"{len(utterances)} utterance{' is' if len(utterances) == 1 else 's are'}"
+    count = f"{counted(len(utterances), 'utterance is', 'utterances are')}"
     return (
         f"{count} too few to tell whether the score is that of an utterance or an average a token; taken for an average"
         ", which trusts the language model less: say the kind of the score (sum or mean)"

@@ -187,7 +187,7 @@ def test_utterances_without_sound_or_words_are_named(capsys):
     told = capsys.readouterr()
     for identity, reason in (("0000", "no sound file"), ("0001", "no such file"), ("0009", "no transcript")):
         assert re.search(f"left out: 1-2-{identity}: .*1-2-{identity}.flac: {reason}", told.err)
-    assert "dev-clean: 1 utterances" in told.out
+    assert "dev-clean: 1 utterance," in told.out
     assert [speech.id for speech in find_speech([Path("out/dev-clean.jsonl")])] == ["1-2-0002"]
     assert "no transcript" in refused(capsys, *options[2:], "--strict")
 

@@ -87,7 +87,7 @@ def test_stretches_of_talks_are_written_for_decode(unpacked, capsys):
         "train: 1 stretches without a word are left out",
         "dev: 1 references lack a word (<unk>)",
         "train: 1 references lack a word (<unk>)",
-        "test: 1 utterances end with their recording, and were said to end after it",
+        "test: 1 utterance ends with its recording, and was said to end after it",
         "of the 1 distinct references of test, 1 are in it word for word",
     ):
         assert count in told
@@ -124,7 +124,7 @@ def test_talks_without_sound_or_transcript_are_named(unpacked, capsys):
     told = capsys.readouterr()
     assert re.search(r"left out: Cat_2012-00000000-00000500: .*Cat_2012.sph: no such file", told.err)
     assert re.search(r"left out: Dan_2013: .*Dan_2013.sph: no transcript", told.err)
-    assert "train: 1 utterances" in told.out
+    assert "train: 1 utterance," in told.out
     assert call("data.tedlium", *options, "--strict") == 2
 
 

@@ -58,7 +58,7 @@ def test_no_text_is_kept_beyond_the_sample_for_normalisers() -> None:
 def test_a_list_without_references_has_no_comparison() -> None:
     tally = Tally(("first_pass",))
     tally.add([None], {"first_pass": ["a"]})
-    with pytest.raises(InputError, match="none of the 1 utterances has a reference"):
+    with pytest.raises(InputError, match="none of the 1 utterance has a reference"):
         comparison_of(tally)
 
 

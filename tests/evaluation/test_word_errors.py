@@ -124,9 +124,9 @@ def test_batches_change_nothing():
 
 
 def test_lengths_and_units_are_checked():
-    with pytest.raises(InputError, match="2 references but 1 hypotheses"):
+    with pytest.raises(InputError, match="2 references but 1 hypothesis,"):
         count_errors(["a", "b"], ["a"])
-    with pytest.raises(InputError, match="2 references but 1 hypotheses"):
+    with pytest.raises(InputError, match="2 references but 1 hypothesis,"):
         next(alignments(["a", "b"], ["a"]))
     with pytest.raises(InputError, match="unknown unit 'phone'"):
         count_errors(["a"], ["a"], "phone")

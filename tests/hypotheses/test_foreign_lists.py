@@ -94,7 +94,7 @@ class TestHyporadise:
     @pytest.mark.parametrize(
         ("entry", "field", "message"),
         [
-            ({"id": "v", "input": ["a", "b"], "score": [1.0]}, "[1].score", "1 scores for 2 hypotheses"),
+            ({"id": "v", "input": ["a", "b"], "score": [1.0]}, "[1].score", "1 score for 2 hypotheses"),
             ({"id": "v", "input": "a"}, "[1].input", "expected `array`"),
             ({"id": "v", "input": ["a", 2], "score": [1, 2]}, "[1].input[1]", "expected `str`"),
             ({"id": "v", "input": ["a"], "score": ["1"]}, "[1].score[0]", "expected `float`"),

@@ -127,3 +127,12 @@ def test_a_test_list_needs_references(command: Command, toy: Toy, ngram: Path) -
     write_nbest("silent.json", [Utterance(u.id, u.hypotheses) for u in toy.utterances("test")])
     finished = command("compare", "--dev", toy.dev, "--test", "silent.json", "--lm", ngram)
     assert finished.complaint.startswith("error: silent.json: none of the 40 utterances has a reference")
+
+
+def test_force_applies_all_models_together(command: Command, toy: Toy, ngram: Path, lstm: Path) -> None:
+    # Of four utterances no folds can be made: nothing is known to win.
+    write_nbest(Path("few.json"), toy.utterances("dev")[:4])
+    given = ("compare", "--dev", "few.json", "--test", toy.test, "--lm", ngram, "--lm", lstm, "--json", "c.json")
+    for force, chosen in (((), "first_pass"), (("--force",), "ngram + lstm")):
+        assert command(*given, *force).code == 0
+        assert json.loads(Path("c.json").read_text())["chosen"] == chosen

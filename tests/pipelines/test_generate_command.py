@@ -64,7 +64,7 @@ def test_without_a_model_the_packaged_one_writes(command: Command) -> None:
 
 def test_words_of_the_prompt_that_are_unknown_are_told(command: Command, ngram: Path) -> None:
     finished = command("generate", "--lm", ngram, "--prompt", "the zebra sees", "--longest", 2)
-    assert "1 of 3 words of the prompt are unknown to ngram" in finished.err
+    assert "1 of 3 words of the prompt is unknown to ngram" in finished.err
     assert finished.out.splitlines()[1].startswith("1. the <unk> sees ")
 
 
@@ -105,3 +105,14 @@ def test_what_cannot_be_written_is_said(
     command: Command, ngram: Path, arguments: tuple[object, ...], complaint: str
 ) -> None:
     assert complaint in command("generate", "--lm", ngram, *arguments).complaint
+
+
+def test_a_prompt_goes_through_the_normaliser_that_is_given(command: Command, ngram: Path) -> None:
+    bare = next(ngram.glob("model.*"))
+    arguments = ("--prompt", "THE CAT", "--longest", 2, "--temperature", 0)
+    plain = command("generate", "--lm", f"a={bare}", *arguments)
+    assert "2 of 2 words of the prompt are unknown to a" in plain.err
+    lower = command("generate", "--lm", f"b={bare}?normalizer=lower", *arguments)
+    assert "unknown" not in lower.err
+    assert lower.out.splitlines()[1].startswith("1. the cat")
+    assert "'loud'" in command("generate", "--lm", f"{bare}?normalizer=loud", *arguments).complaint

@@ -24,6 +24,7 @@ from asr_lm.acoustic.options import OF_SEQUENCES, DecodingOptions
 from asr_lm.acoustic.sequences.recogniser import WINDOW
 from asr_lm.acoustic.sequences.transcript import Transcript
 from asr_lm.acoustic.sequences.whisper_prompt import MOST_OF_ENGLISH, START, WhisperPrompt
+from asr_lm.counted import counted
 from asr_lm.errors import InputError
 
 TYPES = ("moonshine", "speech-encoder-decoder", "speech_to_text", "whisper")
@@ -128,7 +129,9 @@ class SpeechSequenceModel:
             raise
         except (RuntimeError, ValueError) as error:
             if len(signal) < self.sample_rate // 10:
-                raise InputError(f"{len(signal)} samples are too few for the recogniser") from error
+                raise InputError(
+                    f"{counted(len(signal), 'sample is', 'samples are')} too few for the recogniser"
+                ) from error
             raise
         if not torch.isfinite(outputs.last_hidden_state).all():
             raise InputError("what the encoder makes of it is not finite")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from asr_lm.counted import counted
 from asr_lm.hypotheses.beginning import Beginning
 from asr_lm.hypotheses.format import Format, plain
 from asr_lm.hypotheses.json_records import decode_record, json_records
@@ -51,8 +52,8 @@ def _hypotheses(entry: _Entry, place: Location, identity: str) -> tuple[Hypothes
     given = {name: column for name, column in columns.items() if column is not None}
     for name, column in given.items():
         if len(column) != len(entry.input):
-            message = f"{len(column)} scores for {len(entry.input)} hypotheses, expected one each"
-            raise place.error(message, identity, name)
+            texts = counted(len(entry.input), "hypothesis", "hypotheses")
+            raise place.error(f"{counted(len(column), 'score')} for {texts}, expected one each", identity, name)
     return tuple(
         Hypothesis(text, {name: column[rank] for name, column in given.items()})
         for rank, text in enumerate(entry.input)

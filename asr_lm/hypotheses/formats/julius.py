@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from asr_lm.counted import counted
 from asr_lm.files import display_name, iterate_text
 from asr_lm.hypotheses.beginning import Beginning
 from asr_lm.hypotheses.format import Format, plain
@@ -36,7 +37,9 @@ def read_julius(path: Path) -> Located:
 
     def utterance() -> tuple[Location, Utterance]:
         if scores and len(scores) != len(texts):
-            raise place.error(f"{len(scores)} scores for {len(texts)} sentences, expected one each", identity)
+            raise place.error(
+                f"{counted(len(scores), 'score')} for {counted(len(texts), 'sentence')}, expected one each", identity
+            )
         found = scores or [{} for _ in texts]
         hypotheses = tuple(Hypothesis(text, score) for text, score in zip(texts, found, strict=True))
         return place, Utterance(identity or f"utt-{count:06d}", hypotheses)

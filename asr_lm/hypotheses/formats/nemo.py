@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from asr_lm.counted import counted
 from asr_lm.errors import InputError
 from asr_lm.files import display_name, iterate_lines, iterate_text
 from asr_lm.hypotheses.beginning import Beginning
@@ -106,8 +107,9 @@ def _checked_beam_size(path: Path, manifest: Path, utterances: int, beam_size: i
         beam_size = lines // utterances
     if beam_size < 1 or beam_size * utterances != lines:
         raise InputError(
-            f"{lines} lines do not make {utterances} utterances (manifest {display_name(manifest)}) "
-            f"of {beam_size if beam_size > 0 else 'at least one'} lines each, expected as many for every utterance",
+            f"{counted(lines, 'line does', 'lines do')} not make {counted(utterances, 'utterance')} "
+            f"(manifest {display_name(manifest)}) of {beam_size if beam_size > 0 else 'at least one'} lines each, "
+            "expected as many for every utterance",
             file=display_name(path),
         )
     return beam_size

@@ -13,6 +13,7 @@ import math
 import re
 from pathlib import Path
 
+from asr_lm.counted import counted
 from asr_lm.errors import InputError
 from asr_lm.files import display_name, iterate_text
 from asr_lm.hypotheses.beginning import Beginning, first_lines
@@ -67,7 +68,9 @@ def _utterance(file: Path, identity: str) -> tuple[Location, Utterance]:
 def _hypothesis(line: str, place: Location, identity: str) -> Hypothesis:
     fields = line.split("\t")
     if len(fields) != HYPOTHESIS_FIELDS:
-        message = f"{len(fields)} fields, expected error rate, acoustic score, words and text, with tabs between"
+        message = (
+            f"{counted(len(fields), 'field')}, expected error rate, acoustic score, words and text, with tabs between"
+        )
         raise place.error(message, identity)
     base_2 = decimal(fields[1])
     if base_2 is None:

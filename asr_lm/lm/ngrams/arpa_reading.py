@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from asr_lm.counted import counted
 from asr_lm.errors import InputError
 from asr_lm.files import display_name, iterate_blocks
 from asr_lm.lm.ngrams.arpa_lines import Lines
@@ -243,7 +244,7 @@ def _check(block: ArpaBlock, weighted: NDArray[np.bool_], log10_prob: NDArray[np
         return
     line = int(faulty.argmax())
     if not complete[line]:
-        raise block.fault(f"expected a probability, {block.order} words and perhaps a back-off weight", line)
+        raise block.fault(f"expected a probability, {counted(block.order, 'word')} and perhaps a back-off weight", line)
     if not possible[line]:
         written = lines.field(int(lines.first[line])).decode(errors="replace")
         raise block.fault(f"log10 probability {written} is above 0 or not a number", line)

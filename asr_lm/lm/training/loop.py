@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from asr_lm.batched import batched
+from asr_lm.counted import counted
 from asr_lm.errors import InputError
 from asr_lm.files import make_folder, write_text
 from asr_lm.lm.neural import Network, State
@@ -353,7 +354,7 @@ class _Run:
     def _check_finite(self, value: float, name: str) -> None:
         if not math.isfinite(value):
             raise InputError(
-                f"the {name} is no longer finite after {self.counters.step} steps; lower the learning rate "
+                f"the {name} is no longer finite after {counted(self.counters.step, 'step')}; lower the learning rate "
                 f"({self.options.learning_rate}) or clip the gradient ({self.options.clip})"
             )
 
