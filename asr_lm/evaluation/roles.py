@@ -35,5 +35,10 @@ BOUNDS = (ORACLE, COMPOSITIONAL_ORACLE)
 
 
 def title(name: str) -> str:
-    """What a reader calls the system."""
-    return TITLES.get(name, name)
+    """What a reader calls the system.
+
+    >>> title("retuned"), title("retuned, shrunk")
+    ('re-tuned first pass', 're-tuned first pass, shrunk')
+    """
+    role, comma, variant = name.partition(", ")
+    return TITLES.get(role, role) + comma + variant

@@ -62,13 +62,29 @@ def score_kind(utterances: Sequence[Utterance]) -> ScoreKind:
     if len(scores) > 1:
         return "sum"
     first = [utterance.hypotheses[0] for utterance in utterances]
-    size = np.abs([hypothesis.scores[names[0]] for hypothesis in first])
-    length = np.array([len(hypothesis.text) for hypothesis in first], dtype=float)
+    lengths = [len(hypothesis.text) for hypothesis in first]
+    return _kind(np.array([hypothesis.scores[names[0]] for hypothesis in first]), np.array(lengths, dtype=float))
+
+
+def _kind(scores: Values, lengths: Values) -> ScoreKind:
+    """The kind of the only score, from those of the first hypotheses and their characters ``[utterances]``."""
+    size = np.abs(scores)
     if float(np.median(size)) > MEAN_LARGEST:
         return "sum"
-    if len(first) < FEWEST or size.std() == 0 or length.std() == 0:
+    if len(size) < FEWEST or size.std() == 0 or lengths.std() == 0:
         return "mean"
-    return "sum" if float(np.corrcoef(size, length)[0, 1]) >= LENGTH_CORRELATION else "mean"
+    return "sum" if float(np.corrcoef(size, lengths)[0, 1]) >= LENGTH_CORRELATION else "mean"
+
+
+def is_average(table: FeatureTable) -> bool:
+    """Whether the recogniser gave one score, and of the kind ``mean``; see :func:`score_kind`."""
+    scores = [column for column in table.columns if column.kind in ("first-pass", "length")]
+    scores = [column for column in scores if column.name not in (WORDS, CHARACTERS)]
+    if [column.kind for column in scores] != ["first-pass"]:
+        return False
+    starts = table.lists.starts
+    lengths = np.array([len(table.texts[row]) for row in starts.tolist()], dtype=float)
+    return _kind(table.column(scores[0].name)[starts], lengths) == "mean"
 
 
 def doubt_of_kind(utterances: Sequence[Utterance]) -> str | None:

@@ -110,7 +110,7 @@ def tune_systems(
         recogniser's order among them where the first pass decides; what the folds say.
     """
     signs = signs or {}
-    candidates = (systems[systems.final],) if force else with_shrunk(systems.candidates(signs), table)
+    candidates = (systems[systems.final],) if force else with_shrunk(systems.candidates(signs))
     held_out = check_held_out(table, candidates, signs)
     best = held_out.best
     chosen = systems if force else systems.choosing(best.system if best else None)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from asr_lm.errors import InputError
 from asr_lm.evaluation.roles import CORRECTED, FIRST_PASS, RESCORED, RETUNED
-from asr_lm.rescoring.features.table import FeatureTable
+from asr_lm.rescoring.features.table import TIMES_LENGTH, WORDS, FeatureTable
 from asr_lm.rescoring.rules.registry import BEST, rule
 
 
@@ -24,7 +24,8 @@ class System:
             weights of its own.
         strength: how strongly its weights are held near the first pass
             (:func:`asr_lm.rescoring.tuning.shrink.shrunk_weights`); None for the fewest errors.
-        ranked: whether the rank joins the recogniser's scores.
+        words: whether the number of words is weighted beside that of the characters.
+        timed: whether the recogniser's score is an average that is taken times the length.
     """
 
     name: str
@@ -33,12 +34,16 @@ class System:
     corrected: bool = False
     weights_of: str | None = None
     strength: float | None = None
-    ranked: bool = False
+    words: bool = True
+    timed: bool = False
 
-    def shrunk(self, strength: float, ranked: bool) -> System:
+    def shrunk(self, strength: float, words: bool) -> System:
         """The same models with weights near the first pass, as a row of its own."""
-        name = f"{self.name}, shrunk{' and ranked' if ranked else ''}"
-        return replace(self, name=name, strength=strength, ranked=ranked)
+        return replace(self, name=f"{self.name}, shrunk", strength=strength, words=words)
+
+    def times_length(self) -> System:
+        """The same with the recogniser's average score times the length, as a row of its own."""
+        return replace(self, name=f"{self.name}, score times length", timed=True)
 
     def under(self, name: str) -> System:
         """The same weights under another decision rule, as a row of its own."""
@@ -50,11 +55,12 @@ class System:
 
     def features(self, table: FeatureTable) -> tuple[str, ...]:
         """The features of the table that its models and the first pass have."""
-        columns = table.kinds(table.default_features(rank=self.ranked))
+        columns = table.kinds(table.default_features())
         return tuple(
-            column.name
+            column.name + TIMES_LENGTH if self.timed and column.kind == "first-pass" else column.name
             for column in columns
             if (self.corrected if column.kind == "corrected" else column.model is None or column.model in self.models)
+            and (self.words or column.name != WORDS)
         )
 
 

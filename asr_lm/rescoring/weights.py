@@ -76,7 +76,7 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True):
 
     def check(self, table: FeatureTable) -> None:
         """Raise InputError unless every weighted feature is in the table."""
-        if missing := [name for name in self.values if name not in table.names]:
+        if missing := [name for name in self.values if not table.has(name)]:
             raise InputError(
                 f"the weights need {', '.join(map(repr, missing))}, which the list lacks: they are for"
                 f" {', '.join(self.values)}; the list has {', '.join(table.names)}"

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from counting_model import counting
 
+from asr_lm.errors import InputError
 from asr_lm.evaluation.roles import FIRST_PASS, RESCORED, RETUNED
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
 from asr_lm.rescoring.decisions import apply
@@ -97,7 +98,7 @@ class TestChoice:
 
     def test_what_decides_is_a_row_once(self) -> None:
         systems = systems_for_rescore(["one"])
-        shrunk = System(RESCORED, ("one",)).shrunk(3.0, ranked=False)
+        shrunk = System(RESCORED, ("one",)).shrunk(3.0, words=False)
         assert systems.choosing(None) == Systems(systems.rows, FIRST_PASS)
         assert [row.name for row in systems.choosing(shrunk).rows] == [RETUNED, RESCORED, "rescored, shrunk"]
         assert systems.choosing(systems.rows[0]).rows == systems.rows
@@ -124,3 +125,57 @@ class TestShrinking:
     def test_signs_hold(self, table: FeatureTable) -> None:
         assert shrunk_weights(table, ("acoustic", "lm"), 0.0).values["lm"] >= 0
         assert shrunk_weights(table, ("acoustic", "lm"), 0.0, signs={"lm": -1}).values["lm"] <= 0
+
+
+def averaged(count: int, seed: int) -> list[Utterance]:
+    """Lists with averages a letter, of which the sums are right: by two nats, whatever the length and the sound."""
+    generator = np.random.default_rng(seed)
+    found = []
+    for number in range(count):
+        texts = [" ".join(generator.choice(WORDS, size).tolist()) for size in generator.permutation(range(2, 12))[:2]]
+        wrong = -float(generator.uniform(1, 20))
+        averages = [
+            total / len(f"{text}.".replace(" ", "")) for text, total in zip(texts, (wrong + 2, wrong), strict=True)
+        ]
+        heard = [Hypothesis(text, {"score": average}) for text, average in zip(texts, averages, strict=True)]
+        heard.sort(key=lambda hypothesis: -hypothesis.scores["score"])
+        found.append(Utterance(f"{seed}-{number}", tuple(heard), texts[0]))
+    return found
+
+
+class TestTimesLength:
+    def test_the_column_is_the_score_times_the_characters_and_the_end(self) -> None:
+        table = FeatureTable.from_utterances(averaged(5, 1))
+        expected = table.column("score") * (table.column("characters") + 1)
+        np.testing.assert_array_equal(table.column("score times length"), expected)
+        assert table.has("score times length")
+        assert [column.kind for column in table.kinds(["score times length", "words"])] == ["first-pass", "length"]
+        for stranger in ("words times length", "other times length", " times length"):
+            assert not table.has(stranger)
+            with pytest.raises(InputError, match="no feature"):
+                table.column(stranger)
+
+    def test_an_average_is_taken_times_the_length_where_that_holds_out_better(self) -> None:
+        systems = Systems((System(RETUNED),), RETUNED)
+        found = tune(averaged(200, 1), [], systems)
+        chosen = found.systems[found.systems.final]
+        assert chosen.timed
+        assert chosen.name.endswith("score times length")
+        assert "score times length" in found.weights.values
+        assert "score" not in found.weights.values
+        test = averaged(30, 2)
+        parts = list(rescore(test, [], found))
+        right = [u.hypotheses[0].text == u.reference for part in parts for u in part.utterances]
+        assert np.mean(right) > 0.9
+
+    def test_sums_stay_as_they_are(self) -> None:
+        utterances = [
+            Utterance(
+                one.id,
+                tuple(Hypothesis(h.text, {"sum": 100 * h.scores["score"]}) for h in one.hypotheses),
+                one.reference,
+            )
+            for one in averaged(60, 1)
+        ]
+        found = tune(utterances, [], Systems((System(RETUNED),), RETUNED))
+        assert not any(row.timed for row in found.systems.rows)

@@ -37,6 +37,10 @@ FIXED_PHRASES = {PHRASES: 3.0, PHRASE_LETTERS: -4.0, PHRASE_AGREEMENT: -6.0}
 MOST_OF_PHRASES = 4.0
 """Largest weight of :data:`PHRASES`, in nats of the posterior."""
 
+TIMES_LENGTH = " times length"
+"""Suffix of a column that no table stores: a score of the recogniser times the characters of the hypothesis (and one
+for its end), the sum of which that score may be the average."""
+
 UNKNOWN = "unknown:"
 """Prefix of the column that counts the words unknown to a model; the model's name follows."""
 
@@ -179,6 +183,10 @@ class FeatureTable:
         """Whether the recogniser gave scores."""
         return any(column.kind == "first-pass" for column in self.columns)
 
+    def has(self, name: str) -> bool:
+        """Whether there is a feature of this name, stored or made from a stored one (:data:`TIMES_LENGTH`)."""
+        return name in self.names or self._average(name) is not None
+
     def features(self, names: Sequence[str]) -> NDArray[np.float64]:
         """The named columns ``[rows, names]``.
 
@@ -189,7 +197,16 @@ class FeatureTable:
 
     def column(self, name: str) -> Values:
         """One column ``[rows]``; raises InputError when there is none of this name."""
+        if name not in self.names and (average := self._average(name)) is not None:
+            total: Values = self.column(average.name) * (1.0 + self.column(CHARACTERS))
+            return total
         return self.values[:, self._indices([name])[0]]
+
+    def _average(self, name: str) -> Column | None:
+        """The stored score that is times the length in the column of this name."""
+        base = name.removesuffix(TIMES_LENGTH)
+        found = (column for column in self.columns if column.name == base and column.kind == "first-pass")
+        return next(found, None) if base != name else None
 
     def _indices(self, names: Sequence[str]) -> list[int]:
         index = {name: number for number, name in enumerate(self.names)}
@@ -201,20 +218,17 @@ class FeatureTable:
 
     def kinds(self, names: Sequence[str]) -> list[Column]:
         """Name and kind of the named columns; raises InputError when there is none of a name."""
-        return [self.columns[index] for index in self._indices(names)]
+        return [replace(self._average(name) or self.columns[self._indices([name])[0]], name=name) for name in names]
 
-    def default_features(self, *, models: bool = True, rank: bool = False) -> tuple[str, ...]:
+    def default_features(self, *, models: bool = True) -> tuple[str, ...]:
         """What is tuned unless something else is asked for.
 
         That is every column, but ``rank`` only where the recogniser gave no scores.
 
         Args:
             models: False leaves out the language models: the re-tuned first pass.
-            rank: True takes the rank beside the recogniser's scores, too.
         """
-        left_out = ({"rank"} if self.scored and not rank else set()) | (
-            set() if models else {"model", "unknown", "corrected"}
-        )
+        left_out = ({"rank"} if self.scored else set()) | (set() if models else {"model", "unknown", "corrected"})
         return tuple(column.name for column in self.columns if column.kind not in left_out)
 
     def with_columns(self, columns: Iterable[tuple[Column, NDArray[np.generic]]]) -> FeatureTable:

@@ -1,16 +1,21 @@
 """Which system is applied: the simplest one that no other beats on utterances that it was not tuned on.
 
 Tuned weights always do well on the list they come from. Whether anything was won is seen in the folds of a
-cross-validation: systems are taken from the simplest to the largest, each first with weights near those of the first
-pass, and one takes the place of the one before only if it makes fewer errors held out by more than chance explains
+cross-validation. Systems with weights near those of the first pass are taken from the simplest to the largest: fewer
+models before more, one length (characters) before two (words, too), the nearest weights first. One takes the place of
+the one before only if it makes fewer errors held out by more than chance explains
 (:func:`asr_lm.evaluation.held_out.is_won`). This is the one-standard-error rule (Breiman, Friedman, Olshen and Stone
-1984, "Classification and Regression Trees", section 3.4.3), by paired differences. The weights with the fewest errors
-on the list take the place of those near the first pass where they are no worse.
+1984, "Classification and Regression Trees", section 3.4.3), by paired differences. What was chosen has two equals that
+are no larger: a score that is an average may be taken times the length, where that makes fewer errors held out; and of
+all models the weights with the fewest errors on the list may be taken, where they are no worse held out.
+
+How often one length is enough: on half of the WSJ lists (Whisper, HyPoradise) characters alone left 0.05 points of word
+error rate less than both lengths, on CommonVoice they did no harm where both did; ATIS needs both.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -21,6 +26,7 @@ from asr_lm.errors import InputError
 from asr_lm.evaluation.held_out import beats_first_pass, is_won
 from asr_lm.evaluation.word_errors import Counts
 from asr_lm.rescoring.decisions import choosable_table
+from asr_lm.rescoring.default_model import is_average
 from asr_lm.rescoring.features.table import FeatureTable
 from asr_lm.rescoring.systems import System
 from asr_lm.rescoring.tuning.shrink import STRENGTHS, shrunk_weights
@@ -57,31 +63,65 @@ class HeldOut:
 
     Attributes:
         checks: of each, from the simplest to the largest; empty where the list is too small for folds.
+        best: of the system to apply; None: the first pass.
         first_pass: errors of the first pass ``[utterances, 4]``.
     """
 
     checks: Sequence[Check]
+    best: Check | None
     first_pass: Counts
-
-    @property
-    def best(self) -> Check | None:
-        """The system to apply: one takes the place of a simpler one only where it wins held out; None: first pass."""
-        chosen: Check | None = None
-        for check in self.checks:
-            if self._is_better(chosen, check):
-                chosen = check
-        return chosen
-
-    def _is_better(self, chosen: Check | None, check: Check) -> bool:
-        if chosen is None:
-            return beats_first_pass(self.first_pass, check.counts)
-        if check.system == replace(chosen.system, name=check.system.name, strength=None):
-            return check.errors <= chosen.errors
-        return is_won(chosen.counts, check.counts)
 
     def of(self, name: str) -> Check | None:
         """What the folds say of the system of this name."""
         return next((check for check in self.checks if check.system.name == name), None)
+
+
+@dataclass(frozen=True, eq=False)
+class _Folds:
+    """Folds on which systems are checked.
+
+    Attributes:
+        table: the utterances with a reference.
+        assigned: fold of each ``[utterances]``.
+        signs: of weights, by feature.
+        first_pass: errors of the first pass ``[utterances, 4]``.
+    """
+
+    table: FeatureTable
+    assigned: NDArray[np.int64]
+    signs: Signs
+    first_pass: Counts
+
+    def check(self, system: System) -> Check:
+        part = choosable_table(self.table, system.features(self.table))
+        found = hold_out(part, self.assigned, partial(system_weights, system=system, signs=self.signs))
+        return Check(system, found, part.counts(found.rows))
+
+    def simplest_unbeaten(self, checks: Iterable[Check]) -> Check | None:
+        """One takes the place of a simpler one only where it wins; None: the first pass."""
+        chosen: Check | None = None
+        for check in checks:
+            if self._wins(chosen, check):
+                chosen = check
+        return chosen
+
+    def _wins(self, chosen: Check | None, check: Check) -> bool:
+        if chosen is None:
+            return beats_first_pass(self.first_pass, check.counts)
+        return is_won(chosen.counts, check.counts)
+
+    def times_length(self, chosen: Check | None) -> Check | None:
+        """What was chosen, or the same with its average score times the length where that is better."""
+        if chosen is None or not is_average(self.table):
+            return chosen
+        timed = self.check(chosen.system.times_length())
+        return timed if timed.errors < chosen.errors else chosen
+
+    def freed(self, chosen: Check | None, free: Check) -> Check | None:
+        """What was chosen, or the weights with the fewest errors of the same models where they are no worse."""
+        if chosen is None:
+            return free if self._wins(None, free) else None
+        return free if free.errors <= chosen.errors else chosen
 
 
 def check_held_out(table: FeatureTable, systems: Sequence[System], signs: Signs | None = None) -> HeldOut:
@@ -91,24 +131,35 @@ def check_held_out(table: FeatureTable, systems: Sequence[System], signs: Signs 
 
     Args:
         table: the development list.
-        systems: from the simplest to the largest.
+        systems: from the simplest to the largest; those with free weights (``strength`` None) come last, and are only
+            checked where the same models were chosen, or nothing.
         signs: of weights, by feature.
     """
     known = table.select_utterances(table.referenced)
     counts = known.counts(known.lists.starts)
-    folds = _folds(known)
-    if folds is None:
-        return HeldOut((), counts)
-    return HeldOut([_checked(known, folds, found, signs or {}) for found in systems], counts)
+    assigned = _folds(known)
+    if assigned is None:
+        return HeldOut((), None, counts)
+    folds = _Folds(known, assigned, signs or {}, counts)
+    checks = [folds.check(system) for system in systems if system.strength is not None]
+    best = folds.times_length(folds.simplest_unbeaten(checks))
+    for system in systems:
+        if system.strength is None and (best is None or _same_models(best.system, system)):
+            checks.append(free := folds.check(system))
+            best = folds.freed(best, free)
+    return HeldOut(checks, best, counts)
 
 
-def with_shrunk(systems: Sequence[System], table: FeatureTable) -> list[System]:
+def _same_models(one: System, other: System) -> bool:
+    return (one.models, one.corrected) == (other.models, other.corrected)
+
+
+def with_shrunk(systems: Sequence[System]) -> list[System]:
     """Each system with weights near those of the first pass, the nearest first, and the last one with free weights.
 
-    Where the recogniser gave scores, each is there once more with the rank among them.
+    Each is there with one length, the number of characters, and then with the number of words, too.
     """
-    ranked = (False, True) if table.scored else (False,)
-    shrunk = [system.shrunk(strength, rank) for system in systems for rank in ranked for strength in STRENGTHS]
+    shrunk = [system.shrunk(strength, words) for system in systems for words in (False, True) for strength in STRENGTHS]
     return [*shrunk, systems[-1]]
 
 
@@ -128,12 +179,6 @@ def system_weights(
     if system.strength is not None:
         return shrunk_weights(table, features, system.strength, signs=mine)
     return tune_weights(table, features, signs=mine, starts=starts)
-
-
-def _checked(known: FeatureTable, folds: NDArray[np.int64], system: System, signs: Signs) -> Check:
-    part = choosable_table(known, system.features(known))
-    check = hold_out(part, folds, partial(system_weights, system=system, signs=signs))
-    return Check(system, check, part.counts(check.rows))
 
 
 def _folds(known: FeatureTable) -> NDArray[np.int64] | None:
