@@ -170,7 +170,7 @@ def test_equally_good_systems_are_told_apart_by_chance_only():
 def test_positions_of_other_references_are_refused():
     with pytest.raises(InputError, match="different references"):
         compare_positions(error_positions(["a b"], ["a"]), error_positions(["a"], ["a"]))
-    with pytest.raises(InputError, match="1 references but 0 hypotheses"):
+    with pytest.raises(InputError, match="1 reference but 0 hypotheses"):
         matched_pairs_test(["a"], [], ["a"])
 
 

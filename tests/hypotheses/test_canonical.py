@@ -124,7 +124,7 @@ def hypotheses(*values: object) -> dict[str, object]:
             "hypotheses[0].scores",
             "got `str`",
         ),
-        (hypotheses({"text": "x y", "times": [[0, 1]]}), "hypotheses[0].times", "1 intervals for 2 words"),
+        (hypotheses({"text": "x y", "times": [[0, 1]]}), "hypotheses[0].times", "1 interval for 2 words"),
         (hypotheses({"text": "x", "times": [[2, 1]]}), "hypotheses[0].times[0]", "no interval"),
         ('{"id": "b", "hypotheses": [{"text": "\\ud800"}]}', None, "surrogate"),
     ],

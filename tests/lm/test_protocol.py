@@ -115,7 +115,7 @@ def test_one_string_is_not_several_texts(model: Ranker) -> None:
     if model.context_rule != "none":
         with pytest.raises(InputError, match="contexts: expected several strings"):
             model.score(["the ferry"], ["is late"])
-        with pytest.raises(InputError, match="contexts: 2 contexts for 1 texts"):
+        with pytest.raises(InputError, match="contexts: 2 contexts for 1 text"):
             model.score(["the ferry"], [None, None])
 
 
