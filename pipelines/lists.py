@@ -95,14 +95,14 @@ def acoustics(options: AcousticOptions) -> Acoustics | None:
         InputError: a file is missing or damaged, or something is of use with emissions alone.
     """
     if not options.emissions:
-        for name in ("tokens", "lexicon", "first_pass_lm"):
-            if getattr(options, name) is not None:
+        for name in ("tokens", "lexicon", "first_pass_lm", "near_texts"):
+            if getattr(options, name):
                 raise InputError("is for scores from saved emissions, and there are none", parameter=name)
         return None
     # Recognition takes its time to import, and most second passes have nothing to do with it.
     from asr_lm.rescoring.acoustics import Acoustics
 
-    return Acoustics(options.emissions, options.tokens, options.lexicon, options.first_pass_lm)
+    return Acoustics(options.emissions, options.tokens, options.lexicon, options.first_pass_lm, options.near_texts)
 
 
 def check_lists(development: Sequence[str], reported: Sequence[str]) -> None:

@@ -136,12 +136,15 @@ class AcousticOptions:
             fewest tokens.
         first_pass_lm: The first pass's n-gram model of words (ARPA or KenLM): its scores, called lm, in place of the
             list's.
+        near_texts: Texts near the best hypothesis join every list, at most so many an utterance: what its hypotheses
+            differ in, put together anew, and words of --lexicon that are close by letters. All are scored exactly.
     """
 
     emissions: Annotated[tuple[Path, ...], tyro.conf.UseAppendAction] = ()
     tokens: OptionalPath = None
     lexicon: OptionalPath = None
     first_pass_lm: OptionalPath = None
+    near_texts: int = 0
 
     def heard(self) -> list[Path | None]:
         """The files that these options name."""

@@ -164,3 +164,41 @@ def test_files_that_are_not_there_are_refused(folder: Path) -> None:
         .hypotheses[0]
         .scores["acoustic"]
     )
+
+
+class TestNearTexts:
+    """Texts near those of the list join it with the scores that decoding would have given them."""
+
+    def acoustics(self, folder: Path, near: int = 20) -> Acoustics:
+        return Acoustics([folder], lexicon=folder / "words.txt", lm=folder / "lm.arpa", near=near)
+
+    def test_they_come_after_the_list_with_exact_scores(self, folder: Path) -> None:
+        every = decoded(folder, folder / "lm.arpa")
+        listed = msgspec.structs.replace(every, hypotheses=every.hypotheses[:3])
+        (found,) = self.acoustics(folder).scored([listed])
+        (plain,) = self.acoustics(folder, 0).scored([listed])
+        assert found.hypotheses[:3] == plain.hypotheses
+        added = found.hypotheses[3:]
+        assert 0 < len(added) <= 20
+        assert not any(one.corrected for one in added)
+        written = tuple(Hypothesis(one.text, {}, corrected=True) for one in added)
+        (again,) = self.acoustics(folder, 0).scored([msgspec.structs.replace(listed, hypotheses=written)])
+        for one, other in zip(added, again.hypotheses, strict=True):
+            assert one.scores == pytest.approx(other.scores, abs=1e-4)
+
+    def test_no_more_than_asked_for(self, folder: Path) -> None:
+        listed = decoded(folder, folder / "lm.arpa")
+        short = msgspec.structs.replace(listed, hypotheses=listed.hypotheses[:3])
+        (found,) = self.acoustics(folder, 1).scored([short])
+        assert len(found.hypotheses) == 4
+
+    def test_a_score_that_they_would_lack_is_refused(self, folder: Path) -> None:
+        listed = decoded(folder, folder / "lm.arpa")
+        with pytest.raises(InputError, match="no score 'lm': give the first pass's n-gram model"):
+            Acoustics([folder], lexicon=folder / "words.txt", near=5).scored([listed])
+
+    @pytest.mark.parametrize(("near", "said"), [(-1, "0 or more"), (3, "give a lexicon")])
+    def test_what_cannot_be_asked_for(self, folder: Path, near: int, said: str) -> None:
+        with pytest.raises(InputError, match=said) as caught:
+            Acoustics([folder], near=near)
+        assert caught.value.parameter == "near_texts"
