@@ -29,6 +29,8 @@ DECIMALS = 3
 ACOUSTIC, LM = "acoustic", "lm"
 _ROWS_TOGETHER, _MOST_TOGETHER, _TOKENS_TOGETHER = 800, 16, 4_000
 """Hypotheses that keep NumPy busy; utterances that may wait for others, and their tokens, which fill the memory."""
+_WIDE = 400
+"""A beam that gains next to nothing from a second utterance, whose emissions would be held for it."""
 
 
 @dataclass
@@ -71,7 +73,7 @@ class FirstPass:
     @property
     def together(self) -> int:
         """How many utterances are best searched together: narrow beams leave little to do for one alone."""
-        if self.gpu is not None or self.flashlight:
+        if self.gpu is not None or self.flashlight or self.search.beam >= _WIDE:
             return 1
         most = min(_MOST_TOGETHER, _ROWS_TOGETHER // self.search.beam, _TOKENS_TOGETHER // len(self.tokens))
         return max(1, most)
