@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Literal, get_args
 
+from asr_lm.counted import counted
 from asr_lm.errors import InputError
 from asr_lm.evaluation.bootstrap import ErrorTable
 from asr_lm.evaluation.matched_pairs import MatchedPairs, error_positions, matched_pairs, segment_differences
@@ -136,11 +137,13 @@ class Tally:
         recordings: Sequence[str | None] | None,
     ) -> None:
         if recordings is not None and len(recordings) != len(references):
-            raise InputError(f"{len(recordings)} recordings, expected one for each of {len(references)} utterances")
+            raise InputError(
+                f"{counted(len(recordings), 'recording')}, expected one for each of {len(references):,} utterances"
+            )
         for name in self.systems:
             if len(systems[name]) != len(references):
-                found = len(systems[name])
-                raise InputError(f"system {name!r} has {found} texts, expected one for each of {len(references)}")
+                found = counted(len(systems[name]), "text")
+                raise InputError(f"system {name!r} has {found}, expected one for each of {len(references)}")
 
     def _recordings(self, recordings: Sequence[str | None] | None, known: Sequence[int]) -> list[str] | None:
         if self.resample == "utterance":

@@ -102,7 +102,7 @@ def test_ray_data_runs_it(bigram: str, table: pa.Table, tmp_path: Path) -> None:
     import ray
 
     pyarrow.parquet.write_table(table, tmp_path / "lists.parquet", row_group_size=10)
-    ray.init(num_cpus=2, include_dashboard=False, object_store_memory=80 * 2**20, logging_level="ERROR")
+    ray.init(num_cpus=4, include_dashboard=False, object_store_memory=80 * 2**20, logging_level="ERROR")
     try:
         given = {"models": [bigram], "score_kind": "sum"}
         how: dict[str, Any] = {"fn_constructor_kwargs": given, "batch_format": "pyarrow", "batch_size": 8}
