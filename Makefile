@@ -70,7 +70,7 @@ $(STAMP_NEWEST): pyproject.toml $(CONSTRAINTS) $(NEWEST)
 	@touch $(STAMP_NEWEST)
 
 test-newest: $(STAMP_NEWEST)
-	$(VENV_NEWEST)/bin/python -m pytest $(NEWEST_TESTS)
+	$(VENV_NEWEST)/bin/python -m pytest -n auto --dist loadfile $(NEWEST_TESTS)
 
 # Every Python that pyproject.toml admits finds wheels of every dependency; PYTHONS=3.14 asks for one.
 test-resolution: $(STAMP)
