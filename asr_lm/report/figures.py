@@ -11,7 +11,7 @@ import numpy as np
 from asr_lm.errors import InputError
 from asr_lm.evaluation.bootstrap import Resamples
 from asr_lm.evaluation.metrics.registry import metric
-from asr_lm.evaluation.roles import FIRST_PASS, ORACLE, RETUNED, title
+from asr_lm.evaluation.roles import BOUNDS, FIRST_PASS, ORACLE, RETUNED, title
 from asr_lm.files import make_folder
 from asr_lm.partial_files import partial_folder
 from asr_lm.report.confidence_figures import confidence_figures
@@ -114,7 +114,7 @@ def _rates(contents: ReportContents, reported: ReportedList) -> Iterator[Figure]
     axes.grid(visible=True, axis="x", color=GRID, linewidth=0.8)
     for place, result in enumerate(results):
         rate = result.counts.rate or 0.0
-        colour = SOFT if result.name in (FIRST_PASS, RETUNED) else SERIES[2] if result.name == ORACLE else SERIES[0]
+        colour = SOFT if result.name in (FIRST_PASS, RETUNED) else SERIES[2] if result.name in BOUNDS else SERIES[0]
         if result.interval:
             axes.plot([result.interval.low, result.interval.high], [place, place], color=colour, linewidth=2, alpha=0.5)
         filled = result.name == contents.chosen
