@@ -74,10 +74,13 @@ class NearTexts:
             score: gives further texts theirs.
         """
         best = max(heard, key=heard.__getitem__)
-        gains = self._gains(best, heard, score)
+        alone = {change: changed(best, (change,)) for change in self._changes(best, heard)}
+        scores = score(sorted({text for text in alone.values() if text} - heard.keys()))
+        known = heard | scores
+        gains = {change: known[text] - heard[best] for change, text in alone.items() if text in known}
         chosen = sorted(gains, key=lambda change: -gains[change])[:_CHANGES]
-        texts = {changed(best, together) for together in _together(chosen, gains)} - heard.keys()
-        scores = score(sorted(text for text in texts if text))
+        texts = {changed(best, together) for together in _together(chosen, gains)} - known.keys()
+        scores = scores | score(sorted(text for text in texts if text))
         found = sorted(scores, key=lambda text: (-scores[text], text))
         return [text for text in found[: self.most] if scores[text] > heard[best] - KEPT]
 
@@ -100,12 +103,9 @@ class NearTexts:
     def _of_length(self, length: int) -> list[str]:
         return self._by_length.get(length, [])
 
-    def _gains(self, best: Words, heard: dict[Words, float], score: Score) -> dict[Change, float]:
-        """What each change of the best hypothesis alone adds to its score."""
-        found = list(dict.fromkeys([*_differences(best, heard), *self._close_words(best, heard)]))
-        texts = {change: changed(best, (change,)) for change in found}
-        scores = heard | score([text for text in dict.fromkeys(texts.values()) if text and text not in heard])
-        return {change: scores[text] - heard[best] for change, text in texts.items() if text in scores}
+    def _changes(self, best: Words, heard: dict[Words, float]) -> dict[Change, None]:
+        """All changes of the best hypothesis, each once."""
+        return dict.fromkeys([*_differences(best, heard), *self._close_words(best, heard)])
 
     def _close_words(self, best: Words, heard: dict[Words, float]) -> Iterator[Change]:
         """Words close by letters where good hypotheses do not agree."""
@@ -154,7 +154,7 @@ def _stretches(best: Words, text: Words) -> Iterator[Change]:
 
 
 def _together(changes: Sequence[Change], gains: dict[Change, float]) -> list[tuple[Change, ...]]:
-    """Each change alone, and the most promising ways to make several."""
+    """The most promising ways to make several changes."""
     several = [
         together
         for count in range(2, _AT_ONCE + 1)
@@ -162,7 +162,7 @@ def _together(changes: Sequence[Change], gains: dict[Change, float]) -> list[tup
         if _apart(together) and sum(gains[change] for change in together) > -PROMISING
     ]
     several.sort(key=lambda together: -sum(gains[change] for change in together))
-    return [*((change,) for change in changes), *several[:_TRIED]]
+    return several[:_TRIED]
 
 
 def _apart(changes: Sequence[Change]) -> bool:

@@ -110,8 +110,9 @@ class Acoustics:
 
         def score(texts: Sequence[tuple[str, ...]]) -> dict[tuple[str, ...], float]:
             spelt = [(words, tokens) for words, tokens in map(self._spelt_words, texts) if tokens is not None]
-            found.update((one.words, one) for one in self._exact.of(emissions, spelt))
-            return {words: _ranked(one.acoustic, one.lm) for words, one in found.items()}
+            new = {one.words: one for one in self._exact.of(emissions, spelt)}
+            found.update(new)
+            return {words: _ranked(one.acoustic, one.lm) for words, one in new.items()}
 
         heard = {self._spelt(one)[0]: _ranked(one.scores[ACOUSTIC], one.scores.get(LM)) for one in kept}
         texts = self._near.of(heard, score)
