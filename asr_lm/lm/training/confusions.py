@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from asr_lm.errors import InputError
+from asr_lm.lm.training.list_sizes import ListSizes
 
 Words = tuple[str, ...]
 
@@ -62,7 +63,7 @@ class Confusions:
         pieces: what was heard for some letters of a word.
         word_rate: share of the words said that were not heard as such.
         spread: see above.
-        sizes: number of hypotheses of a list, and the share of lists that have so many.
+        sizes: of lists.
     """
 
     def __init__(
@@ -72,12 +73,10 @@ class Confusions:
         known: frozenset[str],
         word_rate: float,
         spread: float,
-        sizes: dict[int, float],
+        sizes: ListSizes,
     ) -> None:
         self.words, self.pieces, self.word_rate, self.spread, self.sizes = words, pieces, word_rate, spread, sizes
         self._known = known
-        self._counts = np.array(list(sizes))
-        self._size_shares = np.cumsum(list(sizes.values()))
 
     @classmethod
     def learn(cls, lists: Iterable[tuple[str, Sequence[str]]]) -> Confusions:
@@ -100,19 +99,18 @@ class Confusions:
         if not tally.sizes:
             raise InputError("no list to learn confusions from")
         said[()] = tally.gaps
-        total = sum(tally.sizes.values())
         return cls(
             {words: _heard(counts, said[words]) for words, counts in tally.words.items()},
             {piece: _heard(counts, sum(counts.values())) for piece, counts in tally.pieces.items()},
             frozenset(word for words in said for word in words),
             tally.changed_words / max(tally.reference_words, 1),
             tally.place_errors / tally.places if tally.places else 1.0,
-            {size: count / total for size, count in sorted(tally.sizes.items())},
+            ListSizes(tally.sizes),
         )
 
     def corrupt(self, text: str, random: np.random.Generator) -> list[str]:
         """Hypotheses as the recogniser might have written them for ``text``, as many as its lists have."""
-        size = int(self._counts[np.searchsorted(self._size_shares, random.random() * self._size_shares[-1])])
+        size = self.sizes.draw(random)
         parts: list[list[Words]] = [[] for _ in range(size)]
         words = tuple(text.split())
         position = 0

@@ -22,6 +22,7 @@ from itertools import accumulate
 import numpy as np
 
 from asr_lm.errors import InputError
+from asr_lm.lm.training.list_sizes import ListSizes
 
 _BEGIN = "\n"
 """Stands before the first symbol, for insertions there; no normalised text has it."""
@@ -56,13 +57,11 @@ class EditChannel:
     Attributes:
         outputs: by context, the largest first (:func:`contexts`).
         sharing: see above.
-        sizes: numbers of hypotheses of lists, and the share of lists that have at most so many.
+        sizes: of lists.
     """
 
-    def __init__(
-        self, outputs: dict[Context, Outputs], sharing: float = 1.0, sizes: dict[int, float] | None = None
-    ) -> None:
-        self.outputs, self.sharing, self.sizes = outputs, sharing, sizes or {1: 1.0}
+    def __init__(self, outputs: dict[Context, Outputs], sharing: float = 1.0, sizes: ListSizes | None = None) -> None:
+        self.outputs, self.sharing, self.sizes = outputs, sharing, sizes or ListSizes(Counter([1]))
 
     @classmethod
     def learn(cls, lists: Iterable[tuple[str, Sequence[str]]]) -> EditChannel:
@@ -86,14 +85,11 @@ class EditChannel:
         if not sizes:
             raise InputError("no list to learn confusions from")
         kept = {context: Outputs.of(found) for context, found in counts.items() if sum(found.values()) >= _ENOUGH}
-        total = sum(sizes.values())
-        summed = accumulate(count / total for _, count in sorted(sizes.items()))
-        return cls(kept, float(np.mean(shares)) if shares else 1.0, dict(zip(sorted(sizes), summed, strict=True)))
+        return cls(kept, float(np.mean(shares)) if shares else 1.0, ListSizes(sizes))
 
     def corrupt(self, text: str, random: np.random.Generator) -> list[str]:
         """Hypotheses as the recogniser might have written them for ``text``, as many as its lists have."""
-        place = bisect_right([*self.sizes.values()], random.random())
-        size = [*self.sizes][min(place, len(self.sizes) - 1)]
+        size = self.sizes.draw(random)
         first = self.draw(text, random)
         hypotheses = [first]
         for _ in range(size - 1):
