@@ -161,7 +161,11 @@ FOREIGN_SHARE = 0.3
 
 
 def default_weights(
-    kind: ScoreKind, models: Iterable[str], unknown: Iterable[str], foreign: Collection[str] = ()
+    kind: ScoreKind,
+    models: Iterable[str],
+    unknown: Iterable[str],
+    foreign: Collection[str] = (),
+    strange: Collection[str] = (),
 ) -> Weights:
     """The packaged weights as weights of a table with the column :data:`FIRST_PASS_TOTAL`.
 
@@ -170,11 +174,12 @@ def default_weights(
         models: names of the models' columns; they share the weight of the model.
         unknown: names of the columns that count unknown words; each is charged ten nats of its model.
         foreign: names of models that get :data:`FOREIGN_SHARE` of what another one gets.
+        strange: names of models that get nothing, since they do not know the list's words.
     """
     packaged = read_default_weights()[kind]
     names = list(models)
-    share = packaged.model / max(len(names), 1)
-    shares = {name: share * (FOREIGN_SHARE if name in foreign else 1.0) for name in names}
+    share = packaged.model / max(len(set(names) - set(strange)), 1)
+    shares = {name: share * (FOREIGN_SHARE if name in foreign else 1.0) * (name not in strange) for name in names}
     # The weights of lengths make up for what models charge: less where these count less.
     part = sum(shares.values()) / packaged.model if names and packaged.model else 1.0
     values = {FIRST_PASS_TOTAL: packaged.first_pass, WORDS: part * packaged.words}

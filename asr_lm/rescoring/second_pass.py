@@ -22,7 +22,7 @@ from asr_lm.progress import Logged, Progress
 from asr_lm.rescoring.choices import Choices
 from asr_lm.rescoring.confidence.confidences import Confidences, confidences, with_confidences
 from asr_lm.rescoring.decisions import Decisions, apply
-from asr_lm.rescoring.default_model import FIRST_PASS_TOTAL, ScoreKind, doubt_of_kind, first_pass_total
+from asr_lm.rescoring.default_model import FIRST_PASS_TOTAL, ScoreKind, doubt_of_kind, first_pass_total, score_kind
 from asr_lm.rescoring.features.table import Column, FeatureTable
 from asr_lm.rescoring.framing import settle_framings
 from asr_lm.rescoring.further_hypotheses import with_further_hypotheses
@@ -30,6 +30,7 @@ from asr_lm.rescoring.outcome import Outcome
 from asr_lm.rescoring.phrases.features import Phrased
 from asr_lm.rescoring.recombination import settle_recombination
 from asr_lm.rescoring.scoring.context import Context, SpokenBefore
+from asr_lm.rescoring.scoring.familiarity import is_familiar
 from asr_lm.rescoring.scoring.models import RescoringModel, feature_table
 from asr_lm.rescoring.scoring.scorer import shards
 from asr_lm.rescoring.scoring.vocabulary_fit import VocabularyFit
@@ -153,20 +154,21 @@ def rescore(
     check = DevelopmentCheck()
     part = None
     if tuned is not None:
+        kind = tuned.kind
         settle_framings(models, tuned.weights.reading)
     settle_recombination(models, tuned.weights if tuned else None)
     for shard in shards(utterances):
-        if tuned is None and kind is None and (doubt := doubt_of_kind(shard)):
-            progress.warn(doubt)
+        if tuned is None and kind is None:
+            kind = _recognised(shard, progress)
         if tuned is None:
-            tuned = Tuned.default(shard, models, kind)
             _warn_of_foreign(models, progress)
         contexts = before.contexts(shard) if before else None
         shard, phrased = with_further_hypotheses(shard, models, scoring)
+        table = _table(shard, models, kind, measuring, fit, contexts, scoring.correction is not None, progress)
+        if tuned is None:
+            tuned = Tuned.default(shard, models, kind, _strange(table, models, fit, progress))
         if phrased is not None:
-            tuned = tuned.with_fixed_phrases()
-        table = _table(shard, models, tuned, measuring, fit, contexts, scoring.correction is not None, progress)
-        table = table if phrased is None else phrased.add_to(table)
+            tuned, table = tuned.with_fixed_phrases(), phrased.add_to(table)
         part = _rescored(shard, table, tuned, tuple(models), measuring, scoring.confidence)
         part = part if phrased is None else replace(part, biased=_biased(part.outcome, phrased, measuring))
         check.add(part.outcome.said, tuned)
@@ -175,6 +177,13 @@ def rescore(
         raise InputError("the list is empty, at least one utterance was expected")
     if share := check.refuse(tuned, OVERLAP_WARNING):
         progress.warn(f"{100 * share:.1f} % of the utterances are in the development list, too, with id and reference")
+
+
+def _recognised(shard: Sequence[Utterance], progress: Progress) -> ScoreKind:
+    """The kind of the scores; warns where it was hard to tell."""
+    if doubt := doubt_of_kind(shard):
+        progress.warn(doubt)
+    return score_kind(shard)
 
 
 def _warn_of_foreign(models: Sequence[RescoringModel], progress: Progress) -> None:
@@ -187,6 +196,21 @@ def _warn_of_foreign(models: Sequence[RescoringModel], progress: Progress) -> No
             )
 
 
+def _strange(
+    table: FeatureTable, models: Sequence[RescoringModel], fit: VocabularyFit, progress: Progress
+) -> list[str]:
+    """Names of models that do not know the words of the first hypotheses; each is warned of."""
+    starts = table.lists.starts
+    heard = [table.texts[row] for row in starts.tolist()]
+    found = []
+    for model in models:
+        scores, unknown = table.column(model.name)[starts], fit.unknown_share(model.name)
+        if not is_familiar(model.model, heard, scores, unknown):
+            found.append(model.name)
+            progress.warn(f"the model {model.name!r} does not know the words of this list, so it gets no weight")
+    return found
+
+
 def _biased(outcome: Outcome, phrased: Phrased, measuring: Measuring) -> dict[str, BiasedErrors]:
     """Errors of listed words and of others, by system."""
     return {name: phrased.errors(outcome.references, texts, measuring) for name, texts in outcome.chosen.items()}
@@ -195,7 +219,7 @@ def _biased(outcome: Outcome, phrased: Phrased, measuring: Measuring) -> dict[st
 def _table(
     shard: Sequence[Utterance],
     models: Sequence[RescoringModel],
-    tuned: Tuned,
+    kind: ScoreKind | None,
     measuring: Measuring,
     fit: VocabularyFit,
     contexts: Sequence[Context] | None,
@@ -212,9 +236,9 @@ def _table(
         contexts=contexts,
         corrected=corrected,
     )
-    if tuned.kind is None:
+    if kind is None:
         return table
-    return table.with_columns([(Column(FIRST_PASS_TOTAL, "first-pass"), first_pass_total(table, tuned.kind))])
+    return table.with_columns([(Column(FIRST_PASS_TOTAL, "first-pass"), first_pass_total(table, kind))])
 
 
 def _rescored(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -164,7 +164,11 @@ class Tuned:
 
     @classmethod
     def default(
-        cls, utterances: Sequence[Utterance], models: Sequence[RescoringModel], kind: ScoreKind | None = None
+        cls,
+        utterances: Sequence[Utterance],
+        models: Sequence[RescoringModel],
+        kind: ScoreKind | None = None,
+        strange: Collection[str] = (),
     ) -> Tuned:
         """The packaged weights for a list.
 
@@ -172,13 +176,14 @@ class Tuned:
             utterances: the list, or its beginning, from which the kind of its scores is told.
             models: all models.
             kind: of the first-pass scores; None recognises it.
+            strange: names of models that do not know the list's words.
         """
         kind = kind or score_kind(utterances)
         names = [model.name for model in models]
         closed = [UNKNOWN + model.name for model in models if not model.model.vocabulary.is_open]
         system = System(RESCORED, tuple(names))
         foreign = [model.name for model in models if model.model.is_foreign]
-        weights = default_weights(kind, names, closed, foreign)
+        weights = default_weights(kind, names, closed, foreign, strange)
         return cls(Systems((system,), RESCORED), {RESCORED: weights}, {}, kind=kind)
 
     def with_fixed_phrases(self) -> Tuned:

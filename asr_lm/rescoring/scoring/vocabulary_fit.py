@@ -75,7 +75,7 @@ class VocabularyFit:
         words = len(lost) + sum(len(text.split()) for text in normalized)
         self._words[name] = self._words.get(name, 0) + words
         self._unknown[name] = self._unknown.get(name, 0) + len(lost) + unknown
-        share = self._unknown[name] / max(self._words[name], 1)
+        share = self.unknown_share(name)
         cased = _known_in_another_case(model, normalized) if share > UNKNOWN_BY_CASE else None
         refused = not model.vocabulary.is_open and (share > UNKNOWN_ERROR or cased is not None)
         if share <= UNKNOWN_WARNING or (name in self._warned and not refused):
@@ -103,6 +103,10 @@ class VocabularyFit:
             raise InputError(f"{message}; its vocabulary does not fit this list ({most}){way_out}")
         self._warned.add(name)
         self._warn(message + way_out)
+
+    def unknown_share(self, name: str) -> float:
+        """Share of the words so far that are unknown to the model of this name, from 0 to 1."""
+        return self._unknown.get(name, 0) / max(self._words.get(name, 0), 1)
 
 
 def _lost_words(text: str, normalized: str, normalize: Normalizer) -> Iterator[str]:
