@@ -51,5 +51,8 @@ BLANK = Limit("ASR_LM_MAX_BLANK", 10**6, "blank lines in a row")
 MEMBER = Limit("ASR_LM_MAX_MEMBER", 2**33, "a file in the archive")
 """One file in an archive of a corpus: 8 GiB."""
 
+UNPACKED = Limit("ASR_LM_MAX_UNPACKED", 2**26, "what a small archive unpacks to")
+"""What an archive of a corpus unpacks to, where that is more than 100 times its size: 64 MiB."""
+
 WHOLE = Limit("ASR_LM_MAX_FILE", 2**30, "unpacked, a file that is read as a whole")
 """A file that has to be in memory as a whole, such as a JSON array, decompressed: 1 GiB."""

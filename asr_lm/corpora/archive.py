@@ -15,17 +15,18 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Self, cast
 
+from asr_lm.corpora.archive_stream import Allowance, Unpacked
 from asr_lm.corpora.download import Report, no_report
 from asr_lm.errors import InputError
 from asr_lm.files import make_folder
 from asr_lm.limits import MEMBER
 
 _PACKED = (".tar.gz", ".tgz")
-_BLOCK = 1 << 20
 _MOST_DEPTH = 4
-_MOST_FACTS = 1 << 20
 _FACTS = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
-_DAMAGE = (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile)
+# What tarfile raises for numbers that are none, links to nothing, and headers of headers without end.
+_NONSENSE = (ValueError, ArithmeticError, LookupError, RecursionError)
+_DAMAGE = (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, *_NONSENSE)
 
 
 def unpack(archive: Path, folder: Path, wanted: Sequence[str], report: Report = no_report) -> None:
@@ -38,7 +39,8 @@ def unpack(archive: Path, folder: Path, wanted: Sequence[str], report: Report = 
 
     Raises:
         InputError: the archive is damaged or truncated, lacks something wanted, or would write elsewhere; a file in it
-            is larger than :data:`asr_lm.limits.MEMBER` or than the space that is left; the disk is full.
+            is larger than :data:`asr_lm.limits.MEMBER` or than the space that is left; it unpacks to more than
+            :class:`~asr_lm.corpora.archive_stream.Allowance` allows; the disk is full.
     """
     if not hasattr(tarfile, "data_filter"):
         raise InputError("unpacking it safely needs Python 3.11.4 or later", file=archive)
@@ -64,17 +66,6 @@ def unpack(archive: Path, folder: Path, wanted: Sequence[str], report: Report = 
         shutil.rmtree(hidden, ignore_errors=True)
 
 
-class _Entry(tarfile.TarInfo):
-    """An entry whose name and other facts, which ``tarfile`` takes into memory, are not long beyond measure."""
-
-    @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
-        entry = super().frombuf(buf, encoding, errors)
-        if entry.type in _FACTS and entry.size > _MOST_FACTS:
-            raise InputError(f"an entry with {entry.size:,} bytes of facts about it; at most {_MOST_FACTS:,} are read")
-        return entry
-
-
 def _check_member(member: tarfile.TarInfo, archive: Path, folder: Path) -> None:
     """Refuse a file that is not to be written, before it is."""
     if member.size > MEMBER.bytes():
@@ -86,7 +77,7 @@ def _check_member(member: tarfile.TarInfo, archive: Path, folder: Path) -> None:
 def _unpack(archive: Path, hidden: Path, wanted: Sequence[str], report: Report) -> None:
     size = archive.stat().st_size
     with open(archive, "rb") as raw, gzip.GzipFile(fileobj=raw) as packed:
-        for tar, member, inside in _members(cast(IO[bytes], packed), ""):
+        for tar, member, inside in _members(Unpacked(packed, Allowance.of(size)), ""):
             name = posixpath.normpath(posixpath.join(inside, member.name))
             if any(name == path or name.startswith(f"{path}/") for path in wanted):
                 _check_member(member, archive, hidden)
@@ -94,21 +85,34 @@ def _unpack(archive: Path, hidden: Path, wanted: Sequence[str], report: Report) 
             report(raw.tell(), size)
 
 
-def _members(packed: IO[bytes], inside: str, depth: int = 0) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo, str]]:
+def _members(stream: Unpacked, inside: str, depth: int = 0) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo, str]]:
     """Archive, entry, and the folder in which that archive lies, of every entry."""
     if depth > _MOST_DEPTH:
         raise InputError(f"archives within each other more than {_MOST_DEPTH} times")
-    with tarfile.open(fileobj=packed, mode="r|", tarinfo=_Entry) as tar:
+    with tarfile.TarFile(fileobj=cast(IO[bytes], stream), tarinfo=_entries_of(stream)) as tar:
         for member in tar:
             if member.isfile() and member.name.endswith(_PACKED):
                 content = cast(IO[bytes], tar.extractfile(member))
                 place = posixpath.join(inside, posixpath.dirname(member.name))
                 with gzip.GzipFile(fileobj=content) as unpacked:
-                    yield from _members(cast(IO[bytes], unpacked), posixpath.normpath(place), depth + 1)
+                    yield from _members(stream.within(unpacked), posixpath.normpath(place), depth + 1)
             else:
                 yield tar, member, inside
-    while packed.read(_BLOCK):  # The checksum of a gzip stream stands at its end.
-        pass
+    stream.finish()
+
+
+def _entries_of(stream: Unpacked) -> type[tarfile.TarInfo]:
+    """Entries that tell the stream when facts about one come next, which ``tarfile`` takes into memory."""
+
+    class Entry(tarfile.TarInfo):
+        @classmethod
+        def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+            entry = super().frombuf(buf, encoding, errors)
+            if entry.type in _FACTS:
+                stream.expect_facts(entry.size)
+            return entry
+
+    return Entry
 
 
 def _replace(source: Path, target: Path) -> None:

@@ -58,11 +58,21 @@ class _Value(NamedTuple):
 def _values(records: Iterable[Record], mapping: Mapping) -> Iterator[_Value]:
     for record in records:
         found = list(follow(mapping.utterances, record.value))
+        if not found and _holds_a_list(record.value):
+            message = "no utterance, expected them here as in the other records"
+            raise record.place.error(message, field=written(mapping.utterances))
         for position, (key, value) in enumerate(found):
             if value is MISSING:
                 raise record.place.error("missing", field=written(mapping.utterances))
             stem = record.stem if len(found) == 1 else f"{record.stem}-{position + 1}"
             yield _Value(record.place, value, stem, record.is_named, key)
+
+
+def _holds_a_list(value: Any) -> bool:
+    """Whether there are more than single facts in a value: services answer silence with such alone."""
+    if isinstance(value, dict):
+        return any(map(_holds_a_list, value.values()))
+    return isinstance(value, (list, tuple)) and len(value) > 0
 
 
 def _utterance(

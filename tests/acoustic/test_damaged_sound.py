@@ -8,7 +8,7 @@ from campaigns.sound_readers import damaged, run
 
 @pytest.fixture(scope="module")
 def rows():
-    return run(2_000, 1)
+    return list(run(2_000, 1))
 
 
 def test_everything_is_read_or_refused_with_a_reason(rows):

@@ -10,13 +10,13 @@ import lzma
 import struct
 import tarfile
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from campaigns._fuzzing import Reader, fuzz
+from campaigns._fuzzing import FileReader, fuzz
 
 from asr_lm.acoustic.journal import Journal, Recognised
 from asr_lm.acoustic.lexicon import Lexicon
@@ -148,35 +148,35 @@ def _lexicon(path: Path) -> int:
 
 
 READERS = {
-    "texts": Reader(lambda path: 1 + sum(1 for _ in read_sentences([path], "librispeech")), _packed_texts),
-    "texts, unicode": Reader(lambda path: 1 + sum(1 for _ in read_sentences([path], "unicode")), _packed_texts),
-    "STM": Reader(
+    "texts": FileReader(lambda path: 1 + sum(1 for _ in read_sentences([path], "librispeech")), _packed_texts),
+    "texts, unicode": FileReader(lambda path: 1 + sum(1 for _ in read_sentences([path], "unicode")), _packed_texts),
+    "STM": FileReader(
         lambda path: 1 + sum(1 for _ in read_stm(path)), lambda: [b"r 1 s 0.0 1.5 <o,f0> one two\nr 1 s 2 3 x\n"]
     ),
-    "archives": Reader(_unpacked, _archives, "c.tgz"),
-    "ARPA": Reader(_ngram, lambda: [_ARPA], "m.arpa"),
-    "KenLM, binary": Reader(_kenlm, lambda: [_KENLM + struct.pack("<2Q", 5, 2) + bytes(400)], "m.bin", share=0.02),
-    "words of a vocabulary": Reader(
+    "archives": FileReader(_unpacked, _archives, "c.tgz"),
+    "ARPA": FileReader(_ngram, lambda: [_ARPA], "m.arpa"),
+    "KenLM, binary": FileReader(_kenlm, lambda: [_KENLM + struct.pack("<2Q", 5, 2) + bytes(400)], "m.bin", share=0.02),
+    "words of a vocabulary": FileReader(
         lambda path: WordVocabulary.load(path).size,
         _file(lambda path: WordVocabulary(["a", "b", "ü"]).save(path.parent), "words.txt"),
     ),
-    "pieces": Reader(lambda path: SentencePieceVocabulary.load(path).size, _file(_pieces, "tokens.model")),
-    "table of words": Reader(lambda path: len(read_words(path)), lambda: [b"<eps> 0\na 1\nb 2\nc 3\n"]),
-    "tokens": Reader(_tokens, lambda: [_TOKENS], "tokens.txt"),
-    "lexicon": Reader(_lexicon, lambda: [b"ab a b |\nc c |\nab\tb a |\n"], "lexicon.txt"),
-    "weights of features": Reader(
+    "pieces": FileReader(lambda path: SentencePieceVocabulary.load(path).size, _file(_pieces, "tokens.model")),
+    "table of words": FileReader(lambda path: len(read_words(path)), lambda: [b"<eps> 0\na 1\nb 2\nc 3\n"]),
+    "tokens": FileReader(_tokens, lambda: [_TOKENS], "tokens.txt"),
+    "lexicon": FileReader(_lexicon, lambda: [b"ab a b |\nc c |\nab\tb a |\n"], "lexicon.txt"),
+    "weights of features": FileReader(
         lambda path: len(Weights.load(path).values),
         _file(lambda path: Weights(values={"acoustic": 1.0, "lm": 0.4}, fingerprints={"lm": "0a"}).save(path)),
     ),
-    "fingerprint of sentences": Reader(
+    "fingerprint of sentences": FileReader(
         lambda path: len(SentenceHashes.load(path)), _file(SentenceHashes.from_sentences(["a b", "c", "d"]).save)
     ),
-    "checkpoint": Reader(lambda path: len(Checkpoint.read(path).tensors), _file(_checkpoint)),
-    "journal of a decoding": Reader(_resumed, _file(_journal)),
-    "kept scores": Reader(_cached, _scores, "key.scores"),
+    "checkpoint": FileReader(lambda path: len(Checkpoint.read(path).tensors), _file(_checkpoint)),
+    "journal of a decoding": FileReader(_resumed, _file(_journal)),
+    "kept scores": FileReader(_cached, _scores, "key.scores"),
 }
 
 
-def run(inputs: int, seed: int) -> list[dict[str, Any]]:
+def run(inputs: int, seed: int) -> Iterator[dict[str, Any]]:
     """Give every reader so many damaged files; a row for each."""
     return fuzz(READERS, inputs, seed)

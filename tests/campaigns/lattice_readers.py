@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import io
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
-from campaigns._fuzzing import Reader, fuzz
+from campaigns._fuzzing import FileReader, fuzz
 
 from asr_lm.hypotheses.references import read_references
 from asr_lm.lattice.lattice import Lattice
 from asr_lm.lattice.reading import read_lattices
 from asr_lm.lattice.symbols import read_words
 from asr_lm.lattice.writing import write_lattices
+
+_NO_K2 = "k2 cannot be imported"
+"""Where it is missing, a file that is refused for that alone has passed everything that looks at it before."""
 
 WORDS = {1: "a", 2: "b", 3: "c"}
 
@@ -55,21 +59,21 @@ def _lattices(path: Path) -> int:
     found = list(read_lattices(path, words=WORDS, max_arcs=10_000))
     if not found:
         raise AssertionError("neither a lattice nor a reason")
-    return sum(isinstance(item, Lattice) for item in found)
+    return sum(isinstance(item, Lattice) or _NO_K2 in str(item) for item in found)
 
 
 READERS = {
-    "HTK": Reader(_lattices, lambda: [_SLF, _written("slf")]),
-    "Kaldi, binary": Reader(_lattices, lambda: [_written("kaldi")]),
-    "Kaldi, text": Reader(_lattices, lambda: [_TRANSDUCER, _written("kaldi-text")]),
-    "OpenFst": Reader(_lattices, lambda: [b"0 1 a a 0.5\n0 1 b b 1.5\n1 2 c c\n2 0.25\n", _written("openfst")]),
-    "k2, text": Reader(_lattices, lambda: [b"0 1 30 1 -0.5\n1 2 32 2 0.25\n2 3 -1 -1 -0.125\n3\n", _written("k2")]),
-    "k2, saved": Reader(_lattices, lambda: [_saved()]),
-    "words": Reader(lambda path: len(read_words(path)), lambda: [b"<eps> 0\na 1\nb 2\nc 3\n"]),
-    "references": Reader(lambda path: len(read_references(path)), lambda: [b"u1 good day\nu2\tbye\nu3\n"]),
+    "HTK": FileReader(_lattices, lambda: [_SLF, _written("slf")]),
+    "Kaldi, binary": FileReader(_lattices, lambda: [_written("kaldi")]),
+    "Kaldi, text": FileReader(_lattices, lambda: [_TRANSDUCER, _written("kaldi-text")]),
+    "OpenFst": FileReader(_lattices, lambda: [b"0 1 a a 0.5\n0 1 b b 1.5\n1 2 c c\n2 0.25\n", _written("openfst")]),
+    "k2, text": FileReader(_lattices, lambda: [b"0 1 30 1 -0.5\n1 2 32 2 0.25\n2 3 -1 -1 -0.125\n3\n", _written("k2")]),
+    "k2, saved": FileReader(_lattices, lambda: [_saved()]),
+    "words": FileReader(lambda path: len(read_words(path)), lambda: [b"<eps> 0\na 1\nb 2\nc 3\n"]),
+    "references": FileReader(lambda path: len(read_references(path)), lambda: [b"u1 good day\nu2\tbye\nu3\n"]),
 }
 
 
-def run(inputs: int, seed: int) -> list[dict[str, Any]]:
+def run(inputs: int, seed: int) -> Iterator[dict[str, Any]]:
     """Read so many damaged files with every reader; a row for each."""
     return fuzz(READERS, inputs, seed)

@@ -5,14 +5,16 @@ How many utterances a damaged list holds is counted apart from its reader, where
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from campaigns._fuzzing import Reader, fuzz
+from campaigns._fuzzing import FileReader, fuzz
 from campaigns._seed_lists import MANIFEST, SEED_LISTS
 
 from asr_lm.errors import InputError
@@ -39,13 +41,19 @@ def _lines(data: bytes) -> int:
     return sum(bool(line.strip()) for line in data.removeprefix(b"\xef\xbb\xbf").split(b"\n"))
 
 
-def _records(data: bytes) -> int:
-    """Entries of a JSON array, or JSON values one after another."""
+def _values(data: bytes) -> list[Any]:
+    """JSON values one after another."""
     text, place, found = data.decode("utf-8-sig"), 0, []
     while text[place:].strip():
         place += len(text[place:]) - len(text[place:].lstrip())
         value, place = json.JSONDecoder().raw_decode(text, place)
         found.append(value)
+    return found
+
+
+def _records(data: bytes) -> int:
+    """Entries of a JSON array, or JSON values one after another."""
+    found = _values(data)
     return len(found[0]) if isinstance(found[0], list) else len(found)
 
 
@@ -59,21 +67,63 @@ def _first_fields(data: bytes) -> int:
     return len({line.partition("|")[0].strip() for line in lines if line.strip()})
 
 
+def _before_number(keys: Iterable[str]) -> int:
+    """Different keys without their last ``-N``."""
+    return len({key.rpartition("-")[0] for key in keys})
+
+
+def _filled(data: bytes) -> list[str]:
+    return [line for line in data.decode("utf-8-sig").split("\n") if line.strip()]
+
+
+def _of_trn(data: bytes) -> int:
+    lines = [line.strip() for line in _filled(data) if not line.startswith(";;")]
+    texts, keys = zip(*(line[:-1].rsplit("(", 1) for line in lines), strict=True)
+    return len(keys) if any("{" in text for text in texts) else _before_number(keys)
+
+
+def _of_results(data: bytes) -> int:
+    """Lists of alternatives in all JSON values."""
+    return sum(map(_lists_in, _values(data)))
+
+
+def _lists_in(value: Any) -> int:
+    if isinstance(value, dict):
+        return sum(len(found) > 0 if name == "alternatives" else _lists_in(found) for name, found in value.items())
+    return sum(map(_lists_in, value)) if isinstance(value, list) else 0
+
+
+def _of_table(data: bytes) -> int:
+    with io.StringIO(data.decode("utf-8-sig"), newline="") as text:
+        rows = csv.DictReader(text, strict=True)
+        return len({row[(rows.fieldnames or ["utt_id"])[0]] for row in rows})
+
+
 _COUNTS: dict[str, Callable[[bytes], int]] = {
     "canonical": _records,
     "hyporadise": _records,
+    "json": _records,
+    "pyctcdecode": _records,
+    "speechbrain": _records,
     "mlm-scoring": lambda data: len(json.loads(data)),
     "espnet1": lambda data: len(json.loads(data)["utts"]),
+    "google": _of_results,
+    "aws": _of_results,
     "nemo": lambda data: _lines(MANIFEST),
     "switchboard-ws97": lambda data: 1,
     "srilm": lambda data: 1,
+    "kaldi-text": lambda data: _before_number(line.split()[0] for line in _filled(data)),
+    "kaldi-ctm": lambda data: _before_number(line.split()[0] for line in _filled(data)),
+    "trn": _of_trn,
+    "julius": _matching(rb"^\s*sentence1:"),
     "wenet": _matching(rb"^wav\s"),
     "flashlight": _first_fields,
     "htk-mlf": _matching(rb'^\s*"'),
+    "table": _of_table,
 }
 
 
-def _reader(format: str) -> Reader:
+def _reader(format: str) -> FileReader:
     def read(path: Path) -> int:
         manifest = None
         if format == "nemo":
@@ -85,7 +135,7 @@ def _reader(format: str) -> Reader:
             assert len(with_name) == expected, f"{len(with_name)} utterances where there are {expected}"
         return len(_read(path, None, manifest)) + len(with_name)
 
-    return Reader(read, lambda: [SEED_LISTS[format]], "u")
+    return FileReader(read, lambda: [SEED_LISTS[format]], "u")
 
 
 def _read(path: Path, format: str | None, manifest: Path | None = None, **how: Any) -> list[Utterance]:
@@ -140,15 +190,15 @@ def _written() -> list[bytes]:
 
 READERS = {
     **{name: _reader(name) for name in FORMATS if name in SEED_LISTS},
-    "compressed": Reader(lambda path: len(_read(path, None)), _written),
-    "mapped by the user": Reader(lambda path: len(_read(path, None, mapping=_MAPPING)), lambda: [_MAPPED]),
-    "mapping": Reader(_mapping, lambda: [_TOML], "m.toml"),
-    "reference files": Reader(lambda path: len(read_references(path)), lambda: _REFERENCES),
+    "compressed": FileReader(lambda path: len(_read(path, None)), _written),
+    "mapped by the user": FileReader(lambda path: len(_read(path, None, mapping=_MAPPING)), lambda: [_MAPPED]),
+    "mapping": FileReader(_mapping, lambda: [_TOML], "m.toml"),
+    "reference files": FileReader(lambda path: len(read_references(path)), lambda: _REFERENCES),
 }
 
 
-def run(inputs: int, seed: int) -> list[dict[str, Any]]:
+def run(inputs: int, seed: int) -> Iterator[dict[str, Any]]:
     """Read so many damaged lists of every format; a row for each."""
     found = _parquet()
-    extra = {"parquet": Reader(lambda path: len(_read(path, "parquet")), lambda: found)} if found else {}
+    extra = {"parquet": FileReader(lambda path: len(_read(path, "parquet")), lambda: found)} if found else {}
     return fuzz({**READERS, **extra}, inputs, seed)

@@ -1,9 +1,8 @@
 """Damaged manifests, Kaldi folders and sound files: each is read or refused, and never takes long.
 
 Small whole files are changed by chance: cut, bytes flipped, pieces doubled, swapped or left out, numbers made huge,
-bytes put in that mean something to some reader. A fault is an exception other than ``InputError``, an ``InputError``
-that names no file, a read that gives neither utterances nor a reason, or one that takes more than
-:data:`MOST_SECONDS`.
+bytes put in that mean something to some reader. An ``InputError`` that names no file, and a read that gives neither
+utterances nor a reason, are faults, too.
 """
 
 from __future__ import annotations
@@ -11,21 +10,19 @@ from __future__ import annotations
 import io
 import random
 import re
-import tempfile
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import soundfile
+from campaigns._fuzzing import fuzz
 
 from asr_lm.acoustic.audio import Sound
 from asr_lm.acoustic.finding import find_speech
 from asr_lm.errors import InputError
-
-MOST_SECONDS = 5.0
-_MOST_FAULTS = 20
 
 _NUMBER = re.compile(rb"\d+(\.\d+)?")
 _HUGE = (b"999999999", b"2147483648", b"9" * 30, b"-1", b"1e999", b"nan", b"-inf", b"0x10", b"1_0", b"0", b"")
@@ -51,6 +48,7 @@ _KALDI = {
 }
 
 
+@cache
 def _sounds() -> dict[str, bytes]:
     signal = 0.1 * np.sin(np.arange(2_000) / 5)
     kinds = {
@@ -106,60 +104,64 @@ _CHANGES: Sequence[Callable[[bytes, int, int, random.Random], bytes]] = (
 )
 
 
-def _read_manifest(folder: Path, generator: random.Random) -> Any:
+def _write_manifest(folder: Path, generator: random.Random) -> Path:
     name = generator.choice([*_MANIFESTS])
     (folder / name).write_bytes(damaged(_MANIFESTS[name], generator))
-    return find_speech([folder / name])
+    return folder / name
 
 
-def _read_kaldi(folder: Path, generator: random.Random) -> Any:
+def _write_kaldi(folder: Path, generator: random.Random) -> Path:
     chosen = generator.choice([*_KALDI])
     for name, content in _KALDI.items():
         (folder / name).write_bytes(damaged(content, generator) if name == chosen else content)
-    return find_speech([folder])
+    return folder
 
 
-def _sound_reader() -> Callable[[Path, random.Random], Any]:
+def _write_sound(folder: Path, generator: random.Random) -> Path:
     whole = _sounds()
-
-    def read(folder: Path, generator: random.Random) -> Any:
-        name = generator.choice([*whole])
-        (folder / name).write_bytes(damaged(whole[name], generator, head=64))
-        sound = Sound.open(folder / name)
-        return [block for block in sound.blocks(0, sound.samples) if len(block)]
-
-    return read
+    name = generator.choice([*whole])
+    (folder / name).write_bytes(damaged(whole[name], generator, head=64))
+    return folder / name
 
 
-def run(inputs: int, seed: int) -> list[dict[str, Any]]:
+def _found(path: Path) -> int:
+    return len(find_speech([path]))
+
+
+def _heard(path: Path) -> int:
+    sound = Sound.open(path)
+    return sum(len(block) > 0 for block in sound.blocks(0, sound.samples))
+
+
+@dataclass(frozen=True)
+class SpeechReader:
+    """What writes a damaged input in a folder, and what reads it."""
+
+    write: Callable[[Path, random.Random], Path]
+    reader: Callable[[Path], int]
+    share: float = 1.0
+
+    def prepare(self, folder: Path) -> Callable[[random.Random], Path]:
+        return partial(self.write, folder)
+
+    def read(self, path: Path) -> int:
+        try:
+            found = self.reader(path)
+        except InputError as error:
+            if error.file or error.utterance:
+                raise
+            raise AssertionError(f"no file is named: {error}") from error
+        assert found, "nothing read, and no reason given"
+        return found
+
+
+READERS = {
+    "manifests": SpeechReader(_write_manifest, _found),
+    "Kaldi folders": SpeechReader(_write_kaldi, _found),
+    "sound files": SpeechReader(_write_sound, _heard),
+}
+
+
+def run(inputs: int, seed: int) -> Iterator[dict[str, Any]]:
     """Read so many damaged inputs with each reader; a row for each."""
-    readers = {"manifests": _read_manifest, "Kaldi folders": _read_kaldi, "sound files": _sound_reader()}
-    return [_row(name, read, inputs, seed) for name, read in readers.items()]
-
-
-def _row(name: str, read: Callable[[Path, random.Random], Any], inputs: int, seed: int) -> dict[str, Any]:
-    found = {"read": 0, "refused": 0}
-    faults: list[str] = []
-    longest = 0.0
-    with tempfile.TemporaryDirectory() as folder:
-        for number in range(inputs):
-            began = time.monotonic()
-            outcome = _outcome(read, Path(folder), random.Random(f"{seed} {name} {number}"))
-            seconds = time.monotonic() - began
-            longest = max(longest, seconds)
-            if seconds > MOST_SECONDS:
-                outcome = f"took {seconds:.1f} s"
-            if outcome in found:
-                found[outcome] += 1
-            else:
-                faults.append(f"input {number} of seed {seed}: {outcome}")
-    return {"reader": name, "inputs": inputs, **found, "longest_s": round(longest, 2), "faults": faults[:_MOST_FAULTS]}
-
-
-def _outcome(read: Callable[[Path, random.Random], Any], folder: Path, generator: random.Random) -> str:
-    try:
-        return "read" if read(folder, generator) else "nothing read, and no reason given"
-    except InputError as error:
-        return "refused" if error.file or error.utterance else f"no file is named: {error}"
-    except Exception as error:  # whatever it is, it is a fault
-        return f"{type(error).__name__}: {error}"
+    return fuzz(READERS, inputs, seed)

@@ -4,6 +4,7 @@ import gzip
 import io
 import shutil
 import tarfile
+import time
 import tracemalloc
 
 import pytest
@@ -167,3 +168,63 @@ def test_a_large_file_has_a_limit_and_needs_space(tmp_path, archive, monkeypatch
     with pytest.raises(InputError, match=r"C/dev/deep/b.txt takes 4,000 bytes, and 10 are free"):
         unpack(archive, tmp_path / "out", ["C/dev"])
     assert there(tmp_path / "out") == {name: FILES[name] for name in ("C/dev/a.txt", "C/dev/deep/b.txt")}
+
+
+def entries(*given):
+    """A gzipped archive of entries as they are given, each with its content."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for entry, content in given:
+            tar.fileobj.write(entry.tobuf(tarfile.PAX_FORMAT))
+            tar.fileobj.write(content + bytes(-len(content) % 512))
+    return gzip.compress(buffer.getvalue())
+
+
+def entry_of(name="C/dev/a", size=0, kind=tarfile.REGTYPE, facts=()):
+    entry = tarfile.TarInfo(name)
+    entry.size, entry.type, entry.pax_headers = size, kind, dict(facts)
+    return entry
+
+
+def refused_quickly(tmp_path, content, message):
+    (tmp_path / "c.tgz").write_bytes(content)
+    begin = time.process_time()
+    with pytest.raises(InputError, match=message):
+        unpack(tmp_path / "c.tgz", tmp_path / "out", ["C/dev"])
+    assert time.process_time() - begin < 2
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize("facts", [{"GNU.sparse.map": "0,1,a"}, {"size": "-1"}, {"mtime": "1e400"}, {"mtime": "nan"}])
+def test_facts_about_an_entry_that_are_nonsense(tmp_path, facts):
+    refused_quickly(tmp_path, entries((entry_of(facts=facts), b"")), "c.tgz: damaged or truncated archive")
+
+
+@pytest.mark.parametrize("size", [2**33 - 1, 2**36, 10**15])
+@pytest.mark.parametrize("name", ["C/dev/a", "C/test/a", "C/dev/a.tgz"])
+def test_a_size_that_is_only_claimed_is_not_read_for_ever(tmp_path, size, name):
+    message = "damaged or truncated|beyond 8,589,934,592 bytes|are free"
+    refused_quickly(tmp_path, entries((entry_of(name, size), b"a")), message)
+
+
+@pytest.mark.parametrize("facts", [b"9" * 60_000, b"9 hdrcharset=a" * 4_000, b"9" * 500_000])
+def test_facts_that_python_takes_hours_to_look_through_are_refused(tmp_path, facts):
+    given = [(entry_of(size=len(facts), kind=tarfile.XHDTYPE), facts)] * 3
+    refused_quickly(tmp_path, entries(*given, (entry_of(), b"")), "facts about it")
+
+
+def test_facts_about_facts_without_end_are_refused(tmp_path):
+    facts = b"11 size=00\n"
+    given = [(entry_of(size=len(facts), kind=tarfile.XHDTYPE), facts)] * 3_000
+    refused_quickly(tmp_path, entries(*given, (entry_of(), b"")), "damaged or truncated")
+
+
+def test_what_an_archive_unpacks_to_has_a_limit(tmp_path, monkeypatch):
+    """Each archive within an archive may be a thousandth of what is in it."""
+    bomb = bytes(2**27)
+    for content in (packed({"C/test/a": bomb}), packed({"C/test/b.tgz": packed({"a": bomb}), "C/dev/a": b"a"})):
+        refused_quickly(tmp_path, content, r"unpacks to more than 67,108,864 bytes.*raise \$ASR_LM_MAX_UNPACKED")
+    monkeypatch.setenv("ASR_LM_MAX_UNPACKED", str(2**28))
+    (tmp_path / "c.tgz").write_bytes(content)
+    unpack(tmp_path / "c.tgz", tmp_path / "out", ["C/dev"])
+    assert there(tmp_path / "out") == {"C/dev/a": b"a"}

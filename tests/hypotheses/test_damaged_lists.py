@@ -10,7 +10,7 @@ from asr_lm.hypotheses.validation import decimal
 
 
 def test_every_list_is_read_whole_or_refused() -> None:
-    rows = run(25, 20)
+    rows = list(run(25, 20))
     assert {row["reader"] for row in rows} >= set(READERS)
     assert [fault for row in rows for fault in row["faults"]] == []
     assert all(row["read"] + row["refused"] == 25 for row in rows)

@@ -232,3 +232,42 @@ def test_a_count_that_grows_along_the_lists_is_no_cost(tmp_path):
     lines = [json.dumps({"id": f"u{number}", "hypotheses": hypotheses}) + "\n" for number in range(12)]
     path.write_text("".join(lines))
     assert [one.scores["tokens"] for one in list(read_nbest(path))[3].hypotheses] == [1, 2, 3, 4, 5]
+
+
+NBEST = "input speechfile: {name}.wav\nsentence1: <s> a b </s>\nscore1: -1\nsentence2: <s> a </s>\nscore2: -2\n"
+
+
+@pytest.mark.parametrize(
+    ("lost", "message"),
+    [
+        ("sentence1: <s> a b </s>\n", "score1, expected score3"),
+        ("sentence1: <s> a b </s>\nscore1: -1\n", "sentence2, expected sentence3"),
+        ("score1: -1\n", "score2, expected score1"),
+    ],
+)
+@pytest.mark.parametrize("is_first", [True, False])
+def test_an_input_of_julius_that_lost_a_line_is_no_part_of_another(
+    tmp_path: Path, lost: str, message: str, is_first: bool
+) -> None:
+    whole, damaged = NBEST.format(name="a"), NBEST.format(name="b").replace(lost, "")
+    path = tmp_path / "julius.txt"
+    path.write_text(damaged + whole if is_first else whole + damaged)
+    with pytest.raises(InputError, match="expected (sentence|score)" if is_first else message):
+        read(path, format="julius")
+
+
+@pytest.mark.parametrize(
+    "results", [{"resqlts": [{"alternatives": [{"transcript": "b"}]}]}, {"results": "b", "x": [1]}]
+)
+def test_a_response_whose_results_have_another_name_is_not_passed_over(tmp_path: Path, results: Any) -> None:
+    whole = {"results": [{"alternatives": [{"transcript": "a"}, {"transcript": "b"}]}]}
+    for records in ([whole, results], [results, whole]):
+        with pytest.raises(InputError, match=r"no utterance, expected them here .* \[results\[\]\]|field results\[\]"):
+            read(written(tmp_path, records), format="google")
+
+
+def test_a_response_to_silence_gives_no_utterance(tmp_path: Path) -> None:
+    whole = {"results": [{"alternatives": [{"transcript": "a"}, {"transcript": "b"}]}]}
+    silence = {"totalBilledTime": "15s", "metadata": {"requestId": "7"}}
+    for answer in ({}, silence, {"results": []}, silence | {"results": []}):
+        assert len(read(written(tmp_path, [whole, answer, whole]), format="google")[0]) == 2

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from campaigns import model_folders
+from campaigns import _fuzzing
 from campaigns.model_folders import FOLDERS, run
 from safetensors.torch import load_file, save_file
 
@@ -24,7 +24,7 @@ from asr_lm.rescoring.weights import Weights
 
 @pytest.fixture(autouse=True)
 def busy_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model_folders, "MOST_SECONDS", 20)
+    monkeypatch.setattr(_fuzzing, "MOST_SECONDS", 20)
 
 
 def made(kind: str, folder: Path) -> Path:
@@ -37,11 +37,11 @@ def change(path: Path, **entries: Any) -> None:
 
 
 def test_everything_is_opened_or_refused_with_a_reason() -> None:
-    rows = run(15, 1)
-    assert [row["folder"] for row in rows] == list(FOLDERS)
+    rows = list(run(15, 1))
+    assert [row["reader"] for row in rows] == list(FOLDERS)
     assert [fault for row in rows for fault in row["faults"]] == []
-    assert all(row["opened"] + row["refused"] == 15 for row in rows)
-    assert sum(row["opened"] for row in rows) > 15
+    assert all(row["read"] + row["refused"] == 15 for row in rows)
+    assert sum(row["read"] for row in rows) > 15
     assert sum(row["refused"] for row in rows) > 75
 
 

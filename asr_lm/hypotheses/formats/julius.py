@@ -28,7 +28,8 @@ def read_julius(path: Path) -> Located:
     """Utterances of the output, in its order.
 
     Raises:
-        InputError: a score is no number, or there are not as many as sentences.
+        InputError: a score is no number, there are not as many as sentences, or the numbers of an input's sentences or
+            scores are not 1, 2, 3, ….
     """
     name = display_name(path)
     identity, place, count = None, Location(name), 0
@@ -55,11 +56,19 @@ def read_julius(path: Path) -> Located:
                     yield utterance()
                 identity, place, count, texts, scores = waiting, here, count + 1, [], []
                 waiting = None
+            _expect("sentence", match[1], len(texts) + 1, here)
             texts.append(" ".join(word for word in match[2].split() if word not in NO_WORDS))
         elif match := _SCORE.fullmatch(line.strip()):
+            _expect("score", match[1], len(scores) + 1, here)
             scores.append(_scores(match, here))
     if texts:
         yield utterance()
+
+
+def _expect(what: str, found: str, number: int, place: Location) -> None:
+    # A first line that is lost or unreadable would give its hypotheses to the input before.
+    if int(found) != number:
+        raise place.error(f"{what}{found}, expected {what}{number}")
 
 
 def _scores(match: re.Match[str], place: Location) -> dict[str, float]:

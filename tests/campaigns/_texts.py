@@ -1,0 +1,56 @@
+"""Texts that mean something to a page, a terminal, a script or a shell; ``WEB`` stands for the address of a server."""
+
+from __future__ import annotations
+
+HOSTILE = (
+    *("<script>window.ran=1</script>", "</script><script>window.ran=1</script>", "<img src=x onerror=window.ran=1>"),
+    *('"><svg onload=window.ran=1>', "<details open ontoggle=window.ran=1>", "<input autofocus onfocus=window.ran=1>"),
+    *(
+        "<script>alert(1)</script>",
+        "<img src=x onerror=alert(1)>",
+        "javascript:alert(1)",
+        "'-alert(1)-'",
+        "${alert(1)}",
+    ),
+    *("<iframe src=WEB/a></iframe>", "<link rel=stylesheet href=WEB/b>", "<img src=WEB/c>", "<base href=WEB/>"),
+    *("<meta http-equiv=refresh content='0;url=WEB/d'>", "<style>@import'WEB/e'</style>", "<form action=WEB/f>"),
+    *("<object data=WEB/g>", "<script src=WEB/h></script>", "<a href=WEB/i ping=WEB/j>a</a>", "url(WEB/k)", "//WEB/l"),
+    *(
+        "<!--",
+        "-->",
+        "<!--<script>",
+        "]]>",
+        "<![CDATA[",
+        "</title>",
+        "</style>",
+        "</textarea>",
+        "<plaintext>",
+        "&lt;b&gt;",
+    ),
+    *("{{7*7}}", "{%raw%}", "\\", "'", '"', "`", "&#60;", "%3Cscript%3E", "\\u003cscript>", "$&", "$1", "\\x3c", "\\"),
+    *(
+        "__proto__",
+        "constructor",
+        "toString",
+        "hasOwnProperty",
+        "length",
+        "undefined",
+        "NaN",
+        "null",
+        "0",
+        "-1",
+        "then",
+    ),
+    *(
+        "\u202eabc",
+        "\u2066abc",
+        "\u200fabc",
+        "\u061c",
+        "a\u0301\u0302" * 200,
+        "\u0e01\u0e49" * 99,
+        "👩‍👩‍👧‍👦",
+        "\ufeff",
+        "\U000e0041",
+    ),
+    *("\x07", "\x08\x08\x08", "\x1b[31m", "\x7f", "\x9b31m", "x" * 20_000, "<b>" * 3000, "\u2028", "\ufffe", "\ufdd0"),
+)
