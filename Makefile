@@ -8,7 +8,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 CONSTRAINTS := tests/constraints.txt
 
-.PHONY: install demo test test-newest test-resolution test-k2 python311 lint bench clean
+# Modules are compiled when they are first imported: most never are.
+.PHONY: install install-newest demo test test-newest test-resolution test-k2 python311 lint bench clean
 
 install: $(STAMP)
 
@@ -17,7 +18,7 @@ $(STAMP): pyproject.toml $(CONSTRAINTS)
 	@$(PYTHON) -c '$(SUITS)' || { echo '$(PYTHON) is not Python 3.11 to 3.14' >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --no-compile --constraint $(CONSTRAINTS) --editable '.[dev]'
 	@touch $(STAMP)
 
 SAMPLE := data/sample
@@ -45,19 +46,20 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# Each test runs on one thread, so there is work for every core.
+# Each test runs on one thread, so there is work for every core. Files are taken in the order of tests/conftest.py.
 test: lint
-	$(BIN)/pytest -n auto --dist loadfile
+	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
-# The other end: the newest Python found here, and the newest torch that is tested, in an environment of their own
-# (6 GB, and minutes to install: .ci/run leaves it out).
+# The other end: the newest Python found here, on the PATH or among pyenv's, and the newest torch that is tested, in an
+# environment of their own (6 GB). NEWEST_TESTS=tests/lm asks for some of the tests.
 NEWEST_SUITS := import sys; sys.exit(not (3, 13) <= sys.version_info[:2] <= (3, 14))
-NEWEST_PYTHON ?= $(shell for p in python3.14 python3.13; do \
+PYENVS := $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions
+NEWEST_PYTHON ?= $(shell for p in python3.14 python3.13 $(PYENVS)/3.14*/bin/python3 $(PYENVS)/3.13*/bin/python3; do \
 	$$p -c '$(NEWEST_SUITS)' 2>/dev/null && echo $$p && break; done)
 VENV_NEWEST := .venv-newest
 STAMP_NEWEST := $(VENV_NEWEST)/.installed
 NEWEST := tests/newest.txt
-NEWEST_TESTS := tests/acoustic tests/evaluation tests/lm tests/rescoring tests/text tests/pipelines/test_rescore.py
+NEWEST_TESTS ?= tests/acoustic tests/evaluation tests/lm tests/rescoring tests/text tests/pipelines/test_rescore.py
 
 # torch names its CUDA libraries by exact version, so those of the other torch are left out.
 $(STAMP_NEWEST): pyproject.toml $(CONSTRAINTS) $(NEWEST)
@@ -65,9 +67,11 @@ $(STAMP_NEWEST): pyproject.toml $(CONSTRAINTS) $(NEWEST)
 	$(or $(NEWEST_PYTHON),$(PYTHON)) -m venv $(VENV_NEWEST)
 	$(VENV_NEWEST)/bin/python -m pip install --quiet --upgrade pip
 	grep -vE '^(torch|triton|nvidia-|cuda-)' $(CONSTRAINTS) > $(VENV_NEWEST)/constraints.txt
-	$(VENV_NEWEST)/bin/python -m pip install --quiet --constraint $(VENV_NEWEST)/constraints.txt \
+	$(VENV_NEWEST)/bin/python -m pip install --quiet --no-compile --constraint $(VENV_NEWEST)/constraints.txt \
 		--constraint $(NEWEST) --editable '.[dev]'
 	@touch $(STAMP_NEWEST)
+
+install-newest: $(STAMP_NEWEST)
 
 test-newest: $(STAMP_NEWEST)
 	$(VENV_NEWEST)/bin/python -m pytest -n auto --dist loadfile $(NEWEST_TESTS)
@@ -87,8 +91,8 @@ $(STAMP_K2): $(K2_TESTS)/requirements.txt $(K2_TESTS)/k2.txt
 	@test -n '$(PYTHON311)' || { echo 'k2 needs Python 3.11; give one as make PYTHON311=/path/to/python3.11' >&2; exit 2; }
 	$(PYTHON311) -m venv $(VENV_K2)
 	$(VENV_K2)/bin/python -m pip install --quiet pip==23.2.1  # later ones do not know the tag of k2's wheel
-	$(VENV_K2)/bin/python -m pip install --quiet --no-deps --requirement $(K2_TESTS)/requirements.txt
-	$(VENV_K2)/bin/python -m pip install --quiet --no-deps --require-hashes --requirement $(K2_TESTS)/k2.txt
+	$(VENV_K2)/bin/python -m pip install --quiet --no-compile --no-deps --requirement $(K2_TESTS)/requirements.txt
+	$(VENV_K2)/bin/python -m pip install --quiet --no-compile --no-deps --require-hashes --requirement $(K2_TESTS)/k2.txt
 	@touch $(STAMP_K2)
 
 python311:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _thread
 import contextlib
 import io
 import os
@@ -284,9 +283,10 @@ def _no_interrupt_is_lost(terminated: Sequence[int]) -> Iterator[None]:
         if ignored.exc_type is not KeyboardInterrupt:
             before(ignored)
             return
-        # From another thread and a little later, or it would be raised in here and be ignored once more.
+        # From another thread and a little later, or it would be raised in here and be ignored once more; a signal to
+        # the thread itself, which ends what it waits for.
         number = terminated[-1] if terminated else signal.SIGINT
-        threading.Timer(_AGAIN, _thread.interrupt_main, [number]).start()
+        threading.Timer(_AGAIN, signal.pthread_kill, [threading.get_ident(), number]).start()
 
     sys.unraisablehook = heard
     try:

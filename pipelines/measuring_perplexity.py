@@ -16,6 +16,7 @@ from asr_lm.evaluation.perplexity import Perplexity, measure
 from asr_lm.files import write_text
 from asr_lm.lm.folder import trained_sentences
 from asr_lm.lm.protocol import Ranker
+from asr_lm.lm.scoring.learning import Learning
 from asr_lm.lm.training.corpus import read_lines
 from asr_lm.report.training_curves import read_curve, save_training_pictures
 from asr_lm.rescoring.scoring.models import open_model
@@ -37,6 +38,7 @@ class Measured:
         result: its perplexities.
         overlap: share of the sentences that are in its training text, from 0 to 1; None: it is not known.
         path: where it lies.
+        dynamic: its perplexities while it learns from what it reads, if it was to.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Measured:
     result: Perplexity
     overlap: float | None
     path: Path
+    dynamic: Perplexity | None
 
 
 def measure_perplexity(arguments: Arguments) -> None:
@@ -64,38 +67,57 @@ def measure_perplexity(arguments: Arguments) -> None:
             seen = f"{100 * row.overlap:.1f} % of the sentences are in the training text of {row.label}"
             warn(f"{seen}, so its figure may be too low")
     if arguments.dynamic is not None:
-        console(stderr=False).print(f"dynamic evaluation, learning rate {arguments.dynamic:g}")
+        scaled = (
+            f", scaled by {arguments.dynamic_text}, decay {arguments.dynamic_decay:g}" if arguments.dynamic_text else ""
+        )
+        console(stderr=False).print(f"dynamic evaluation, learning rate {arguments.dynamic:g}{scaled}", soft_wrap=True)
     for table in _tables(rows):
         console(stderr=False).print(table)
     if arguments.plots:
         _draw(arguments.plots, rows)
     if arguments.json:
-        _write(arguments.json, rows, arguments.dynamic)
+        _write(arguments.json, rows, arguments)
 
 
 def _measured(arguments: Arguments) -> list[Measured]:
+    learning = _learning(arguments)
     named = [name_and_path(specification) for specification in arguments.lm]
     options = map(reading_options, arguments.lm)
     models = [open_model(path, arguments.device, own) for (_, path), own in zip(named, options, strict=True)]
     overlaps = Overlaps([path for _, path in named])
     lines = overlaps.watched(line for path in arguments.text for line in read_lines(path))
     with blaming(*map(str, arguments.text)):
-        carried = arguments.context == "stream"
-        results = measure(models, lines, carry_state=carried, dynamic=arguments.dynamic, warn=warn)
+        carried, ways = arguments.context == "stream", [None, learning] if learning else [None]
+        measured = [model for _ in ways for model in models]
+        dynamic = [way for way in ways for _ in models]
+        results = measure(measured, lines, carry_state=carried, dynamic=dynamic, warn=warn)
+    learnt: list[Perplexity | None] = [*results[len(models) :]] or [None] * len(models)
     given = zip(named, arguments.lm, strict=True)
     labels = [name if specification.startswith(f"{name}=") else specification for (name, _), specification in given]
     short = [name for name, _ in named]
     # Folders of the same name are told apart by the whole of what was given.
     names = [name if short.count(name) == 1 else label for name, label in zip(short, labels, strict=True)]
-    return list(map(Measured, names, labels, models, results, overlaps.shares, [path for _, path in named]))
+    paths = [path for _, path in named]
+    return list(map(Measured, names, labels, models, results, overlaps.shares, paths, learnt))
 
 
-def _write(path: Path, rows: Sequence[Measured], dynamic: float | None) -> None:
-    how = {} if dynamic is None else {"dynamic": dynamic}
+def _learning(arguments: Arguments) -> Learning | None:
+    """How the models learn from what they read."""
+    if arguments.dynamic is None:
+        if arguments.dynamic_text or arguments.dynamic_decay:
+            raise InputError("expected with the text or the decay of a dynamic evaluation", parameter="dynamic")
+        return None
+    text = () if arguments.dynamic_text is None else tuple(read_lines(arguments.dynamic_text))
+    return Learning(arguments.dynamic, text, arguments.dynamic_decay)
+
+
+def _write(path: Path, rows: Sequence[Measured], arguments: Arguments) -> None:
+    how = {"learning_rate": arguments.dynamic, "decay": arguments.dynamic_decay, "scaled": bool(arguments.dynamic_text)}
     records = []
     for row in rows:
         overlap = {} if row.overlap is None else {"training_overlap": 100 * row.overlap}
-        records.append({"lm": row.label, **how, **row.result.to_json(), **overlap})
+        dynamic = {} if row.dynamic is None else {"dynamic": {**how, **row.dynamic.to_json()}}
+        records.append({"lm": row.label, **row.result.to_json(), **overlap, **dynamic})
     write_text(path, json.dumps(records, indent=2) + "\n")
 
 
@@ -165,12 +187,14 @@ def _compared(result: Perplexity) -> str:
 
 def _table(rows: Sequence[Measured], headings: Sequence[str], caption: str) -> Table:
     table = Table("model", "family", caption=caption, caption_justify="left")
-    for heading in (*headings, "OOV %", "parameters"):
+    learnt = ["dynamic ppl/word"] if rows[0].dynamic else []
+    for heading in (*headings, *learnt, "OOV %", "parameters"):
         table.add_column(heading, justify="right")
     for row in rows:
         result = row.result
         compared = [] if result.pseudo else [result.per_compared_word]
-        figures = [result.per_word, *compared, result.per_token, result.oov_rate]
+        dynamic = [] if row.dynamic is None else [row.dynamic.per_word]
+        figures = [result.per_word, *compared, result.per_token, *dynamic, result.oov_rate]
         shown = [f"{figure:,.2f}" for figure in figures]
         table.add_row(escape(row.name), row.model.family, *shown, f"{row.model.parameters:,}")
     return table

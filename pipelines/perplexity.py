@@ -28,8 +28,12 @@ class Arguments:
             such as upper or librispeech-upper for an ARPA file in capitals. May be given several times.
         text: Text files, one sentence a line (.gz, .zst, - for standard input).
         context: Read each sentence from a fresh state, or all in order with the recurrent state carried over.
-        dynamic: Dynamic evaluation (Mikolov et al. 2010): read the text in order, once, and learn from every sentence
-            with this learning rate after it was scored. The models on disk stay as they are.
+        dynamic: Dynamic evaluation (Mikolov et al. 2010), in a column of its own: read the text in order, once, and
+            learn from every sentence with this learning rate after it was scored. The models on disk stay as they are.
+        dynamic_text: Training text, some thousand sentences of it: every weight's step is divided by the root mean
+            square of its gradients there (Krause et al. 2018). A rate of 0.001 is then a good one to begin with.
+        dynamic_decay: With --dynamic-text, how far every sentence draws the weights back to where they began, from 0
+            to 1.
         json: Write what is printed to this file, too.
         plots: Draw how the networks among the models learnt into this folder, all in one picture (SVG and PNG).
         device: cpu, cuda, or auto.
@@ -39,6 +43,8 @@ class Arguments:
     text: tuple[Path, ...]
     context: Literal["sentence", "stream"] = "sentence"
     dynamic: OptionalFloat = None
+    dynamic_text: OptionalPath = None
+    dynamic_decay: float = 0.0
     json: OptionalPath = None
     plots: OptionalPath = None
     device: str = "auto"

@@ -19,6 +19,17 @@ settings.register_profile("random", deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "asr_lm"))
 
 
+LONG = ("test_readme.py", "test_damaged_files.py", "test_rescore_lattices.py", "test_commands.py", "test_ended_runs.py",
+        "test_interface.py", "test_examples.py", "test_torchrun.py", "test_real_lattices.py", "test_reports.py",
+        "test_report_browser.py", "test_hostile_report.py", "test_damaged_sound.py")  # fmt: skip
+"""Files of tests that take longest. They come first, so that no processor waits for one of them at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first, then the rest as they were."""
+    items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread_and_a_cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     if "torch" in sys.modules:

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from asr_lm.batched import batched
 from asr_lm.errors import InputError
 from asr_lm.lm.protocol import LanguageModel, LogProbs, Ranker, language_model
+from asr_lm.lm.scoring.learning import Learning
 from asr_lm.lm.scoring.words import word_log_probs
 from asr_lm.text.lost_letters import LostLetters
 from asr_lm.text.normalizer import get_normalizer
@@ -120,7 +121,7 @@ def measure(
     lines: Iterable[str],
     *,
     carry_state: bool = False,
-    dynamic: float | None = None,
+    dynamic: Sequence[Learning | None] = (),
     budget: int | None = None,
     warn: Callable[[str], None] = lambda message: None,
 ) -> list[Perplexity]:
@@ -131,7 +132,7 @@ def measure(
         lines: sentences; blank ones are left out.
         carry_state: read the sentences in order with the recurrent state carried over, instead of each from a fresh
             state.
-        dynamic: learning rate of a dynamic evaluation: sentences are read in order, and learnt from once scored.
+        dynamic: how each model learns from a sentence once it is scored, if it does; () stands for none that do.
         budget: see :meth:`~asr_lm.lm.protocol.LanguageModel.token_log_probs`.
         warn: told of a normaliser that loses letters of the text.
 
@@ -144,7 +145,8 @@ def measure(
         lines = letters.watched(lines)
     measurable = [language_model(model) for model in models]
     sums = [_Sums(model.pseudo) for model in measurable]
-    readers = [_reader(model, carry_state, dynamic, budget) for model in measurable]
+    ways = dynamic or [None] * len(measurable)
+    readers = [_reader(m, carry_state, way, budget) for m, way in zip(measurable, ways, strict=True)]
     for block in batched(lines, _BLOCK):
         normalized = [[get_normalizer(model.normalizer)(line) for line in block] for model in measurable]
         kept = [row for row in range(len(block)) if any(texts[row] for texts in normalized)]
@@ -191,7 +193,7 @@ class _Sums:
 
 
 def _reader(
-    model: LanguageModel, carry_state: bool, dynamic: float | None, budget: int | None
+    model: LanguageModel, carry_state: bool, dynamic: Learning | None, budget: int | None
 ) -> Callable[[Sequence[str]], list[LogProbs]]:
     """A function from normalised sentences to their token log-probabilities."""
     encode = model.vocabulary.encode_batch

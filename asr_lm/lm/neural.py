@@ -25,6 +25,7 @@ from asr_lm.lm.precision import IN_BFLOAT16, SHARD_WORK, Precision, PrecisionCho
 from asr_lm.lm.protocol import CausalModel, LogProbs, Ranker, Reader, Tokens
 from asr_lm.lm.scoring.dynamic_evaluation import DynamicReader
 from asr_lm.lm.scoring.growing_tree import GrowingTree
+from asr_lm.lm.scoring.learning import Learning
 from asr_lm.lm.scoring.matrix_product import products_in
 from asr_lm.lm.scoring.recurrent_tree import RecurrentTree
 from asr_lm.lm.sizes import NetworkConfig
@@ -399,10 +400,11 @@ class NeuralLanguageModel(NeuralModel, CausalModel):
         """
         return TextStream(self.network, self.vocabulary) if self.network.has_state else super().stream()
 
-    def learning_reader(self, learning_rate: float, *, carry_state: bool = True) -> Reader:
+    def learning_reader(self, learning: Learning, *, carry_state: bool = True) -> Reader:
         if carry_state:
             self.stream()  # which says so where there is no state
-        return DynamicReader(self.network, self.vocabulary, learning_rate, carry_state=carry_state)
+        text = self.encode([sentence for sentence in learning.text if sentence.strip()])
+        return DynamicReader(self.network, self.vocabulary, learning, text, carry_state=carry_state)
 
     def grow(self) -> GrowingTree:
         return self.network.growing_tree(self.vocabulary.bos_id) or super().grow()

@@ -30,6 +30,7 @@ from asr_lm.hypotheses.recombination import recombined
 from asr_lm.lm.precision import PrecisionChoice
 from asr_lm.lm.scoring.continuations import every_continuation
 from asr_lm.lm.scoring.growing_tree import GrowingTree, RereadingTree
+from asr_lm.lm.scoring.learning import Learning
 from asr_lm.text.normalizer import get_normalizer
 from asr_lm.text.vocabulary import Tokens, Vocabulary, token_ids
 
@@ -314,17 +315,17 @@ class LanguageModel(Ranker):
             parameter="carry_state",
         )
 
-    def learning_reader(self, learning_rate: float, *, carry_state: bool = True) -> Reader:
+    def learning_reader(self, learning: Learning, *, carry_state: bool = True) -> Reader:
         """A reader of consecutive sentences whose copy of the model learns from each once it is scored.
 
         See :mod:`asr_lm.lm.scoring.dynamic_evaluation`.
 
         Args:
-            learning_rate: of the gradient of a sentence's summed log-probability.
+            learning: rate and the like; its text is normalised as the model's is.
             carry_state: carry the model's state from sentence to sentence, too.
 
         Raises:
-            InputError: the model cannot learn, or has no state to carry; no learning rate above 0.
+            InputError: the model cannot learn, or has no state to carry; it learns nothing from the text given.
         """
         raise InputError(f"a model of family {self.family!r} cannot learn from what it reads", parameter="dynamic")
 

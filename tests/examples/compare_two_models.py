@@ -14,7 +14,7 @@ with tempfile.TemporaryDirectory() as folder:
     harbour = str(Path(folder, "harbour"))
     train = ("ngram", "--text", "data/sample/train.txt", "--out", harbour, "--order", "3")
     subprocess.run([sys.executable, "-m", "pipelines.train", *train], check=True, capture_output=True)
-    dev, test = (asr_lm.read_nbest(f"data/sample/{name}.json")[:80] for name in ("dev", "test"))
+    dev, test = (asr_lm.read_nbest(f"data/sample/{name}.json")[:50] for name in ("dev", "test"))
     comparison = asr_lm.compare(dev, test, [asr_lm.load("default"), asr_lm.load(harbour)])
 
 for system in comparison.systems:

@@ -125,15 +125,34 @@ def test_a_model_can_learn_from_what_it_reads(command: Command, toy: Toy, ngram:
         finished = command("perplexity", *arguments)
         assert finished.code == 0, finished.err
     static, dynamic = (json.loads(Path(name).read_text())[0] for name in ("static", "dynamic"))
-    assert dynamic["dynamic"] == 0.05
-    assert dynamic["tokens"] == static["tokens"]
-    assert dynamic["per_token"] != static["per_token"]
+    learnt = dynamic.pop("dynamic")
+    assert dynamic == static
+    assert learnt["learning_rate"] == 0.05
+    assert learnt["tokens"] == static["tokens"]
+    assert learnt["per_token"] != static["per_token"]
+    assert "dynamic ppl/word" in " ".join(finished.out.split())
     assert "dynamic evaluation, learning rate 0.05" in finished.out
     assert (lstm / "model.safetensors").read_bytes() == before
     finished = command("perplexity", "--lm", ngram, "--text", toy.valid, "--dynamic", "0.05")
     assert "--dynamic: a model of family 'ngram' cannot learn from what it reads" in finished.complaint
     finished = command("perplexity", "--lm", lstm, "--text", toy.valid, "--dynamic", "0")
     assert "--dynamic: expected a learning rate above 0, not 0.0" in finished.complaint
+
+
+def test_steps_can_be_scaled_by_the_training_text(command: Command, toy: Toy, lstm: Path) -> None:
+    given = ("perplexity", "--lm", lstm, "--text", toy.valid)
+    scaled = ("--dynamic", "0.001", "--dynamic-text", toy.valid, "--dynamic-decay", "0.02")
+    finished = command(*given, *scaled, "--json", "scaled")
+    assert finished.code == 0, finished.err
+    found = json.loads(Path("scaled").read_text())[0]
+    assert (found["dynamic"]["decay"], found["dynamic"]["scaled"]) == (0.02, True)
+    assert found["dynamic"]["per_word"] != found["per_word"]
+    for wrong, told in {
+        ("--dynamic-text", toy.valid): "--dynamic: expected with the text or the decay",
+        ("--dynamic", "0.1", "--dynamic-decay", "0.1"): "--dynamic-text: expected a training text, which scales it",
+        ("--dynamic", "0.1", "--dynamic-text", toy.valid, "--dynamic-decay", "2"): "--dynamic-decay: expected 0 to 1",
+    }.items():
+        assert told in command(*given, *wrong).complaint
 
 
 def test_lines_that_a_normaliser_thins_are_told(command: Command, toy: Toy, ngram: Path) -> None:

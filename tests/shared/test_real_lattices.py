@@ -110,9 +110,10 @@ class TestHtk:
     def test_the_round_trip_keeps_the_totals(self, folder: str, tmp_path: Path) -> None:
         lattices = whole(LATTICES / folder)
         assert len(lattices) == len(list((LATTICES / folder).iterdir()))
-        write_lattices(lattices, tmp_path, "slf")
+        some = lattices[:: max(len(lattices) // 6, 1)]
+        write_lattices(some, tmp_path, "slf")
         by_id = {lattice.id: lattice for lattice in whole(tmp_path)}
-        for before in lattices:
+        for before in some:
             after = by_id[before.id]
             assert total(after, after.weights()) == pytest.approx(total(before, before.weights()), rel=1e-9)
             likely = np.sort(np.exp(arc_log_posteriors(after, after.weights())))[-20:]
