@@ -74,5 +74,5 @@ def read_board(path: Path) -> tuple[BoardList, ...]:
     try:
         document: Any = tomllib.loads(read_bytes(path).decode("utf-8"))
         return msgspec.convert(document, _File).list
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError, msgspec.ValidationError) as error:
+    except (ValueError, RecursionError, msgspec.ValidationError) as error:  # no TOML, no UTF-8, or a number too long
         raise InputError(f"expected tables [[list]] as in data/leaderboard.toml: {error}", file=path) from error

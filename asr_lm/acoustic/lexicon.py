@@ -9,6 +9,9 @@ from asr_lm.acoustic.tokens import Tokens
 from asr_lm.errors import InputError
 from asr_lm.files import display_name, iterate_text
 
+LONGEST = 1000
+"""Letters of a word, and tokens of a spelling: hundreds of times those of a long word."""
+
 
 @dataclass(frozen=True)
 class Lexicon:
@@ -22,28 +25,32 @@ class Lexicon:
         """A file with a word on every line, alone (the fewest tokens spell it) or with its tokens after it.
 
         Raises:
-            InputError: the file cannot be read, a spelling has what is no token, or no word can be spelt.
+            InputError: the file cannot be read, a word is longer than :data:`LONGEST`, a spelling has what is no token,
+                or no word can be spelt.
         """
-        spellings: dict[str, list[tuple[str, ...]]] = {}
-        unspelt = []
+        # Dictionaries keep the order and each but once, however often a file repeats it.
+        spellings: dict[str, dict[tuple[str, ...], None]] = {}
+        unspelt: dict[str, None] = {}
         for number, line in iterate_text(path):
             word, *given = line.split() or [""]
             if not word:
                 continue
+            if max(len(word), len(given)) > LONGEST:
+                message = f"a word of {max(len(word), len(given)):,} letters or tokens, expected {LONGEST:,} at most"
+                raise InputError(message, file=display_name(path), line=number)
             if given and tokens.has_word_ends and given[-1] == tokens.word_end:
                 given.pop()
             spelling = tuple(given) if given else tokens.spelling(word)
             if spelling is None:
-                unspelt.append(word)
+                unspelt[word] = None
                 continue
             strange = [text for text in spelling if text not in tokens.numbers or text in tokens.silent]
             if strange or not spelling:
                 raise InputError(f"word {word!r} is spelt with {strange}", file=display_name(path), line=number)
-            if spelling not in spellings.setdefault(word, []):
-                spellings[word].append(spelling)
+            spellings.setdefault(word, {})[spelling] = None
         if not spellings:
             raise InputError("no word that the recogniser's tokens can spell", file=display_name(path))
-        return cls(spellings, tuple(unspelt))
+        return cls({word: list(found) for word, found in spellings.items()}, tuple(unspelt))
 
     def numbered(self, tokens: Tokens) -> dict[str, list[tuple[int, ...]]]:
         """The spellings as token numbers."""

@@ -81,12 +81,17 @@ class Tokens:
         Raises:
             InputError: the file cannot be read, or its tokens are not what they should be.
         """
-        texts = [line for _, line in iterate_text(path)]
-        while texts and not texts[-1]:
-            texts.pop()
-        if "" in texts:
-            line = texts.index("") + 1
-            raise InputError("empty line, expected one token a line", file=display_name(path), line=line)
+        texts: dict[str, None] = {}
+        empty = None
+        for number, line in iterate_text(path):
+            if line and empty is not None:
+                raise InputError("empty line, expected one token a line", file=display_name(path), line=empty)
+            if line in texts:
+                raise InputError(f"token {line!r} is there twice", file=display_name(path), line=number)
+            if line:
+                texts[line] = None
+            elif empty is None:
+                empty = number
         described = _description(path.with_name(CONFIG_FILE))
         try:
             return cls(tuple(texts), **described)

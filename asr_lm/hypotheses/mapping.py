@@ -49,6 +49,8 @@ _SCORE = re.compile(r"(?:([+-]?[\d.eE+-]*\d\.?)\*|([+-]))?(?:(log10|log2|probabi
 _DIFFERENCE = re.compile(r"\((.+)\)-\((.+)\)", re.DOTALL)
 _NUMBERED = re.compile(r"\d{1,9}", re.ASCII)
 
+_MOST_BYTES = 1 << 20
+
 MISSING: Any = object()
 """What a path gives where there is nothing."""
 
@@ -247,9 +249,12 @@ def _assignments(line: str) -> Iterator[tuple[str, str]]:
 
 
 def _from_file(name: str) -> Iterator[tuple[str, str]]:
+    content = read_bytes(Path(name), _MOST_BYTES + 1)
+    if len(content) > _MOST_BYTES:
+        raise InputError(f"has more than {_MOST_BYTES:,} bytes, expected a mapping", file=name)
     try:
-        document = tomllib.loads(read_bytes(Path(name)).decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        document = tomllib.loads(content.decode("utf-8"))
+    except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, a number of thousands of digits
         raise InputError(f"no TOML ({error})", file=name) from None
     scores = document.pop("scores", {})
     for field, value in (document | scores if isinstance(scores, dict) else document).items():

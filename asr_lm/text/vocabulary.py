@@ -194,14 +194,19 @@ class WordVocabulary(Vocabulary):
         Raises:
             InputError: missing, empty, repeated words, or the special tokens are not where they belong.
         """
-        words = [line for _, line in iterate_text(path)]
-        if tuple(words[:3]) != SPECIALS:
+        words: dict[str, None] = {}
+        for number, word in iterate_text(path):
+            if number <= len(SPECIALS) and word != SPECIALS[number - 1]:
+                break
+            if word.split() != [word]:
+                raise InputError("damaged vocabulary: one word a line expected", file=path, line=number)
+            if word in words:
+                raise InputError(f"damaged vocabulary: word {word!r} stands twice in it", file=path)
+            words[word] = None
+        if tuple(words)[: len(SPECIALS)] != SPECIALS:
             raise InputError(f"damaged vocabulary: the first three lines must be {' '.join(SPECIALS)}", file=path)
-        bad = next((number for number, word in enumerate(words, 1) if word.split() != [word]), None)
-        if bad is not None:
-            raise InputError("damaged vocabulary: one word a line expected", file=path, line=bad)
         try:
-            return cls(words[3:])
+            return cls(tuple(words)[len(SPECIALS) :])
         except InputError as error:
             raise InputError(f"damaged vocabulary: {error.message}", file=path) from None
 

@@ -1,7 +1,10 @@
 """The first pass lists distinct texts, each with its exact scores, best first."""
 
+import itertools
 import math
 import re
+import time
+import tracemalloc
 
 import kenlm
 import pytest
@@ -101,8 +104,28 @@ def test_words_that_cannot_be_spelt_are_told(tmp_path):
     assert lexicon(tmp_path, "CAB").spellings == {"CAB": [("c", "a", "b")]}
     with pytest.raises(InputError, match="no word"):
         lexicon(tmp_path, "zebra")
+    for endless in ("a" * 1001, "a" + " a" * 1001):
+        with pytest.raises(InputError, match="a word of 1,001 letters or tokens, expected 1,000 at most"):
+            lexicon(tmp_path, endless)
     with pytest.raises(InputError, match=r"spelt with \['z'\]"):
         lexicon(tmp_path, "a a\nz a z")
+
+
+def test_a_lexicon_takes_memory_and_time_by_what_is_different_in_it(tmp_path):
+    """A compressed file may repeat a line a thousand million times; a word may have a hundred thousand spellings."""
+    many = ["".join(letters) for letters in itertools.product("abc", repeat=9)]
+    begin = time.process_time()
+    found = lexicon(tmp_path, "".join(f"word {' '.join(letters)}\n" for letters in many))
+    assert len(found.spellings["word"]) == len(many) == 19_683
+    assert time.process_time() - begin < 3
+    path = tmp_path / "again.txt"
+    path.write_text("ab\n" + "zebra\n" * 200_000)
+    tracemalloc.start()
+    try:
+        assert Lexicon.read(path, TOKENS).unspelt == ("zebra",)
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
 
 
 def test_an_unknown_word_of_a_closed_vocabulary_costs_what_the_search_charges(tmp_path):

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import tracemalloc
 from collections import defaultdict
 
 import kenlm
@@ -248,3 +249,15 @@ def test_tokens_that_are_none_say_why(tmp_path, texts, config, message):
     assert message in caught.value.message
     assert caught.value.file is not None
     assert caught.value.file.startswith(str(tmp_path))
+
+
+def test_a_token_that_is_repeated_without_end_is_refused_at_once(tmp_path):
+    (tmp_path / "tokens.txt").write_text("-\n|\n" + "a\n" * 10**6)
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError, match="'a' is there twice") as caught:
+            Tokens.read(tmp_path / "tokens.txt")
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
+    assert caught.value.line == 4

@@ -18,14 +18,19 @@ from typing import Any
 import zstandard
 
 from asr_lm.acoustic.finding import find_speech
+from asr_lm.acoustic.lexicon import Lexicon
+from asr_lm.acoustic.tokens import Tokens
 from asr_lm.corpora.archive import unpack
+from asr_lm.corpora.stm import read_stm
 from asr_lm.errors import InputError
+from asr_lm.hypotheses.mapping import parse_mapping
 from asr_lm.hypotheses.reading import read_nbest
 from asr_lm.hypotheses.references import read_references
 from asr_lm.lattice.reading import read_lattices
 from asr_lm.lattice.symbols import read_words
 from asr_lm.lm.families.ngram import NgramModel
 from asr_lm.lm.training.corpus import read_sentences
+from asr_lm.rescoring.phrases.phrase_list import PhraseList
 from asr_lm.rescoring.weights import Weights
 from asr_lm.text.sentence_hashes import SentenceHashes
 from asr_lm.text.vocabulary import WordVocabulary
@@ -52,6 +57,13 @@ def _refused(found: Iterator[object]) -> None:
             raise item
 
 
+def _mapping(path: Path) -> None:
+    named = path.with_suffix(".toml")  # what makes it a file and no mapping
+    named.unlink(missing_ok=True)
+    named.symlink_to(path)
+    parse_mapping(str(named))
+
+
 READERS: dict[str, Callable[[Path], object]] = {
     "n-best lists": lambda path: list(read_nbest(path)),
     "n-best lists, canonical": lambda path: list(read_nbest(path, "canonical")),
@@ -61,6 +73,11 @@ READERS: dict[str, Callable[[Path], object]] = {
     "manifests": lambda path: find_speech([path]),
     "lattices": lambda path: _refused(read_lattices(path)),
     "table of words": read_words,
+    "tokens": Tokens.read,
+    "lexicon": lambda path: Lexicon.read(path, Tokens(("-", "|", "a", "b"))),
+    "mapping": _mapping,
+    "phrases": PhraseList.read,
+    "STM": lambda path: sum(1 for _ in read_stm(path)),
     "texts": lambda path: sum(1 for _ in read_sentences([path], "librispeech")),
     "ARPA": NgramModel.load,
     "words of a vocabulary": WordVocabulary.load,

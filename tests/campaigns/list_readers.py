@@ -116,7 +116,7 @@ _COUNTS: dict[str, Callable[[bytes], int]] = {
     "kaldi-ctm": lambda data: _before_number(line.split()[0] for line in _filled(data)),
     "trn": _of_trn,
     "julius": _matching(rb"^\s*sentence1:"),
-    "wenet": _matching(rb"^wav\s"),
+    "wenet": _matching(rb"^\s*wav\s"),
     "flashlight": _first_fields,
     "htk-mlf": _matching(rb'^\s*"'),
     "table": _of_table,

@@ -118,6 +118,7 @@ class TestRefused:
             ),
             ("[[other]]\n", "other"),
             ("[[", "expected tables"),
+            ("list = " + "9" * 5_000, "expected tables"),
         ],
     )
     def test_board(self, text: str, said: str, folder: Path, capsys: Any) -> None:

@@ -202,3 +202,19 @@ def test_records_that_do_not_fit_are_refused(tmp_path: Path, record: Any, mappin
     with pytest.raises(InputError, match=message) as caught:
         list(read_nbest(path, mapping=mapping))
     assert caught.value.file == str(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b'text = "a[]"\nlm = ' + b"9" * 60_000, "no TOML"),
+        (b"text = " + b"[" * 60_000, "no TOML"),
+        (b'text = "\xff"', "no TOML"),
+        (b" " * 2**21, "more than 1,048,576 bytes"),
+    ],
+)
+def test_a_file_that_is_no_mapping(tmp_path: Path, content: bytes, said: str) -> None:
+    (tmp_path / "map.toml").write_bytes(content)
+    with pytest.raises(InputError, match=said) as caught:
+        parse_mapping(str(tmp_path / "map.toml"))
+    assert caught.value.file == str(tmp_path / "map.toml")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -279,6 +280,18 @@ class TestSentencePiece:
         with pytest.raises(InputError, match="ids 0, 1, 2 of the SentencePiece model must be <unk> <s> </s>") as error:
             load_vocabulary(tmp_path)
         assert error.value.file == str(tmp_path / PIECES_FILE)
+
+
+def test_a_word_that_is_repeated_without_end_is_refused_at_once(tmp_path: Path) -> None:
+    for content in ("<unk>\n<s>\n</s>\n" + "a\n" * 10**6, "a\n" * 10**6):
+        (tmp_path / WORDS_FILE).write_text(content)
+        tracemalloc.start()
+        try:
+            with pytest.raises(InputError, match="damaged vocabulary"):
+                load_vocabulary(tmp_path)
+            assert tracemalloc.get_traced_memory()[1] < 2**20
+        finally:
+            tracemalloc.stop()
 
 
 def test_a_folder_without_a_vocabulary(tmp_path: Path) -> None:
