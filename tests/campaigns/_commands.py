@@ -9,7 +9,7 @@ import os
 import random
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,22 +29,25 @@ _HEARD = ("len-test-000", "walt-test-000")
 """Utterances of the sample that are recognised."""
 
 
+MODELS = ("ngram", "lstm", "birnn-attention")
+
+
 @dataclass(frozen=True)
 class Place:
-    """Attributes: the toy's data; models trained on it, by name."""
+    """Attributes: the toy's data; the folders of models, by name."""
 
     toy: Toy
     models: Mapping[str, Path]
 
     @classmethod
-    def make(cls, folder: Path, names: tuple[str, ...] = ("ngram", "lstm", "birnn-attention")) -> Place:
-        """Write data and train models."""
-        toy, models = make_toy(folder), {name: folder / name for name in names}
+    def make(cls, folder: Path, names: Sequence[str] = MODELS) -> Place:
+        """Write data and train the models of these names."""
+        toy, models = make_toy(folder), {name: folder / name for name in MODELS}
         _write_pairs(toy)
         _copy_sounds(folder / "sounds")
         with contextlib.chdir(folder):
-            for name, model in models.items():
-                finished = call("train", name, *_training(toy, name), "--out", model)
+            for name in names:
+                finished = call("train", name, *_training(toy, name), "--out", models[name])
                 assert finished.code == 0, finished.err
         return cls(toy, models)
 

@@ -11,11 +11,11 @@ import os
 import random
 import resource
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from campaigns._commands import Place, call, half_written, left, own_folder
+from campaigns._commands import MODELS, Place, call, half_written, left, own_folder
 
 MOST = 50
 """Disks for each command."""
@@ -27,12 +27,21 @@ _UNFINISHED = (
 """What a training or a decoding goes on from."""
 
 
-def run(inputs: int, seed: int, commands: tuple[str, ...] = ()) -> Iterator[dict[str, Any]]:
-    """Run each command on so many disks (:data:`MOST` at most); a row for each."""
+def run(
+    inputs: int, seed: int, commands: Sequence[str] = (), models: Sequence[str] = MODELS
+) -> Iterator[dict[str, Any]]:
+    """Run each command on so many disks (:data:`MOST` at most); a row for each.
+
+    Args:
+        inputs: disks.
+        seed: of what is drawn.
+        commands: some only.
+        models: that these need.
+    """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "data").mkdir()
-        found = Place.make(folder / "data").commands()
+        found = Place.make(folder / "data", models).commands()
         for command in commands or found:
             yield _row(command, found[command], min(inputs, MOST), seed, folder)
 

@@ -11,11 +11,11 @@ import random
 import signal
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from campaigns._commands import Place, call, half_written, left, own_folder
+from campaigns._commands import MODELS, Place, call, half_written, left, own_folder
 from toy_language import started
 
 MOST_SECONDS = 120
@@ -26,25 +26,49 @@ MOST = 50
 """Moments for each command and signal."""
 
 
-def run(inputs: int, seed: int, commands: tuple[str, ...] = ()) -> Iterator[dict[str, Any]]:
-    """End each command at so many moments (:data:`MOST` at most) with each signal; a row for both."""
+def run(
+    inputs: int, seed: int, commands: Sequence[str] = (), models: Sequence[str] = MODELS
+) -> Iterator[dict[str, Any]]:
+    """End each command at so many moments (:data:`MOST` at most) with each signal; a row for both.
+
+    Args:
+        inputs: moments.
+        seed: of what is drawn.
+        commands: some only.
+        models: that these need.
+    """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "data").mkdir()
-        found = Place.make(folder / "data").commands()
+        found = Place.make(folder / "data", models).commands()
         for command in commands or found:
+            place = Path(tempfile.mkdtemp(dir=folder))
+            whole = _whole(found[command], place / "whole")
             for how in _CODES:
-                yield _row(command, found[command], how, min(inputs, MOST), seed, folder)
+                yield _row(command, found[command], how, min(inputs, MOST), seed, place / how.name, *whole)
 
 
-def _row(command: str, line: tuple[object, ...], how: signal.Signals, inputs: int, seed: int, folder: Path) -> Any:
-    place = Path(tempfile.mkdtemp(dir=folder))
-    with own_folder(place / "whole"):
+def _whole(line: tuple[object, ...], folder: Path) -> tuple[float, dict[str, str]]:
+    """How long an undisturbed run takes, and what it leaves."""
+    with own_folder(folder):
         begin = time.monotonic()
         whole_run = started(*line)  # type: ignore[arg-type]
         whole_run.join()
-        seconds, whole = time.monotonic() - begin, left(Path.cwd())
         assert whole_run.exitcode == 0, Path("err.txt").read_text()
+        return time.monotonic() - begin, left(Path.cwd())
+
+
+def _row(
+    command: str,
+    line: tuple[object, ...],
+    how: signal.Signals,
+    inputs: int,
+    seed: int,
+    place: Path,
+    seconds: float,
+    whole: dict[str, str],
+) -> Any:
+    place.mkdir()
     chance, faults, ended, half = random.Random(f"{seed} {command} {how}"), [], 0, 0
     for number in range(inputs):
         with own_folder(place / str(number)):
