@@ -130,7 +130,8 @@ class AcousticOptions:
     Attributes:
         emissions: Emissions that decode saved, of every utterance of all lists: a safetensors file, or a folder of
             them. Every hypothesis, also what was written by --correct or for --phrases, then has its exact CTC score,
-            called acoustic, in place of the list's or of one that it borrows. May be given several times.
+            called acoustic, in place of the list's or of one that it borrows, and --confidence hears each word. May be
+            given several times.
         tokens: The tokens that emissions are of; by default tokens.txt beside them.
         lexicon: Words of the first pass with their spellings, where some have several; other words are spelt with the
             fewest tokens.

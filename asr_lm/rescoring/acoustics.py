@@ -9,12 +9,16 @@ did not, so that all are measured alike. Texts near those of the list can be loo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
+from asr_lm.acoustic.ctc import forward_scores
 from asr_lm.acoustic.exact_scores import ExactScores, Found
 from asr_lm.acoustic.first_pass import ACOUSTIC, LM
 from asr_lm.acoustic.first_pass_lm import FirstPassLm
@@ -22,6 +26,7 @@ from asr_lm.acoustic.lexicon import Lexicon
 from asr_lm.acoustic.near_texts import NearTexts
 from asr_lm.acoustic.saved_emissions import SavedEmissions
 from asr_lm.acoustic.tokens import Spelt, Tokens
+from asr_lm.acoustic.word_evidence import unknown_evidence, word_evidence
 from asr_lm.errors import InputError
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
 
@@ -75,6 +80,22 @@ class Acoustics:
                 that near texts would lack.
         """
         return [self._scored(utterance) for utterance in utterances]
+
+    def word_evidence(self, utterance: str, text: str) -> NDArray[np.float64]:
+        """What the emissions say of each word (:mod:`asr_lm.acoustic.word_evidence`) ``[words, features]``.
+
+        NaN for a text that the tokens cannot spell, or that needs more frames than there are.
+
+        Raises:
+            InputError: the utterance has no emissions.
+        """
+        words = text.split()
+        emissions = self._emissions[utterance]
+        spelt = self._spelt_words(tuple(words))[1]
+        fits = spelt is not None and math.isfinite(forward_scores(emissions, [spelt], self._tokens)[0])
+        if not words or spelt is None or len(spelt) != len(words) or not fits:
+            return unknown_evidence(words)
+        return word_evidence(emissions, spelt, self._tokens)
 
     def _scored(self, utterance: Utterance) -> Utterance:
         emissions = self._emissions[utterance.id]

@@ -91,7 +91,7 @@ def tune(
             framings,
         ),
     )
-    return calibrated(tuned, models, measuring) if scoring.confidence else tuned
+    return calibrated(tuned, models, measuring, scoring.acoustics) if scoring.confidence else tuned
 
 
 def tune_systems(

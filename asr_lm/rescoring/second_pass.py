@@ -169,7 +169,7 @@ def rescore(
             tuned = Tuned.default(shard, models, kind, _strange(table, models, fit, progress))
         if phrased is not None:
             tuned, table = tuned.with_fixed_phrases(), phrased.add_to(table)
-        part = _rescored(shard, table, tuned, tuple(models), measuring, scoring.confidence)
+        part = _rescored(shard, table, tuned, tuple(models), measuring, scoring)
         part = part if phrased is None else replace(part, biased=_biased(part.outcome, phrased, measuring))
         check.add(part.outcome.said, tuned)
         yield part
@@ -247,13 +247,13 @@ def _rescored(
     tuned: Tuned,
     models: tuple[RescoringModel, ...],
     measuring: Measuring,
-    confident: bool,
+    scoring: Scoring,
 ) -> Rescored:
     decisions = {name: apply(weights, table) for name, weights in tuned.by_system.items()}
     choices = Choices.of(table, [utterance.reference for utterance in shard], decisions)
     final = decisions[tuned.systems.final]
     utterances = reordered(shard, table, final)
-    found = confidences(table, tuned.weights, final, models) if confident else None
+    found = confidences(table, tuned.weights, final, models, scoring.acoustics) if scoring.confidence else None
     return Rescored(
         tuple(utterances if found is None else with_confidences(utterances, found)),
         Outcome.of(shard, choices, measuring),

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -15,14 +16,18 @@ from asr_lm.acoustic.first_pass import FirstPass
 from asr_lm.acoustic.lexicon import Lexicon
 from asr_lm.acoustic.options import BeamOptions
 from asr_lm.acoustic.tokens import Tokens
+from asr_lm.acoustic.word_evidence import FEATURES
 from asr_lm.errors import InputError
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
 from asr_lm.rescoring.acoustics import Acoustics
+from asr_lm.rescoring.development import tune
 from asr_lm.rescoring.features.table import FeatureTable
 from asr_lm.rescoring.further_hypotheses import with_further_hypotheses
 from asr_lm.rescoring.phrases.features import Phrases
 from asr_lm.rescoring.phrases.phrase_list import Phrase, PhraseList
+from asr_lm.rescoring.second_pass import Rescored, rescore
 from asr_lm.rescoring.settings import Scoring
+from asr_lm.rescoring.systems import systems_for_rescore
 
 TOKENS = Tokens(("-", "|", "A", "B", "C"))
 WORDS = ("a", "b", "ab", "ba", "cab")
@@ -164,6 +169,43 @@ def test_files_that_are_not_there_are_refused(folder: Path) -> None:
         .hypotheses[0]
         .scores["acoustic"]
     )
+
+
+def test_words_have_evidence_of_their_own(folder: Path) -> None:
+    sound = Acoustics([folder], lexicon=folder / "words.txt")
+    assert np.isfinite(sound.word_evidence("u", "ab cab")).all()
+    assert sound.word_evidence("u", "").shape == (0, len(FEATURES))
+    for text in ("ab xylophone", "ab " * 20):  # a letter that is no token; more than the frames
+        assert np.isnan(sound.word_evidence("u", text)).all()
+    with pytest.raises(InputError, match="no emissions"):
+        sound.word_evidence("w", "ab")
+
+
+def test_the_sound_tells_good_words_from_bad_ones_where_a_list_agrees(folder: Path) -> None:
+    """Lists of one hypothesis each, half of which were said."""
+    generator = torch.Generator().manual_seed(1)
+    said, lists = {}, []
+    for number in range(60):
+        word, other = (("ab", "ba"), ("ba", "ab"))[number % 2]
+        frames = torch.randn(8, 5, generator=generator)
+        for place, letter in enumerate(word):
+            frames[2 + 2 * place, TOKENS.numbers[letter.upper()]] += 6.0
+        said[f"n{number}"] = frames.log_softmax(-1).half()
+        heard = word if number % 3 else other
+        lists.append(Utterance(f"n{number}", (Hypothesis(heard, {"acoustic": -1.0}),), word))
+    save_file(said, folder / "more.safetensors")
+    sound = Acoustics([folder / "more.safetensors"], lexicon=folder / "words.txt")
+    nces = {}
+    for name, acoustics in (("list", None), ("sound", sound)):
+        scoring = Scoring(confidence=True, acoustics=acoustics)
+        tuned = tune(lists[:40], [], systems_for_rescore([]), scoring=scoring)
+        found = Rescored.concatenate(list(rescore(lists[40:], [], tuned, scoring=scoring)))
+        quality = found.confidence_quality()
+        assert quality is not None
+        nces[name] = quality.figures["nce"]
+    assert nces["sound"] > nces["list"] + 0.3
+    with pytest.raises(InputError, match="calibrated with 'sound: margin', which is not known of this list"):
+        list(rescore(lists[40:], [], tuned, scoring=Scoring(confidence=True)))
 
 
 class TestNearTexts:

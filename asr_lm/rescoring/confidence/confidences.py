@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
@@ -30,6 +31,9 @@ from asr_lm.rescoring.tuned import Tuned
 from asr_lm.rescoring.tuning.tune import FOLDS, assign_folds
 from asr_lm.rescoring.weights import Weights
 from asr_lm.text.normalizer import get_normalizer
+
+if TYPE_CHECKING:
+    from asr_lm.rescoring.acoustics import Acoustics
 
 _DIGITS = 4
 
@@ -69,13 +73,16 @@ class Confidences:
         return JudgedWords(self.judged(references, texts, measuring)).quality()
 
 
-def calibrated(tuned: Tuned, models: Sequence[RescoringModel], measuring: Measuring) -> Tuned:
+def calibrated(
+    tuned: Tuned, models: Sequence[RescoringModel], measuring: Measuring, acoustics: Acoustics | None = None
+) -> Tuned:
     """The same with confidences of the final system calibrated on its development list.
 
     Args:
         tuned: with its development list.
         models: all models; jackknife models speak where a model has seen a reference.
         measuring: how errors are counted.
+        acoustics: emissions of the development list, which say something of each word.
 
     Raises:
         InputError: the output on the development list has no word, or there are too few recordings for folds.
@@ -83,7 +90,8 @@ def calibrated(tuned: Tuned, models: Sequence[RescoringModel], measuring: Measur
     assert tuned.development is not None
     choices, final = tuned.development.choices, tuned.systems.final
     table, weights = choices.table, tuned.by_system[final]
-    evidence = _evidence(table, weights, apply(weights, table), models, measuring.unit, choices.references)
+    decisions = apply(weights, table)
+    evidence = _evidence(table, weights, decisions, models, acoustics, measuring.unit, choices.references)
     right = [
         _right(said or "", text, measuring)
         for said, text in zip(choices.references, choices.said(final), strict=True)
@@ -98,16 +106,26 @@ def calibrated(tuned: Tuned, models: Sequence[RescoringModel], measuring: Measur
 
 
 def confidences(
-    table: FeatureTable, weights: Weights, decisions: Decisions, models: Sequence[RescoringModel]
+    table: FeatureTable,
+    weights: Weights,
+    decisions: Decisions,
+    models: Sequence[RescoringModel],
+    acoustics: Acoustics | None = None,
 ) -> Confidences:
     """Confidences of what was decided.
+
+    Args:
+        table, weights: of the list.
+        decisions: its output.
+        models: all models.
+        acoustics: emissions of the list.
 
     Raises:
         InputError: the weights have no calibration, or one for features that this list lacks.
     """
     if weights.calibration is None:
         raise InputError("these weights have no calibration: tune them with confidences", parameter="confidence")
-    evidence = _evidence(table, weights, decisions, models, weights.calibration.unit)
+    evidence = _evidence(table, weights, decisions, models, acoustics, weights.calibration.unit)
     found = weights.calibration.confidences(evidence)
     return _as_confidences(found, evidence, table, weights, _texts(table, decisions))
 
@@ -125,6 +143,7 @@ def _evidence(
     weights: Weights,
     decisions: Decisions,
     models: Sequence[RescoringModel],
+    acoustics: Acoustics | None,
     unit: Unit,
     references: Sequence[str | None] | None = None,
 ) -> Evidence:
@@ -135,9 +154,12 @@ def _evidence(
         for model in models
         if metric(unit).separator and (found := _log_probs(model, table.utterances, texts, references)) is not None
     }
+    sound = None
+    if acoustics is not None and metric(unit).separator:
+        sound = list(map(acoustics.word_evidence, table.utterances, texts))
     totals = weights.scale * decisions.totals
     return Chosen(
-        table, totals, decisions.rows, list(map(split, texts)), list(map(split, table.texts)), log_probs
+        table, totals, decisions.rows, list(map(split, texts)), list(map(split, table.texts)), log_probs, sound
     ).evidence()
 
 

@@ -1,7 +1,8 @@
 """What is known of each word of the output: the features that confidences are computed from.
 
 The list gives posteriors at several temperatures and how far the next best hypothesis without the word is; but where
-all hypotheses agree, only the language models and the first pass's scores tell a good word from a bad one.
+all hypotheses agree, only the language models, the first pass's scores and, where its emissions are at hand, the sound
+tell a good word from a bad one.
 """
 
 from __future__ import annotations
@@ -76,6 +77,8 @@ class Chosen:
         hypotheses: words of all hypotheses ``[rows]``.
         log_probs: by model, log-probability of each word of each text and of its end ``[utterances][words + 1]``;
             None where the model has none for the words.
+        sound: what the emissions say of each word of each text ``[utterances][words, features]``
+            (:mod:`asr_lm.acoustic.word_evidence`); None where there are none.
     """
 
     table: FeatureTable
@@ -84,6 +87,7 @@ class Chosen:
     texts: Sequence[Sequence[str]]
     hypotheses: Sequence[Sequence[str]]
     log_probs: Mapping[str, Sequence[Values | None]]
+    sound: Sequence[Values] | None = None
 
     def evidence(self) -> Evidence:
         """All features of all words."""
@@ -111,6 +115,7 @@ class Chosen:
                 for model, scores in self.log_probs.items()
                 for name, value in _language(scores[place], len(words)).items()
             },
+            **({} if self.sound is None else _of_sound(self.sound[place])),
         }
 
     def _first_pass(self, place: int, words: int, letters: float) -> dict[str, Values]:
@@ -169,6 +174,12 @@ def _language(scores: Values | None, words: int) -> dict[str, Values]:
         "near": window_mean(scores[:-1], _NEAR),
         "mean": np.full(words, scores.mean()),
     }
+
+
+def _of_sound(values: Values) -> dict[str, Values]:
+    from asr_lm.acoustic.word_evidence import FEATURES
+
+    return {f"sound: {name}": column for name, column in zip(FEATURES, values.T, strict=True)}
 
 
 def log_odds(probability: Values) -> Values:
