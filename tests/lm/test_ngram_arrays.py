@@ -16,6 +16,7 @@ from asr_lm.errors import InputError
 from asr_lm.evaluation.perplexity import measure
 from asr_lm.hypotheses.prefix_tree import PrefixTree
 from asr_lm.lm.families.ngram import NgramModel
+from asr_lm.lm.ngrams import arpa_arrays
 from asr_lm.lm.ngrams.arpa_arrays import read_arrays
 from asr_lm.lm.ngrams.kenlm_file import KenlmScorer
 from asr_lm.text.vocabulary import WordVocabulary
@@ -119,6 +120,40 @@ def test_scores_are_those_of_the_recursion_and_of_kenlm(
     for sentence, values in zip(sentences, ours.token_log_probs(sentences), strict=True):
         tree = PrefixTree.build([np.append(sentence, ours.vocabulary.eos_id)], ours.vocabulary.bos_id)
         np.testing.assert_allclose(values, theirs.node_log_probs(tree)[1:], atol=1e-5)
+
+
+@settings(max_examples=50, deadline=None)
+@given(model=models(), seed=st.integers(0, 1000))
+def test_the_order_of_lines_changes_nothing(
+    model: tuple[Grams, int], seed: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Not even that of lmplz, by last words; unigrams give words their numbers and stay."""
+    grams, order = model
+    random = np.random.default_rng(seed)
+    ways = {
+        "as it is": list(grams),
+        "last words": sorted(grams, key=lambda gram: gram[::-1]),
+        "any": [list(grams)[place] for place in random.permutation(len(grams))],
+    }
+    unigrams = [gram for gram in grams if len(gram) == 1]
+    path = tmp_path_factory.getbasetemp() / "order.arpa"
+    found = []
+    for way in ways.values():
+        longer = [gram for gram in way if len(gram) > 1]
+        write(path, {gram: grams[gram] for gram in (*unigrams, *longer)}, order)
+        found.append(read_arrays(path))
+    for other in found[1:]:
+        assert other.words == found[0].words
+        for table, same in zip(other.tables[1:], found[0].tables[1:], strict=True):
+            assert table.keys is not None
+            assert table.keys.tolist() == same.keys.tolist()  # type: ignore[union-attr]
+            assert table.log10_prob.tolist() == same.log10_prob.tolist()
+
+
+@pytest.mark.parametrize("many", [1, 5, 100, 20_000])
+def test_equal_keys_stay_in_their_order(many: int) -> None:
+    keys = np.random.default_rng(many).integers(-many // 2, many, size=many)
+    assert arpa_arrays._ascending(keys).tolist() == np.argsort(keys, kind="stable").tolist()
 
 
 @settings(max_examples=50, deadline=None)

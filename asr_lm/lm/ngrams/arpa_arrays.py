@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,8 @@ from asr_lm.lm.ngrams.word_numbers import WordNumbers
 from asr_lm.prefetch import prefetched
 
 _ArpaBlocks = Iterator[ArpaBlock]
+
+_RANGES, _SAMPLE = 16, 4096
 
 
 def read_arrays(path: str | Path) -> NgramArrays:
@@ -69,8 +71,8 @@ def _check_utf8(words: Sequence[bytes], block: ArpaBlock) -> None:
 def _ngrams(blocks: _ArpaBlocks, numbers: WordNumbers, below: Sequence[OrderTable]) -> OrderTable:
     """The table above some tables."""
     keys, values = GrowingArray(np.int64), _Values()
-    for block in blocks:
-        keys.add(_keys(block, numbers, below))
+    for block, words in prefetched((block, _numbered(block, numbers)) for block in blocks):
+        keys.add(_keys(block, words, len(numbers), below))
         values.add(block)
     return _sorted(keys.taken(), *values.taken())
 
@@ -94,18 +96,30 @@ class _Values:
         return self._log10_prob.taken(), None if self._is_highest else self._log10_backoff.taken()
 
 
-def _keys(block: ArpaBlock, numbers: WordNumbers, below: Sequence[OrderTable]) -> NDArray[np.int64]:
-    """Keys of the n-grams of a block ``[lines]``."""
-    words = _numbered(block, numbers)
-    # n-grams are sorted as a rule, so that many neighbours have one context, which is looked up once.
-    fresh = np.ones(len(block.lines), dtype=bool)
-    fresh[1:] = (words[:-1, 1:] != words[:-1, :-1]).any(axis=0)
-    rows = _rows(words[:-1, fresh], len(numbers), below)[np.cumsum(fresh) - 1]
+def _keys(
+    block: ArpaBlock, words: NDArray[np.int32], vocabulary_size: int, below: Sequence[OrderTable]
+) -> NDArray[np.int64]:
+    """Keys of the n-grams of a block, whose words are known ``[order, lines]`` to ``[lines]``."""
+    rows = _contexts(words[:-1], vocabulary_size, below)
     if (rows < 0).any():
         line = int(np.flatnonzero(rows < 0)[0])
         context = _shown(block.words(line)[:-1])
         raise block.fault(f"the context {context} is not among the {block.order - 1}-grams", line)
-    return rows * np.int64(len(numbers)) + words[-1]
+    return rows * np.int64(vocabulary_size) + words[-1]
+
+
+def _contexts(words: NDArray[np.int32], vocabulary_size: int, tables: Sequence[OrderTable]) -> Rows:
+    """Rows of the contexts of n-grams, as :func:`_rows`."""
+    # Looked up in the order of the tables, or the memory's latency would take most of the time: not every file has that
+    # order, those of lmplz are ordered by their last words. Neighbours with one context look it up once.
+    first = words[0] * np.int64(vocabulary_size) + words[min(1, len(words) - 1)]
+    order = slice(None) if (first[1:] >= first[:-1]).all() else np.argsort(first)
+    words = words[:, order]
+    fresh = np.ones(words.shape[1], dtype=bool)
+    fresh[1:] = (words[:, 1:] != words[:, :-1]).any(axis=0)
+    rows = np.empty(words.shape[1], dtype=np.int64)
+    rows[order] = _rows(words[:, fresh], vocabulary_size, tables)[np.cumsum(fresh) - 1]
+    return rows
 
 
 def _numbered(block: ArpaBlock, numbers: WordNumbers) -> NDArray[np.int32]:
@@ -131,12 +145,33 @@ def _sorted(
     keys: NDArray[np.int64], log10_prob: NDArray[np.float32], log10_backoff: NDArray[np.float32] | None
 ) -> OrderTable:
     if (keys[1:] <= keys[:-1]).any():
-        order = np.argsort(keys, kind="stable")
-        keys = keys[order]
-        order, keys = order[_first(keys)], keys[_first(keys)]
+        order = _ascending(keys)
+        keys.sort()
+        if not (fresh := _first(keys)).all():
+            order, keys = order[fresh], keys[fresh]
         log10_prob = log10_prob[order]
         log10_backoff = None if log10_backoff is None else log10_backoff[order]
     return OrderTable(keys, log10_prob, log10_backoff)
+
+
+def _ascending(keys: NDArray[np.int64]) -> NDArray[np.int32]:
+    """Where the smallest key is, the next one, and so on; of equal ones the first comes first ``[keys]``.
+
+    A range of keys at a time, which takes half of the memory that sorting all places at once does.
+    """
+    sample = np.sort(keys[:: max(1, len(keys) // _SAMPLE)])
+    bounds = [keys.min(), *sample[len(sample) // _RANGES :: max(1, len(sample) // _RANGES)].tolist(), keys.max() + 1]
+    order = np.empty(len(keys), dtype=np.int32)
+    end = 0
+    for least, beyond in pairwise(bounds):
+        places = np.flatnonzero((keys >= least) & (keys < beyond)).astype(np.int32)
+        inside = keys[places]
+        found = np.argsort(inside)
+        if not _first(inside[found]).all():
+            found = np.lexsort((places, inside))
+        order[end : end + len(places)] = places[found]
+        end += len(places)
+    return order
 
 
 def _first(keys: NDArray[np.int64]) -> NDArray[np.bool_]:
