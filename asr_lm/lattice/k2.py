@@ -8,6 +8,7 @@ arcs, called ``NAME_scores`` as k2's own recipes call theirs.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -168,7 +169,9 @@ def _saved(path: str | Path, trust: bool) -> object:
 
     archive = saved_objects(path)
     try:
-        return torch.load(archive, map_location="cpu", weights_only=not trust)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what torch thinks of a strange pickle is the error's to say
+            return torch.load(archive, map_location="cpu", weights_only=not trust)
     except Exception as error:
         if trust:
             raise InputError(f"cannot be read ({_first_line(error)})", file=display_name(path)) from None

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pickle
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +131,17 @@ def test_a_pickle_of_anything(tmp_path: Path) -> None:
         torch.save(content, path)
         with pytest.raises(InputError):
             load_model(tmp_path / "model")
+
+
+@pytest.mark.parametrize("protocol", [0, 2, 4, 5])
+def test_torch_warns_nobody_of_a_strange_pickle(protocol: int, tmp_path: Path) -> None:
+    path = made("released GPT-1, pickled", tmp_path / "model") / "pytorch_model.bin"
+    path.write_bytes(pickle.dumps({"a": len}, protocol))
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        with pytest.raises(InputError, match="damaged weights"):
+            load_model(path.parent)
+    assert told == []
 
 
 @pytest.mark.parametrize("entry", ["n_embd", "resid_pdrop", "n_layer", "attn_pdrop"])

@@ -7,6 +7,7 @@ A folder holds ``config.json`` (``"model_type": "openai-gpt"``), ``model.safeten
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -126,7 +127,9 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
     try:
         if path.name == _SAFE_WEIGHTS:
             return dict(load_file(path))
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what torch thinks of a strange pickle is the error's to say
+            loaded = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise InputError(f"no weights: expected {_SAFE_WEIGHTS} or {_PICKLED_WEIGHTS}", file=path.parent) from None
     except Exception as error:  # a damaged pickle leads the library to whatever error comes first
