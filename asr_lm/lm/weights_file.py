@@ -16,6 +16,8 @@ from asr_lm.files import atomic_write
 from asr_lm.lm.output.layer import OutputLayer
 
 WEIGHTS_FILE = "model.safetensors"
+LARGEST = 1e9
+"""Weights of networks stay below some hundreds; with values far beyond, sums overflow and scores are no numbers."""
 
 
 def write_weights(path: Path, network: nn.Module, *, half: bool = False) -> None:
@@ -72,6 +74,14 @@ def refuse_not_finite(tensors: dict[str, Tensor], file: object) -> None:
             raise InputError(f"damaged weights: {name} has values that are not finite", file=file)
 
 
+def refuse_damaged(tensors: dict[str, Tensor], file: object) -> None:
+    """Raises: InputError: a tensor holds NaN, an infinity, or values beyond :data:`LARGEST`."""
+    refuse_not_finite(tensors, file)
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and tensor.numel() and tensor.abs().max() > LARGEST:
+            raise InputError(f"damaged weights: {name} has values beyond {LARGEST:g}", file=file)
+
+
 @contextmanager
 def _reading(path: Path) -> Iterator[None]:
     try:
@@ -91,7 +101,7 @@ def _check_values(name: str, tensor: Tensor, parameter: Tensor, path: Path) -> N
     if tensor.is_floating_point() != parameter.is_floating_point():
         kind = str(tensor.dtype).removeprefix("torch.")
         raise InputError(f"weights do not belong to this network: {name} is {kind}", file=path)
-    refuse_not_finite({name: tensor}, path)
+    refuse_damaged({name: tensor}, path)
 
 
 def _check_output(name: str, output: OutputLayer, path: Path) -> None:

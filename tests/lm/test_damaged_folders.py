@@ -133,6 +133,17 @@ def test_a_pickle_of_anything(tmp_path: Path) -> None:
             load_model(tmp_path / "model")
 
 
+@pytest.mark.parametrize("kind", ["released GPT-1", "released GPT-1, pickled"])
+def test_released_weights_so_large_that_scores_are_no_numbers(kind: str, tmp_path: Path) -> None:
+    folder = made(kind, tmp_path / "model")
+    path = next(path for path in folder.iterdir() if path.suffix in (".safetensors", ".bin"))
+    tensors = load_file(path) if path.suffix == ".safetensors" else torch.load(path, weights_only=True)
+    tensors["h.0.attn.c_attn.weight"].view(-1)[0] = 7.8e36
+    save_file(tensors, path) if path.suffix == ".safetensors" else torch.save(tensors, path)
+    with pytest.raises(InputError, match=r"queries_keys_values\.weight has values beyond 1e\+09"):
+        load_model(folder)
+
+
 @pytest.mark.parametrize("protocol", [0, 2, 4, 5])
 def test_torch_warns_nobody_of_a_strange_pickle(protocol: int, tmp_path: Path) -> None:
     path = made("released GPT-1, pickled", tmp_path / "model") / "pytorch_model.bin"

@@ -225,6 +225,11 @@ class TestWeights:
         change_weights(folder, lambda tensors: tensors["lstm.bias_ih_l1"].__setitem__(3, value))
         assert refusal(folder).message == "damaged weights: lstm.bias_ih_l1 has values that are not finite"
 
+    @pytest.mark.parametrize("value", [7.8e36, -2e9])
+    def test_so_large_that_scores_are_no_numbers(self, folder: Path, value: float) -> None:
+        change_weights(folder, lambda tensors: tensors["lstm.bias_ih_l1"].__setitem__(3, value))
+        assert refusal(folder).message == "damaged weights: lstm.bias_ih_l1 has values beyond 1e+09"
+
     @pytest.mark.parametrize("shape", [[28], [7], [1], [7, 4, 1], [4, 7]])
     def test_of_another_shape(self, folder: Path, shape: list[int]) -> None:
         change_weights(folder, lambda tensors: tensors.update({"embedding.weight": torch.zeros(shape)}))

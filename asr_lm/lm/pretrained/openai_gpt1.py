@@ -25,7 +25,7 @@ from asr_lm.lm.folder import CONFIG_FILE
 from asr_lm.lm.pretrained.code_references import refuse_code
 from asr_lm.lm.pretrained.extras import not_cached
 from asr_lm.lm.pretrained.place import is_cached_only
-from asr_lm.lm.weights_file import refuse_not_finite
+from asr_lm.lm.weights_file import refuse_damaged
 from asr_lm.text.gpt1_bpe import Gpt1BpeVocabulary
 from asr_lm.text.vocabulary import GPT1_PIECES_FILE, MERGES_FILE
 
@@ -178,4 +178,4 @@ def _check(network: Gpt1Network, tensors: Mapping[str, Tensor], path: Path) -> N
         if tensors[name].shape != parameter.shape:
             found, expected = list(tensors[name].shape), list(parameter.shape)
             raise InputError(f"not the weights of this network: {name} is {found}, not {expected}", file=path)
-        refuse_not_finite({name: tensors[name]}, path)
+        refuse_damaged({name: tensors[name]}, path)
