@@ -43,7 +43,7 @@ def open_binary(path: str | Path) -> BinaryIO:
         InputError: the file does not exist or cannot be read, or standard input was read before.
     """
     try:
-        return _decompressed(_standard_input() if str(path) == STDIN else cast(BinaryIO, open(path, "rb")))
+        return decompressed(_standard_input() if str(path) == STDIN else cast(BinaryIO, open(path, "rb")))
     except FileNotFoundError:
         raise InputError("no such file", file=path) from None
     except IsADirectoryError:
@@ -58,7 +58,8 @@ def _standard_input() -> BinaryIO:
     return cast(BinaryIO, io.BufferedReader(cast(io.RawIOBase, sys.stdin.buffer)))
 
 
-def _decompressed(stream: BinaryIO) -> BinaryIO:
+def decompressed(stream: BinaryIO) -> BinaryIO:
+    """What a buffered stream holds, whether it is packed or not; its first bytes say it."""
     try:
         magic = cast(io.BufferedReader, stream).peek(4)[:4]
     except OSError:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from pipelines.command import OptionalPath, OptionalText, parse, run, unless_given
+from pipelines.command import OptionalInt, OptionalPath, OptionalText, parse, run, unless_given
 from pipelines.options import Common, LatticeOptions, rows_of
 
 DESCRIPTION = """Rescore n-best lists with language models.
@@ -25,7 +25,7 @@ class _Main:
         dev: Development list with references, on which weights are tuned; may be given several times.
         weights: Weights of an earlier tuning.
         save_weights: Write the tuned weights here.
-        out: Where the rescored list goes (.json, .jsonl, .trn, .ctm; .gz, .zst), or the folder it goes to as
+        out: Where the rescored list goes (.json, .jsonl, .parquet, .trn, .ctm; .gz, .zst), or the folder it goes to as
             NAME.rescored.json (several lists need one); by default the current folder, or standard output for a list
             from standard input.
     """
@@ -63,6 +63,12 @@ class Arguments(LatticeOptions, Common, _Main):
         plot_utterances: Utterances to draw, by id; by default the first twelve whose output is not the recogniser's
             first hypothesis.
         plot_format: Format of these pictures.
+        engine: Who rescores: this process, or workers of a Ray cluster (extra ray): they read JSON Lines or Parquet,
+            a file or a folder of them, also in an object store (s3://…); an --out with / at its end gets a folder of
+            parts. The same command goes on where it was stopped. A row that is no utterance is left out and written to
+            OUT.bad.jsonl, and the exit code is 1.
+        address: Ray cluster to join, such as auto or HOST:6379; by default one of this machine is started.
+        workers: Most workers of Ray; by default one for each CPU (each GPU with --device cuda).
     """
 
     also: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
@@ -77,6 +83,9 @@ class Arguments(LatticeOptions, Common, _Main):
     plot_attention: OptionalPath = None
     plot_utterances: Annotated[tuple[str, ...], unless_given("ID [ID ...]")] = ()
     plot_format: Literal["svg", "png"] = "svg"
+    engine: Literal["process", "ray"] = "process"
+    address: OptionalText = None
+    workers: OptionalInt = None
 
     @property
     def rules(self) -> tuple[str, ...]:

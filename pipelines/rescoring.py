@@ -37,7 +37,8 @@ from asr_lm.rescoring.settings import Scoring
 from asr_lm.rescoring.systems import systems_for_rescore
 from asr_lm.rescoring.tuned import Tuned
 from asr_lm.rescoring.weights import Weights
-from pipelines import correcting, lists, reporting, searching, shared_scoring, tuning
+from asr_lm.storage import is_remote
+from pipelines import correcting, lists, on_ray, reporting, searching, shared_scoring, tuning
 from pipelines.command import blaming, check_outputs, console
 from pipelines.display import Terminal
 from pipelines.results import Result
@@ -57,6 +58,7 @@ class _Job:
         tuned: weights; None for the packaged ones.
         search: lattices that are searched, in place of lists.
         scoring: how hypotheses are scored.
+        left_out: lists of which rows were left out.
     """
 
     options: Arguments
@@ -65,6 +67,7 @@ class _Job:
     tuned: Tuned | None
     search: searching.LatticeSearch | None = None
     scoring: Scoring = field(default_factory=Scoring)
+    left_out: list[str] = field(default_factory=list)
 
     @property
     def tuned_on(self) -> list[str]:
@@ -98,7 +101,7 @@ def _rescore(options: Arguments, scoring: Scoring) -> None:
     if options.json:
         record: Any = next(iter(records.values())) if len(records) == 1 else {"lists": records}
         write_text(options.json, json.dumps(record, indent=2) + "\n")
-    if search is not None and search.unreadable:
+    if (search is not None and search.unreadable) or job.left_out:
         sys.exit(1)
 
 
@@ -121,20 +124,29 @@ def _development(options: Arguments) -> list[str]:
 def _check(options: Arguments, inputs: Sequence[str | Path]) -> Scoring:
     """Refuse what cannot work before any list is read, or an output in the place of an input; how lists are scored."""
     searching.check(options)
+    on_ray.check(options)
     if not _reported(options):
         raise InputError("expected at least one list (or --lattice)", parameter="nbest")
     lists.check_rules(options, options.rules)
     _check_tuning(options)
     _check_one_list(options)
     scoring = _scoring(options)
-    lists.check_lists(options.dev, options.nbest)
+    lists.check_lists(options.dev, [path for path in options.nbest if not (_on_ray(options) and is_remote(path))])
     outputs = [_out(options, path) for path in _reported(options)]
     for path in outputs:
-        format_of(path)
+        if _on_ray(options):
+            on_ray.Places(path, _is_folder(path)).check()
+        else:
+            format_of(path)
+    outputs = [path for path in outputs if not (_on_ray(options) and _is_folder(path))]
     written = [*outputs, options.json, options.save_weights, options.mbr_out, *reporting.outputs(options)]
     with _new_folder(options):
         check_outputs(written, [*inputs, options.weights, options.phrases, *options.heard()])
     return scoring
+
+
+def _on_ray(options: Arguments) -> bool:
+    return options.engine == "ray"
 
 
 def _is_folder(out: str) -> bool:
@@ -146,7 +158,7 @@ def _is_folder(out: str) -> bool:
 def _new_folder(options: Arguments) -> Iterator[None]:
     """Make the folder of the lists where it is new; it goes again where something is wrong."""
     folder = Path(options.out or ".")
-    if options.out is None or not _is_folder(options.out) or folder.exists():
+    if options.out is None or _on_ray(options) or not _is_folder(options.out) or folder.exists():
         yield
         return
     make_folder(folder)
@@ -160,6 +172,8 @@ def _new_folder(options: Arguments) -> Iterator[None]:
 def _check_one_list(options: Arguments) -> None:
     """Some things are of one list."""
     several = len(options.nbest) > 1
+    if several and _on_ray(options) and options.out is not None:
+        raise InputError("the workers of Ray write one list to it; give one --nbest, or no --out", parameter="out")
     if several and reporting.is_wanted(options):
         raise InputError(
             "a report of several lists is what compare --test writes; give one --nbest", parameter="report"
@@ -267,10 +281,10 @@ def _rescored(job: _Job, path: str) -> dict[str, Any]:
     options, begin = job.options, time.monotonic()
     out = _out(options, path)
     parts = _Parts(Evaluation(), [] if reporting.is_wanted(options) else None)
-    with job.terminal.scoring():
-        found = _utterances(job, path, parts)
-        # Standard output cannot be taken back: nothing goes there before all is well.
-        write_nbest(out, list(found) if out == "-" else found, unique=True)
+    if _on_ray(options):
+        parts = _Parts(_on_cluster(job, path, out), None)
+    else:
+        _in_process(job, path, out, parts)
     output = console(stderr=out == "-")
     for line in _about(job, path, parts.evaluation.tuned):
         output.print(line, markup=False, soft_wrap=True)
@@ -279,6 +293,31 @@ def _rescored(job: _Job, path: str) -> dict[str, Any]:
     done = f"{counted(count, 'utterance')} rescored in {seconds:.1f} s"
     output.print(done if out == "-" else f"{done}, written to {out}", markup=False, soft_wrap=True)
     return record
+
+
+def _on_cluster(job: _Job, path: str, out: str) -> Evaluation:
+    options = job.options
+    with job.terminal.scoring(), blaming(path):
+        added = on_ray.rescored(
+            options,
+            path,
+            on_ray.Places(out, _is_folder(out)),
+            job.models,
+            job.tuned,
+            lists.measuring(options),
+            job.scoring,
+            job.terminal,
+        )
+    if added.bad:
+        job.left_out.append(path)
+    return added.evaluation
+
+
+def _in_process(job: _Job, path: str, out: str, parts: _Parts) -> None:
+    with job.terminal.scoring():
+        found = _utterances(job, path, parts)
+        # Standard output cannot be taken back: nothing goes there before all is well.
+        write_nbest(out, list(found) if out == "-" else found, unique=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -340,7 +379,7 @@ def _stream(job: _Job, utterances: Iterator[Utterance], parts: _Parts) -> Iterat
 def _out(options: Arguments, path: str) -> str:
     """Where a list goes."""
     folder = options.out is None or _is_folder(options.out)
-    if options.out is not None and not folder:
+    if options.out is not None and (not folder or _on_ray(options)):
         return options.out
     if path == "-":
         return "-"

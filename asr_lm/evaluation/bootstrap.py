@@ -139,6 +139,19 @@ class ErrorTable:
         if self._recordings is not None:
             self._add_to_recordings(self._recordings, rows, recordings or ())
             return
+        self._add_rows(rows)
+
+    def merge(self, other: ErrorTable) -> None:
+        """The rows of another table of the same systems, as those that follow."""
+        if self._recordings is not None:
+            known = list(other._recordings or ())
+            self._add_to_recordings(self._recordings, other._sums[: len(known)], known)
+            return
+        grouped = [] if other._grouped is None else [np.repeat(*other._grouped, axis=0)]
+        for rows in [*grouped, *other._rows]:
+            self._add_rows(rows)
+
+    def _add_rows(self, rows: NDArray[np.int64]) -> None:
         self._rows.append(rows)
         self._new += len(rows)
         if self._new > MOST_ROWS:

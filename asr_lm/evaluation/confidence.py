@@ -144,6 +144,11 @@ class JudgedWords:
             self._errors.append(found.errors)
             self._reference_words.append(found.reference_words)
 
+    def merge(self, other: JudgedWords) -> None:
+        """The utterances of another one, as those that follow."""
+        for name in ("_words", "_right", "_utterances", "_errors", "_reference_words"):
+            getattr(self, name).extend(getattr(other, name))
+
     def quality(self) -> ConfidenceQuality | None:
         """The figures; None where no utterance has a word."""
         if not self._words:

@@ -34,6 +34,7 @@ class Tally:
         unit: what is counted.
         resample: draw utterances or whole recordings for the intervals.
         normalizer: name of the normaliser all texts go through before they are compared.
+        sampled: most texts of the first pass that are kept, for what another normaliser would say of it.
 
     Attributes:
         utterances: how many were added.
@@ -53,6 +54,7 @@ class Tally:
         unit: Unit = "word",
         resample: Resampled = "utterance",
         normalizer: str = "as-is",
+        sampled: int = MOST,
     ) -> None:
         self.systems = tuple(systems)
         self.baseline = baseline or (RETUNED if RETUNED in systems else FIRST_PASS)
@@ -65,7 +67,7 @@ class Tally:
         self.tested = [name for name in systems if name not in BOUNDS]
         self._errors = dict.fromkeys(systems, ErrorCounts())
         self._differences: dict[tuple[str, str], Counter[int]] = {pair: Counter() for pair in self._pairs()}
-        self._sample: SpreadSample[tuple[str, str]] = SpreadSample(MOST)
+        self._sample: SpreadSample[tuple[str, str]] = SpreadSample(sampled)
 
     def _check(self) -> None:
         for needed in (FIRST_PASS, self.baseline):
@@ -115,6 +117,22 @@ class Tally:
         self._add_texts(
             said, {name: [normalize(systems[name][number]) for number in known] for name in self.systems}, drawn
         )
+
+    def merge(self, other: Tally) -> None:
+        """Count the utterances of another tally of the same systems, as those that follow.
+
+        It is as if they had been added here where the other one has sampled all of its texts.
+        """
+        self.utterances += other.utterances
+        self.with_reference += other.with_reference
+        self.lost.merge(other.lost)
+        self.words.merge(other.words)
+        self.errors_table.merge(other.errors_table)
+        for name in self.systems:
+            self._errors[name] += other._errors[name]
+        for pair, differences in other._differences.items():
+            self._differences[pair].update(differences)
+        self._sample.extend(other._sample.items)
 
     def _add_texts(self, said: list[str], chosen: Mapping[str, list[str]], recordings: Sequence[str] | None) -> None:
         # Systems agree on most utterances, so all are given at once: equal pairs are aligned once.

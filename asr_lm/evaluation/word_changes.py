@@ -96,6 +96,12 @@ class WordCounts:
                 if before != after:
                     (self.fixed if before else self.broken)[word] += 1
 
+    def merge(self, other: WordCounts) -> None:
+        """Count the references that another one has counted."""
+        self.spoken.update(other.spoken)
+        self.fixed.update(other.fixed)
+        self.broken.update(other.broken)
+
     def changes(self) -> list[WordChange]:
         """Every word that was fixed or broken, most changes first, then in alphabetical order."""
         changed = [

@@ -47,8 +47,8 @@ class _Change:
 
 
 @dataclass(frozen=True)
-class _Plan:
-    """What is done to every utterance."""
+class Interpretation:
+    """What is done to every utterance. It can be pickled."""
 
     changes: dict[str, _Change] = field(default_factory=dict)
     rank_by: str | None = None
@@ -93,14 +93,22 @@ def interpreted(
         InputError: scores look like costs, or a name in ``costs`` is none of the list's.
     """
     head = list(itertools.islice(located, SAMPLE))
-    plan = _plan(head, notices, costs, as_given, known) if head else _Plan()
+    plan = interpretation(head, notices, costs, as_given, known) if head else Interpretation()
     for place, utterance in itertools.chain(head, located):
         yield place, plan.apply(utterance, place)
 
 
-def _plan(
-    head: list[tuple[Location, Utterance]], notices: Notices, costs: Sequence[str], as_given: bool, known: bool
-) -> _Plan:
+def interpretation(
+    head: Sequence[tuple[Location, Utterance]],
+    notices: Notices,
+    costs: Sequence[str] = (),
+    as_given: bool = False,
+    known: bool = False,
+) -> Interpretation:
+    """What the beginning of a list (at least one utterance, :data:`SAMPLE` at most) says of all of it.
+
+    Args and errors: as those of :func:`interpreted`.
+    """
     place, first = head[0]
     columns = _columns(utterance for _, utterance in head)
     for name in costs:
@@ -109,10 +117,10 @@ def _plan(
             raise InputError(message, file=place.file, parameter="costs")
     if not as_given and columns and all(map(_is_constant, columns.values())):
         notices.say(f"{', '.join(columns)}: the same for all hypotheses of a list, so only their ranks are used")
-        return _Plan(without_scores=True)
+        return Interpretation(without_scores=True)
     changes = {name: _turned(name) for name in costs}
     if as_given or known:
-        return _Plan(changes)
+        return Interpretation(changes)
     for name, lists in columns.items():
         if name not in changes and (change := _change(name, lists, notices)):
             changes[name] = change
@@ -120,7 +128,7 @@ def _plan(
             raise place.error(_like_costs(name), first.id, name)
     for name in costs:
         notices.say(f"{name}: smaller is better, read as {changes[name].name} with the sign turned")
-    return _Plan(changes, _ranking(columns, notices) if not changes else None)
+    return Interpretation(changes, _ranking(columns, notices) if not changes else None)
 
 
 def _columns(utterances: Iterable[Utterance]) -> dict[str, list[list[float]]]:
@@ -156,7 +164,15 @@ def _all(lists: list[list[float]], holds: Callable[[float], bool]) -> bool:
 
 
 def _turned(name: str) -> _Change:
-    return _Change(f"minus_{name}", lambda value: 0.0 - value)
+    return _Change(f"minus_{name}", _negated)
+
+
+def _negated(value: float) -> float:
+    return 0.0 - value
+
+
+def _logarithm(value: float) -> float | None:
+    return math.log(value) if 0 < value <= 1 else None
 
 
 def _change(name: str, lists: list[list[float]], notices: Notices) -> _Change | None:
@@ -166,7 +182,7 @@ def _change(name: str, lists: list[list[float]], notices: Notices) -> _Change | 
         return _turned(name)
     if names.is_probability(name) and _all(lists, lambda value: 0 < value <= 1):
         notices.say(f"{name}: a probability by its name and values, read as its logarithm log_{name}")
-        return _Change(f"log_{name}", lambda value: math.log(value) if 0 < value <= 1 else None)
+        return _Change(f"log_{name}", _logarithm)
     return None
 
 

@@ -12,6 +12,11 @@ _FULLEST = 0.75
 _GROWTH = 1.5
 
 
+def digest_of(identity: str) -> bytes:
+    """The 11 bytes that an id is known by."""
+    return blake2b(identity.encode("utf-8", "surrogatepass"), digest_size=11).digest()
+
+
 class KnownIds:
     """A set of ids with the lines that they stand in.
 
@@ -37,9 +42,13 @@ class KnownIds:
         Returns:
             None where it is new; else the line where it was first, 0 where that is not known.
         """
-        digest = int.from_bytes(blake2b(identity.encode("utf-8", "surrogatepass"), digest_size=11).digest(), "little")
+        return self.add_digest(digest_of(identity), line)
+
+    def add_digest(self, digest: bytes, line: int | None = None) -> int | None:
+        """As :meth:`add`, of an id's digest (:func:`digest_of`)."""
+        number = int.from_bytes(digest, "little")
         # The first word is never 0, which marks a free place.
-        first, second = digest & ((1 << 64) - 1) or 1, digest >> 64 << _LINE_BITS
+        first, second = number & ((1 << 64) - 1) or 1, number >> 64 << _LINE_BITS
         known = self._tables[first % _TABLES].add(
             first, second | (_NO_LINE if line is None else min(line, _NO_LINE - 1))
         )

@@ -61,11 +61,12 @@ class Consistency:
 
     Args:
         unique: the ids are known to be, and are not kept.
+        names: of the scores; None takes those of the first hypothesis.
     """
 
-    def __init__(self, *, unique: bool = False) -> None:
+    def __init__(self, *, unique: bool = False, names: Set[str] | None = None) -> None:
         self._ids = None if unique else KnownIds()
-        self._names: dict[bool, Set[str]] = {}
+        self._names: dict[bool, Set[str]] = {} if names is None else {False: names}
 
     def check(self, utterance: Utterance, place: Location) -> None:
         """Check the next utterance of the list.

@@ -1,4 +1,4 @@
-"""Writing n-best lists: canonical JSON, TRN and CTM."""
+"""Writing n-best lists: canonical JSON, Parquet, TRN and CTM."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import msgspec
 
 from asr_lm.errors import InputError
 from asr_lm.files import STDIN, atomic_write, display_name
+from asr_lm.hypotheses.parquet import parquet_bytes
 from asr_lm.hypotheses.sclite import hypothesis_ctm, hypothesis_trn, reference_trn
 from asr_lm.hypotheses.utterance import Utterance
 from asr_lm.hypotheses.validation import Consistency, Location
@@ -27,8 +28,9 @@ def write_nbest(
     Args:
         path: file to write, ``-`` for standard output. ``.gz`` and ``.zst`` at the end compress.
         utterances: the list; must be one that :func:`~asr_lm.hypotheses.reading.read_nbest` would accept.
-        format: ``jsonl``, ``json`` (an array), ``trn`` (first hypotheses), ``ref.trn`` (references) or ``ctm`` (first
-            hypotheses with their word times); None takes it from the file's suffix, and ``jsonl`` for ``-``.
+        format: ``jsonl``, ``json`` (an array), ``parquet``, ``trn`` (first hypotheses), ``ref.trn`` (references)
+            or ``ctm`` (first hypotheses with their word times); None takes it from the file's suffix, and ``jsonl`` for
+            ``-``.
         unique: the ids are known to be, as those of a list that was read are: they are not looked at again.
 
     Raises:
@@ -84,6 +86,15 @@ def _chunks(path: str | Path, format: str | None) -> _Chunks:
     return _WRITERS[format]
 
 
+def encoded(utterances: Iterable[Utterance], format: str) -> Iterator[bytes]:
+    """A list that is known to be consistent, as a file of a format holds it, piece by piece.
+
+    Raises:
+        InputError: no such format, or content that it cannot hold.
+    """
+    return _chunks("", format)(utterances)
+
+
 def format_of(path: str | Path) -> str:
     """The format that the suffix of a path names; ``jsonl`` for ``-``.
 
@@ -130,4 +141,5 @@ _WRITERS: dict[str, _Chunks] = {
     "trn": _text(hypothesis_trn),
     "ref.trn": _text(reference_trn),
     "ctm": _text(hypothesis_ctm),
+    "parquet": parquet_bytes,
 }

@@ -333,6 +333,10 @@ class NeuralLanguageModel(NeuralModel, CausalModel):
         self._precision = resolve_precision(precision, self.network)
 
     @property
+    def precision(self) -> Precision:
+        return self._precision
+
+    @property
     def recombines(self) -> bool:
         return True
 

@@ -27,7 +27,7 @@ from asr_lm.counted import counted
 from asr_lm.errors import InputError
 from asr_lm.hypotheses.prefix_tree import PrefixTree, split_by_nodes
 from asr_lm.hypotheses.recombination import recombined
-from asr_lm.lm.precision import PrecisionChoice
+from asr_lm.lm.precision import Precision, PrecisionChoice
 from asr_lm.lm.scoring.continuations import every_continuation
 from asr_lm.lm.scoring.growing_tree import GrowingTree, RereadingTree
 from asr_lm.lm.scoring.learning import Learning
@@ -121,6 +121,11 @@ class Ranker(ABC):
         Models without large products stay as they are.
         """
         del precision
+
+    @property
+    def precision(self) -> Precision:
+        """What its matrix products are computed in."""
+        return "float32"
 
     is_foreign = False
     """Whether it was trained elsewhere, on text that is not known here."""

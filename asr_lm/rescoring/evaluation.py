@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from asr_lm.evaluation.biased_errors import BiasedErrors
 from asr_lm.evaluation.comparison import Comparison, comparison_of
 from asr_lm.evaluation.confidence import ConfidenceQuality, JudgedWords
+from asr_lm.evaluation.normalized_rate import MOST
 from asr_lm.evaluation.roles import CORRECTED
 from asr_lm.evaluation.tally import Tally
 from asr_lm.rescoring.outcome import CorrectionReport, Outcome
@@ -38,8 +40,10 @@ class Evaluation:
     models: tuple[RescoringModel, ...]
     measuring: Measuring
 
-    def __init__(self) -> None:
+    def __init__(self, sampled: int = MOST) -> None:
+        """Args: sampled: see :class:`~asr_lm.evaluation.tally.Tally`; what is merged later samples all."""
         self.utterances = 0
+        self._sampled = sampled
         self.biased: dict[str, BiasedErrors] | None = None
         self._whole: _Counted | None = None
         self._without: _Counted | None = None
@@ -54,10 +58,10 @@ class Evaluation:
             evaluation.add(part)
         return evaluation
 
-    def add(self, part: Rescored) -> None:
-        """The next part of the list."""
+    def add(self, part: Rescored, judged: JudgedWords | None = None) -> None:
+        """The next part of the list, and its words with what was right where the part does not know them any more."""
         if self._whole is None:
-            self._whole = _Counted.empty(part)
+            self._whole = _Counted.empty(part, self._sampled)
         self.tuned, self.models, self.measuring = part.tuned, part.models, part.measuring
         self.utterances += len(part.outcome)
         overlapping = self._overlapping(part)
@@ -66,8 +70,33 @@ class Evaluation:
         if self._without is not None:
             self._without.add(part.outcome.without(overlapping.tolist()) if overlapping.any() else part.outcome)
         self._whole.add(part.outcome)
-        self._add_confidences(part)
-        for name, found in (part.biased or {}).items():
+        self._add_confidences(judged if part.confidences is None else JudgedWords(part.judged()))
+        self._add_biased(part.biased)
+
+    def merge(self, other: Evaluation) -> None:
+        """The evaluation of the parts that follow, as if they had been added here.
+
+        What weighs much, models and weights, stays as it is here.
+        """
+        counted = other._counted
+        if self._whole is None:
+            self._whole = counted.like(self._sampled)
+        self.utterances += other.utterances
+        if self._without is None and other._without is not None:
+            self._without = copy.deepcopy(self._whole)
+        if self._without is not None:
+            self._without.merge(other._without or counted)
+        self._whole.merge(counted)
+        for name, found in other._found.items():
+            self._found[name] = self._found.get(name, 0) + found
+        self._add_confidences(other._confident)
+        self._add_biased(other.biased)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name not in ("models", "tuned")}
+
+    def _add_biased(self, some: Mapping[str, BiasedErrors] | None) -> None:
+        for name, found in (some or {}).items():
             self.biased = self.biased or {}
             self.biased[name] = self.biased.get(name, BiasedErrors()) + found
 
@@ -79,10 +108,10 @@ class Evaluation:
             flags |= np.array(found, dtype=bool)
         return flags
 
-    def _add_confidences(self, part: Rescored) -> None:
-        if part.confidences is not None:
+    def _add_confidences(self, judged: JudgedWords | None) -> None:
+        if judged is not None:
             self._confident = self._confident or JudgedWords()
-            self._confident.extend(part.judged())
+            self._confident.merge(judged)
 
     @property
     def with_reference(self) -> int:
@@ -142,14 +171,35 @@ class _Counted:
     correction: CorrectionReport | None = field(default=None)
 
     @classmethod
-    def empty(cls, part: Rescored) -> _Counted:
+    def empty(cls, part: Rescored, sampled: int) -> _Counted:
         how = part.measuring
         names: Sequence[str] = tuple(part.outcome.chosen)
-        tally = Tally(names, baseline=how.baseline, unit=how.unit, resample=how.resample, normalizer=how.normalizer)
-        return cls(tally)
+        return cls(
+            Tally(
+                names,
+                baseline=how.baseline,
+                unit=how.unit,
+                resample=how.resample,
+                normalizer=how.normalizer,
+                sampled=sampled,
+            )
+        )
+
+    def like(self, sampled: int) -> _Counted:
+        """One of the same systems that has counted nothing."""
+        one = self.tally
+        how = {"baseline": one.baseline, "unit": one.unit, "resample": one.resample, "normalizer": one.normalizer}
+        return _Counted(Tally(one.systems, **how, sampled=sampled))  # type: ignore[arg-type]
+
+    def merge(self, other: _Counted) -> None:
+        self.tally.merge(other.tally)
+        self._add_correction(other.correction)
 
     def add(self, outcome: Outcome) -> None:
         self.tally.add(outcome.references, outcome.chosen, outcome.recordings)
         if CORRECTED in outcome.chosen:
-            found = outcome.correction_report()
+            self._add_correction(outcome.correction_report())
+
+    def _add_correction(self, found: CorrectionReport | None) -> None:
+        if found is not None:
             self.correction = found if self.correction is None else self.correction + found

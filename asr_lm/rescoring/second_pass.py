@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -23,6 +24,7 @@ from asr_lm.rescoring.choices import Choices
 from asr_lm.rescoring.confidence.confidences import Confidences, confidences, with_confidences
 from asr_lm.rescoring.decisions import Decisions, apply
 from asr_lm.rescoring.default_model import FIRST_PASS_TOTAL, ScoreKind, doubt_of_kind, first_pass_total, score_kind
+from asr_lm.rescoring.features.lists import Values
 from asr_lm.rescoring.features.table import Column, FeatureTable
 from asr_lm.rescoring.framing import settle_framings
 from asr_lm.rescoring.further_hypotheses import with_further_hypotheses
@@ -33,7 +35,7 @@ from asr_lm.rescoring.scoring.context import Context, SpokenBefore
 from asr_lm.rescoring.scoring.familiarity import is_familiar
 from asr_lm.rescoring.scoring.models import RescoringModel, feature_table
 from asr_lm.rescoring.scoring.scorer import shards
-from asr_lm.rescoring.scoring.vocabulary_fit import VocabularyFit
+from asr_lm.rescoring.scoring.vocabulary_fit import Misfit, VocabularyFit
 from asr_lm.rescoring.settings import Measuring, Scoring
 from asr_lm.rescoring.tuned import DevelopmentCheck, Tuned
 from asr_lm.text.sentence_hashes import OVERLAP_WARNING
@@ -159,18 +161,15 @@ def rescore(
     settle_recombination(models, tuned.weights if tuned else None)
     for shard in shards(utterances):
         if tuned is None and kind is None:
-            kind = _recognised(shard, progress)
+            kind = recognised_kind(shard, progress)
         if tuned is None:
-            _warn_of_foreign(models, progress)
+            warn_of_foreign(models, progress)
         contexts = before.contexts(shard) if before else None
-        shard, phrased = with_further_hypotheses(shard, models, scoring)
-        table = _table(shard, models, kind, measuring, fit, contexts, scoring.correction is not None, progress)
+        scored = _scored(shard, models, kind, measuring, scoring, fit, contexts, progress)
         if tuned is None:
-            tuned = Tuned.default(shard, models, kind, _strange(table, models, fit, progress))
-        if phrased is not None:
-            tuned, table = tuned.with_fixed_phrases(), phrased.add_to(table)
-        part = _rescored(shard, table, tuned, tuple(models), measuring, scoring)
-        part = part if phrased is None else replace(part, biased=_biased(part.outcome, phrased, measuring))
+            tuned = Tuned.default(scored.shard, models, kind, _strange(scored.table, models, fit, progress))
+        part = _applied(scored, models, tuned, measuring, scoring)
+        tuned = part.tuned
         check.add(part.outcome.said, tuned)
         yield part
     if part is None or tuned is None:
@@ -179,14 +178,71 @@ def rescore(
         progress.warn(f"{100 * share:.1f} % of the utterances are in the development list, too, with id and reference")
 
 
-def _recognised(shard: Sequence[Utterance], progress: Progress) -> ScoreKind:
+def recognised_kind(shard: Sequence[Utterance], progress: Progress) -> ScoreKind:
     """The kind of the scores; warns where it was hard to tell."""
     if doubt := doubt_of_kind(shard):
         progress.warn(doubt)
     return score_kind(shard)
 
 
-def _warn_of_foreign(models: Sequence[RescoringModel], progress: Progress) -> None:
+def rescore_shard(
+    shard: Sequence[Utterance],
+    models: Sequence[RescoringModel],
+    tuned: Tuned,
+    measuring: Measuring,
+    scoring: Scoring,
+    fit: VocabularyFit,
+    progress: Progress,
+) -> Rescored:
+    """One shard of :func:`rescore`, by models that are set as the weights want them, and without context.
+
+    Args:
+        shard: utterances that are scored together.
+        models, tuned, measuring, scoring, progress: as there.
+        fit: is told of the shard's words.
+
+    Raises:
+        InputError: as there.
+    """
+    scored = _scored(shard, models, tuned.kind, measuring, scoring, fit, None, progress)
+    return _applied(scored, models, tuned, measuring, scoring)
+
+
+class _Scored(NamedTuple):
+    """A shard with its features, and those of phrases where there are any."""
+
+    shard: Sequence[Utterance]
+    table: FeatureTable
+    phrased: Phrased | None
+
+
+def _scored(
+    shard: Sequence[Utterance],
+    models: Sequence[RescoringModel],
+    kind: ScoreKind | None,
+    measuring: Measuring,
+    scoring: Scoring,
+    fit: VocabularyFit,
+    contexts: Sequence[Context] | None,
+    progress: Progress,
+) -> _Scored:
+    shard, phrased = with_further_hypotheses(shard, models, scoring)
+    table = _table(shard, models, kind, measuring, fit, contexts, scoring.correction is not None, progress)
+    return _Scored(shard, table, phrased)
+
+
+def _applied(
+    scored: _Scored, models: Sequence[RescoringModel], tuned: Tuned, measuring: Measuring, scoring: Scoring
+) -> Rescored:
+    shard, table, phrased = scored
+    if phrased is None:
+        return _rescored(shard, table, tuned, tuple(models), measuring, scoring)
+    tuned, table = tuned.with_fixed_phrases(), phrased.add_to(table)
+    part = _rescored(shard, table, tuned, tuple(models), measuring, scoring)
+    return replace(part, biased=_biased(part.outcome, phrased, measuring))
+
+
+def warn_of_foreign(models: Sequence[RescoringModel], progress: Progress) -> None:
     """The packaged weights were tuned for another model."""
     for model in models:
         if model.model.is_foreign:
@@ -202,13 +258,37 @@ def _strange(
     """Names of models that do not know the words of the first hypotheses; each is warned of."""
     starts = table.lists.starts
     heard = [table.texts[row] for row in starts.tolist()]
-    found = []
-    for model in models:
-        scores, unknown = table.column(model.name)[starts], fit.unknown_share(model.name)
-        if not is_familiar(model.model, heard, scores, unknown):
-            found.append(model.name)
-            progress.warn(f"the model {model.name!r} does not know the words of this list, so it gets no weight")
-    return found
+    known = {model.name: fit.unknown_share(model.name) for model in models}
+    return [
+        model.name
+        for model in models
+        if _is_strange(model, heard, table.column(model.name)[starts], known[model.name], progress)
+    ]
+
+
+def strange_models(
+    shard: Sequence[Utterance], models: Sequence[RescoringModel], scoring: Scoring, progress: Progress
+) -> list[str]:
+    """As :func:`rescore` finds them in its first shard; of that, only the first hypotheses are scored."""
+    shard, _ = with_further_hypotheses(shard, models, scoring)
+    heard = [utterance.hypotheses[0].text for utterance in shard]
+    texts = [hypothesis.text for utterance in shard for hypothesis in utterance.hypotheses]
+    return [
+        model.name
+        for model in models
+        if _is_strange(
+            model, heard, model.scorer.score(heard).log_prob, Misfit.of(model.model, texts).unknown_share, progress
+        )
+    ]
+
+
+def _is_strange(
+    model: RescoringModel, heard: Sequence[str], log_prob: Values, unknown: float, progress: Progress
+) -> bool:
+    if is_familiar(model.model, heard, log_prob, unknown):
+        return False
+    progress.warn(f"the model {model.name!r} does not know the words of this list, so it gets no weight")
+    return True
 
 
 def _biased(outcome: Outcome, phrased: Phrased, measuring: Measuring) -> dict[str, BiasedErrors]:

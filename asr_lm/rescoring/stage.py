@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from asr_lm.errors import InputError
+from asr_lm.hypotheses.parquet import without_null
 from asr_lm.hypotheses.utterance import Utterance
 from asr_lm.hypotheses.validation import Consistency, Location
 from asr_lm.lm.precision import PrecisionChoice
@@ -119,22 +120,13 @@ def _utterance(row: Mapping[str, Any]) -> Utterance | InputError:
     """A row as an utterance that a list may hold, or what is wrong with it."""
     known = {name: row.get(name) for name in Utterance.__struct_fields__}
     try:
-        utterance = msgspec.convert(_without_null(known), Utterance)
+        utterance = msgspec.convert(without_null(known), Utterance)
         Consistency(unique=True).check(utterance, Location("batch"))
     except msgspec.ValidationError as error:
         return InputError(str(error), utterance=str(row.get("id")))
     except InputError as error:
         return error
     return utterance
-
-
-def _without_null(value: Any) -> Any:
-    """Without what Arrow writes where a record has no such field."""
-    if isinstance(value, dict):
-        return {name: _without_null(part) for name, part in value.items() if part is not None}
-    if isinstance(value, list):
-        return [_without_null(part) for part in value]
-    return value
 
 
 def _with_results(table: pyarrow.Table, found: Sequence[Utterance | InputError]) -> pyarrow.Table:

@@ -91,6 +91,11 @@ class SaidFingerprint:
             self._sum += int.from_bytes(digest, "little")
             self.count += 1
 
+    def merge(self, other: SaidFingerprint) -> None:
+        """The utterances of another one."""
+        self._sum += other._sum
+        self.count += other.count
+
     def __str__(self) -> str:
         return (self._sum % (1 << 8 * _DIGEST_BYTES)).to_bytes(_DIGEST_BYTES, "little").hex()
 
@@ -203,6 +208,11 @@ class DevelopmentCheck:
         self._fingerprint.add(said)
         if tuned.development is not None:
             self._known += sum(pair in tuned.development.said for pair in said)
+
+    def merge(self, other: DevelopmentCheck) -> None:
+        """The utterances that another one was told of."""
+        self._known += other._known
+        self._fingerprint.merge(other._fingerprint)
 
     def refuse(self, tuned: Tuned, warning: float) -> float:
         """See :func:`refuse_development`, for all that was added."""

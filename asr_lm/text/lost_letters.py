@@ -44,9 +44,6 @@ class LostLetters:
     _is_lost: dict[str, bool] = field(default_factory=dict)
     _lost_there: str = ""
 
-    def __post_init__(self) -> None:
-        self._normalize = get_normalizer(self.normalizer)
-
     def add(self, line: str) -> None:
         """Count a line as somebody wrote it; a blank one does not count."""
         if line.isascii():  # No normaliser loses a letter of these, and to tell them from punctuation would take time.
@@ -63,6 +60,14 @@ class LostLetters:
             self.thinned += 1
             self.example, self._lost_there = self.example or line.strip(), self._lost_there or "".join(lost)
 
+    def merge(self, other: LostLetters) -> None:
+        """Count the lines that another one has counted, as those that follow."""
+        self.lines += other.lines
+        self.thinned += other.thinned
+        self.letters += other.letters
+        self.lost += other.lost
+        self.example, self._lost_there = self.example or other.example, self._lost_there or other._lost_there
+
     def watched(self, lines: Iterable[str]) -> Iterator[str]:
         """The lines as they are, counted as they pass."""
         for line in lines:
@@ -71,7 +76,7 @@ class LostLetters:
 
     def _loses(self, letter: str) -> bool:
         if letter not in self._is_lost:
-            self._is_lost[letter] = not self._normalize(letter)
+            self._is_lost[letter] = not get_normalizer(self.normalizer)(letter)
         return self._is_lost[letter]
 
     @property

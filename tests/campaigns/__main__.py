@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1, help="of what is drawn by chance (default %(default)s)")
     chosen = parser.parse_args()
     sys.path.insert(0, str(FOLDER.parent))
-    if chosen.name != "hostile_reports":  # a browser asks for terabytes of addresses
+    if chosen.name not in ("hostile_reports", "ray_kill"):  # a browser and Ray ask for terabytes of addresses
         resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]))
     rows = importlib.import_module(f"campaigns.{chosen.name}").run(chosen.inputs, chosen.seed)
     is_faulty = False

@@ -49,6 +49,35 @@ def test_parts_add_up_to_the_whole(how: dict[str, str], cuts: tuple[int, ...]) -
     assert comparison_of(in_parts(90, *cuts, **how), resamples=200) == whole
 
 
+@pytest.mark.parametrize("how", [{}, {"resample": "recording"}, {"unit": "character"}, {"normalizer": "unicode"}])
+def test_tallies_of_parts_are_merged_to_that_of_the_whole(how: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bootstrap, "MOST_ROWS", 70)
+    references, systems, recordings = spoken(90, 1)
+    merged = Tally(tuple(systems), **how, sampled=20)  # type: ignore[arg-type]
+    whole = Tally(tuple(systems), **how, sampled=20)  # type: ignore[arg-type]
+    for begin in range(0, 90, 17):
+        part = slice(begin, begin + 17)
+        one = Tally(tuple(systems), **how, sampled=90)  # type: ignore[arg-type]
+        for tally in (one, whole):
+            tally.add(references[part], {name: texts[part] for name, texts in systems.items()}, recordings[part])
+        merged.merge(pickle.loads(pickle.dumps(one)))
+    assert comparison_of(merged, resamples=200) == comparison_of(whole, resamples=200)
+    assert merged._sample.items == whole._sample.items
+
+
+def test_a_table_of_grouped_rows_is_merged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bootstrap, "MOST_ROWS", 30)
+    references, systems, _ = spoken(90, 1)
+    merged, whole = Tally(tuple(systems)), Tally(tuple(systems))
+    for begin in (0, 45):
+        part = slice(begin, begin + 45)
+        one = Tally(tuple(systems))
+        for tally in (one, whole):
+            tally.add(references[part], {name: texts[part] for name, texts in systems.items()})
+        merged.merge(one)
+    assert comparison_of(merged, resamples=200) == comparison_of(whole, resamples=200)
+
+
 def test_no_text_is_kept_beyond_the_sample_for_normalisers() -> None:
     small, large = (len(pickle.dumps(in_parts(count, *range(50, count, 50)))) for count in (3_000, 12_000))
     numbers = 9_000 * 5 * 8

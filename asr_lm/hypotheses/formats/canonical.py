@@ -13,6 +13,7 @@ natural logarithms, larger is better.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ from asr_lm.hypotheses.validation import Located, Location
 
 _UTTERANCE = frozenset(Utterance.__struct_fields__)
 _HYPOTHESIS = frozenset(Hypothesis.__struct_fields__)
+_DECODER = msgspec.json.Decoder(Utterance)
+_JSON_LINES = re.compile(r"\.(jsonl|ndjson)(\.gz|\.zst)?$")
 
 
 def read_canonical(path: Path, sides: SideInputs, notices: Notices) -> Located:
@@ -39,18 +42,39 @@ def read_canonical(path: Path, sides: SideInputs, notices: Notices) -> Located:
         InputError: a record is malformed, lacks a field, has one of the wrong type, or one that looks like a score or a
             reference and would be lost.
     """
-    decoder = msgspec.json.Decoder(Utterance)
     left: dict[str, None] = {}
-    for place, raw in json_records(path):
-        try:
-            utterance = decoder.decode(raw)
-        except msgspec.ValidationError as error:
-            utterance = decode_record(decoder, _known_fields(raw, error, place, left), place)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            utterance = decode_record(decoder, raw, place)
-        yield place, utterance
+    for file in _files(path):
+        for place, raw in json_records(file):
+            yield place, read_record(raw, place, left)
     if left:
         notices.say(f"canonical: left unread: {', '.join(left)}")
+
+
+def read_record(raw: bytes, place: Location, left: dict[str, None]) -> Utterance:
+    """One utterance; names of fields that are not read join those ``left``.
+
+    Raises:
+        InputError: as :func:`read_canonical`.
+    """
+    try:
+        return _DECODER.decode(raw)
+    except msgspec.ValidationError as error:
+        return decode_record(_DECODER, _known_fields(raw, error, place, left), place)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return decode_record(_DECODER, raw, place)
+
+
+def _files(path: Path) -> list[Path]:
+    """The file, or those of a folder of shards."""
+    return shards_of(path) or [path]
+
+
+def shards_of(path: Path) -> list[Path]:
+    """The files of a folder that holds nothing but JSON Lines, in the order of names; none of anything else."""
+    if not path.is_dir():
+        return []
+    shown = sorted(file for file in path.iterdir() if not file.name.startswith((".", "_")))
+    return shown if all(file.is_file() and _JSON_LINES.search(file.name) for file in shown) else []
 
 
 def _known_fields(raw: bytes, error: msgspec.ValidationError, place: Location, left: dict[str, None]) -> bytes:
@@ -94,7 +118,9 @@ def _check(record: dict[str, Any], path: str, name: str, found: Any, place: Loca
 def _fits(beginning: Beginning) -> bool:
     """Whether the first record has hypotheses as this form has them, or nothing that another reader could find."""
     record = beginning.first
-    if beginning.is_folder or not isinstance(record, dict) or "hypotheses" not in record:
+    if beginning.is_folder and not shards_of(beginning.path):
+        return False
+    if not isinstance(record, dict) or "hypotheses" not in record:
         return False
     if _is_numbered(record["hypotheses"]):
         return False
@@ -137,7 +163,8 @@ def _is_near(sample: list[Any]) -> bool:
 
 FORMAT = Format(
     name="canonical",
-    about="JSON Lines or a JSON array of this package's own objects: id, hypotheses with text and scores",
+    about="JSON Lines (a file, or a folder of them) or a JSON array of this package's own objects: id, hypotheses with "
+    "text and scores",
     fits=_fits,
     read=read_canonical,
 )

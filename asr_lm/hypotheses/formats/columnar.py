@@ -8,7 +8,7 @@ from pathlib import Path
 from asr_lm.hypotheses.beginning import Beginning
 from asr_lm.hypotheses.format import Format, Notices, SideInputs
 from asr_lm.hypotheses.inference import infer, infer_rows
-from asr_lm.hypotheses.mapping import Mapping
+from asr_lm.hypotheses.parquet import is_canonical, utterance_of
 from asr_lm.hypotheses.records import columnar_files, columnar_rows
 from asr_lm.hypotheses.taking import take
 from asr_lm.hypotheses.validation import Located
@@ -21,14 +21,11 @@ def _fits(beginning: Beginning) -> bool:
     return bool(columnar_files(beginning.path))
 
 
-def _mapping_of(path: Path) -> Mapping | None:
-    """The mapping that the first rows suggest."""
-    sample = [record.value for record in itertools.islice(columnar_rows(path), _SAMPLE)]
-    return infer(sample) or infer_rows(sample)
-
-
 def _read(path: Path, sides: SideInputs, notices: Notices) -> Located:
-    return take("parquet", columnar_rows(path), _mapping_of(path), path, notices)
+    sample = [record.value for record in itertools.islice(columnar_rows(path), _SAMPLE)]
+    if sample and all(map(is_canonical, sample)):
+        return ((record.place, utterance_of(record.value, record.place)) for record in columnar_rows(path))
+    return take("parquet", columnar_rows(path), infer(sample) or infer_rows(sample), path, notices)
 
 
 FORMAT = Format(

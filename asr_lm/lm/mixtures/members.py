@@ -25,7 +25,7 @@ from asr_lm import __version__
 from asr_lm.errors import InputError
 from asr_lm.files import make_folder
 from asr_lm.lm.folder import CONFIG_FILE, HUB, begin, write_config
-from asr_lm.lm.precision import PrecisionChoice
+from asr_lm.lm.precision import Precision, PrecisionChoice
 from asr_lm.lm.protocol import LanguageModel, LogProbs, Ranker, language_model
 
 FAMILY = "mixture"
@@ -68,6 +68,10 @@ class Mixture(LanguageModel):
     def compute_in(self, precision: PrecisionChoice) -> None:
         for member in self.members:
             member.model.compute_in(precision)
+
+    @property
+    def precision(self) -> Precision:
+        return "bfloat16" if any(member.model.precision == "bfloat16" for member in self.members) else "float32"
 
     @property
     def recombines(self) -> bool:

@@ -32,7 +32,7 @@ from torch import Tensor
 from asr_lm.errors import InputError
 from asr_lm.hypotheses.prefix_tree import PrefixTree
 from asr_lm.lm.folder import begin
-from asr_lm.lm.precision import IN_BFLOAT16, SHARD_WORK, PrecisionChoice, resolve_precision
+from asr_lm.lm.precision import IN_BFLOAT16, SHARD_WORK, Precision, PrecisionChoice, resolve_precision
 from asr_lm.lm.protocol import CausalModel, LanguageModel, LogProbs, Tokens
 from asr_lm.lm.scoring.tree_attention import Preorder
 from asr_lm.text.huggingface_tokenizer import HuggingFaceVocabulary
@@ -118,6 +118,10 @@ class HuggingFaceModel(LanguageModel):
         self.network.to(getattr(torch, chosen))
         for name in ("_fingerprint", "heeds_tree"):
             self.__dict__.pop(name, None)
+
+    @property
+    def precision(self) -> Precision:
+        return "bfloat16" if self.dtype == torch.bfloat16 else "float32"
 
     @property
     def remarks(self) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from asr_lm.errors import InputError
 from asr_lm.lm.protocol import Ranker
@@ -67,35 +68,27 @@ class VocabularyFit:
             InputError: so far more than :data:`UNKNOWN_ERROR` of the words are unknown to a closed vocabulary, or
                 more than :data:`UNKNOWN_BY_CASE` that are known in another case.
         """
-        if not self._refuse:
-            return
-        normalize = get_normalizer(model.normalizer)
-        normalized = [normalize(text) for text in texts]
-        lost = [word for pair in zip(texts, normalized, strict=True) for word in _lost_words(*pair, normalize)]
-        words = len(lost) + sum(len(text.split()) for text in normalized)
-        self._words[name] = self._words.get(name, 0) + words
-        self._unknown[name] = self._unknown.get(name, 0) + len(lost) + unknown
+        if self._refuse:
+            self.merge(name, Misfit.of(model, texts, unknown))
+
+    def merge(self, name: str, shard: Misfit) -> None:
+        """Count the words of a shard that were counted elsewhere.
+
+        Raises:
+            InputError: as :meth:`add`.
+        """
+        self._words[name] = self._words.get(name, 0) + shard.words
+        self._unknown[name] = self._unknown.get(name, 0) + shard.unknown
         share = self.unknown_share(name)
-        cased = _known_in_another_case(model, normalized) if share > UNKNOWN_BY_CASE else None
-        refused = not model.vocabulary.is_open and (share > UNKNOWN_ERROR or cased is not None)
+        cased = shard.known_in if share > UNKNOWN_BY_CASE else None
+        refused = not shard.is_open and (share > UNKNOWN_ERROR or cased is not None)
         if share <= UNKNOWN_WARNING or (name in self._warned and not refused):
             return
         message = f"{100 * share:.1f} % of the hypotheses' words are unknown to the model {name!r}"
         # Jackknife models know fewer words than the full one, which may know them all.
-        if examples := _unknown_words(model, lost, normalized):
-            message += f", such as {', '.join(map(repr, examples))}"
-        # What an open vocabulary spells it need not know.
-        closed = not model.vocabulary.is_open
-        fitting = _fitting_normalizer(model, texts) if closed and share > UNKNOWN_BY_CASE else None
-        if fitting is not None:
-            way_out = f"; after the normaliser {fitting!r} it knows most: give it as {name}=PATH?normalizer={fitting}"
-        elif refused:
-            way_out = (
-                ": train it on more text like the list's, with `vocabulary=bpe`, or with another normaliser than "
-                f"{model.normalizer!r}"
-            )
-        else:
-            way_out = ""
+        if shard.examples:
+            message += f", such as {', '.join(map(repr, shard.examples))}"
+        way_out = shard.way_out(name, share, refused)
         if refused and cased is not None:
             raise InputError(f"{message}; it knows them in {cased} case{way_out}")
         if refused:
@@ -107,6 +100,68 @@ class VocabularyFit:
     def unknown_share(self, name: str) -> float:
         """Share of the words so far that are unknown to the model of this name, from 0 to 1."""
         return self._unknown.get(name, 0) / max(self._words.get(name, 0), 1)
+
+
+@dataclass(frozen=True)
+class Misfit:
+    """The words of a shard, and how a model knows them.
+
+    Attributes:
+        words: how many there are; unknown: those of them that the model does not know.
+        is_open: whether the vocabulary spells what it does not know.
+        normalizer: of the model.
+        examples: some unknown words, where they are many in this shard.
+        known_in: the case in which most of these are known, where they are very many.
+        fitting: the normaliser after which most are, where a closed vocabulary lacks very many.
+    """
+
+    words: int
+    unknown: int
+    is_open: bool
+    normalizer: str
+    examples: tuple[str, ...] = ()
+    known_in: str | None = None
+    fitting: str | None = None
+
+    @classmethod
+    def of(cls, model: Ranker, texts: Sequence[str], unknown: int | None = None) -> Misfit:
+        """Args: as those of :meth:`VocabularyFit.add`; ``unknown`` is counted where it is not given."""
+        normalize = get_normalizer(model.normalizer)
+        normalized = [normalize(text) for text in texts]
+        unknown = sum(map(model.vocabulary.unknown_words, normalized)) if unknown is None else unknown
+        lost = [word for pair in zip(texts, normalized, strict=True) for word in _lost_words(*pair, normalize)]
+        words = len(lost) + sum(len(text.split()) for text in normalized)
+        is_open = model.vocabulary.is_open
+        found = cls(words, len(lost) + unknown, is_open, model.normalizer)
+        share = found.unknown_share
+        # What is looked for takes time. The first shards with which a list goes beyond a share do so by themselves.
+        if share <= UNKNOWN_WARNING:
+            return found
+        examples = tuple(_unknown_words(model, lost, normalized))
+        if share <= UNKNOWN_BY_CASE:
+            return replace(found, examples=examples)
+        # What an open vocabulary spells it need not know.
+        fitting = None if is_open else _fitting_normalizer(model, texts)
+        return replace(found, examples=examples, known_in=_known_in_another_case(model, normalized), fitting=fitting)
+
+    @property
+    def unknown_share(self) -> float:
+        """Share of the words that are unknown, from 0 to 1."""
+        return self.unknown / max(self.words, 1)
+
+    def way_out(self, name: str, share: float, refused: bool) -> str:
+        """What to do about it."""
+        if self.fitting is not None and share > UNKNOWN_BY_CASE:
+            normalizer = self.fitting
+            return (
+                f"; after the normaliser {normalizer!r} it knows most: give it as {name}=PATH?normalizer={normalizer}"
+            )
+        if refused:
+            return (
+                ": train it on more text like the list's, with `vocabulary=bpe`, or with another normaliser than "
+                f"{self.normalizer!r}"
+            )
+        return ""
 
 
 def _lost_words(text: str, normalized: str, normalize: Normalizer) -> Iterator[str]:
