@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import pickle
+import shutil
 import time
 import warnings
 from pathlib import Path
@@ -20,8 +22,11 @@ from safetensors.torch import load_file, save_file
 from asr_lm.errors import InputError
 from asr_lm.lm.families.registry import FAMILIES
 from asr_lm.lm.loading import load_model
+from asr_lm.lm.mixtures.estimation import make_mixture
+from asr_lm.lm.mixtures.members import Member, MixtureRecord
 from asr_lm.lm.pretrained import openai_gpt1
 from asr_lm.lm.pretrained.place import cached_only, is_cached_only
+from asr_lm.lm.protocol import LanguageModel
 from asr_lm.rescoring.weights import Weights
 
 RECOGNISERS = ("recogniser over mel frames", "recogniser over samples")
@@ -211,3 +216,30 @@ def test_weights_of_features_that_are_no_json(content: bytes, tmp_path: Path) ->
     path.write_bytes(content)
     with pytest.raises(InputError, match="no file of tuned weights, or a damaged one"):
         Weights.load(path)
+
+
+@pytest.mark.parametrize("kind", ["folder", "file"])
+def test_a_member_that_is_copied_is_there_whole_or_not_at_all(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = made("ngram", tmp_path / "model")
+    path = folder if kind == "folder" else folder / "model.arpa"
+    model = load_model(path)
+    assert isinstance(model, LanguageModel)
+    mixture = make_mixture(MixtureRecord("linear", [1.0], [Member("a", model, path)]))
+    copy = shutil.copyfile
+
+    def full(source: Any, target: Any, **how: Any) -> Any:
+        Path(target).write_bytes(Path(source).read_bytes()[:9])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(shutil, "copyfile", full)  # what `copytree` copies a file with, too
+    with pytest.raises(InputError, match=r"the member 'a' cannot be copied \(.*No space left on device"):
+        mixture.save(tmp_path / "mixture", copy=True)
+    assert list((tmp_path / "mixture" / "members").iterdir()) == []
+    monkeypatch.setattr(shutil, "copyfile", copy)
+    for _ in range(2):  # again, over what is there
+        mixture.save(tmp_path / "mixture", copy=True)
+    copied = tmp_path / "mixture" / "members" / ("a" if kind == "folder" else "model.arpa")
+    assert (copied.is_dir(), [part.name for part in copied.parent.iterdir()]) == (kind == "folder", [copied.name])
+    assert load_model(tmp_path / "mixture").fingerprint() == mixture.fingerprint()

@@ -27,6 +27,7 @@ from asr_lm.files import make_folder
 from asr_lm.lm.folder import CONFIG_FILE, HUB, begin, write_config
 from asr_lm.lm.precision import Precision, PrecisionChoice
 from asr_lm.lm.protocol import LanguageModel, LogProbs, Ranker, language_model
+from asr_lm.partial_files import partial_folder
 
 FAMILY = "mixture"
 MEMBERS_FOLDER = "members"
@@ -158,15 +159,32 @@ def _copied(member: Member, folder: Path) -> str:
     try:
         if member.path is None or str(member.path).startswith(HUB):
             member.model.save(place)
-        elif member.path.is_dir():
-            ignored = shutil.ignore_patterns("folds", "corpus", "checkpoint.safetensors")
-            shutil.copytree(member.path, place, ignore=ignored, dirs_exist_ok=True)
         else:
-            place = place.with_name(member.path.name)
-            shutil.copyfile(member.path, place)
+            place = place if member.path.is_dir() else place.with_name(member.path.name)
+            _copy(member.path, place)
     except OSError as error:
-        raise InputError(f"the member {member.name!r} cannot be copied ({error.strerror})", file=place) from None
+        raise InputError(f"the member {member.name!r} cannot be copied ({_reason(error)})", file=place) from None
     return str(place.relative_to(folder))
+
+
+def _copy(source: Path, place: Path) -> None:
+    """Copy a model's folder or file, which is there whole or not at all."""
+    with partial_folder(place) as temporary:
+        copy = temporary / "copy"
+        if source.is_dir():
+            shutil.copytree(source, copy, ignore=shutil.ignore_patterns("folds", "corpus", "checkpoint.safetensors"))
+        else:
+            shutil.copyfile(source, copy)
+        if place.is_dir():
+            shutil.rmtree(place)
+        copy.replace(place)
+
+
+def _reason(error: OSError) -> str:
+    """Why; a folder's failures come as a list, the first of which is enough."""
+    if isinstance(error, shutil.Error) and error.args and isinstance(error.args[0], list):
+        return str(error.args[0][0][-1])
+    return error.strerror or str(error)
 
 
 class _MemberRecord(msgspec.Struct):
