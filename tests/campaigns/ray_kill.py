@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,8 @@ import msgspec
 from asr_lm.hypotheses.reading import read_nbest
 
 ROOT = Path(__file__).parents[2]
-HYPOTHESES = 500
-"""Of a part: 20 parts of the list."""
+UTTERANCES, HYPOTHESES = 60, 150
+"""Of the sample's list, each of 50 hypotheses, and of a part: 20 parts."""
 
 MOST_SECONDS = 300
 _END = 30
@@ -48,7 +49,7 @@ def run(inputs: int, seed: int) -> Iterator[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         nbest = folder / "list.jsonl"
-        lists = read_nbest(ROOT / "data/sample/test.json")
+        lists = islice(read_nbest(ROOT / "data/sample/test.json"), UTTERANCES)
         nbest.write_bytes(b"".join(msgspec.json.encode(utterance) + b"\n" for utterance in lists))
         whole, _ = _whole(nbest, folder / "one.jsonl")
         again, seconds = _whole(nbest, folder / "two.jsonl", *_RAY)

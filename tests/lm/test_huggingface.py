@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 import sys
@@ -359,6 +360,20 @@ def test_saved_and_loaded_from_a_folder_of_transformers(kind: str, tmp_path: Pat
     assert changed.fingerprint() != loaded.fingerprint()
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_every_weight_is_in_the_fingerprint(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(huggingface, "_COLUMNS", 16)
+    weights = torch.randn(37, 29, generator=torch.Generator().manual_seed(0)).to(dtype)
+    known = {huggingface._summary(weights)}
+    for row, column in itertools.product((0, 1, 36), (0, 14, 28)):
+        changed, swapped = weights.clone(), weights.clone()
+        changed[row, column] *= -1
+        swapped[row, column], swapped[17, 3] = weights[17, 3], weights[row, column]
+        known |= {huggingface._summary(changed), huggingface._summary(swapped)}
+    known |= {huggingface._summary(weights.roll(1, dim)) for dim in (0, 1)}
+    assert len(known) == 1 + 9 + 9 + 2
+
+
 def test_a_model_without_a_head_is_refused(tmp_path: Path) -> None:
     model = masked()
     model.save(tmp_path)
@@ -508,3 +523,6 @@ def test_the_window_is_that_of_the_layers_that_look_furthest() -> None:
         config = transformers.Qwen2Config(**settings, layer_types=layers, use_sliding_window=True)
         network = transformers.Qwen2ForCausalLM(config)
         assert huggingface._window(network) == window
+    gemma = transformers.Gemma3TextConfig(**settings, head_dim=8, sliding_window_pattern=2)
+    assert set(gemma.layer_types) == {"sliding_attention", "full_attention"}
+    assert huggingface._window(transformers.Gemma3ForCausalLM(gemma)) == 64

@@ -58,8 +58,8 @@ _LONGEST = 100_000
 _NOT_THE_MODEL = ("transformers_version", "dtype", "quantization_config")
 """Entries of a configuration that say how a model was stored."""
 
-_SAMPLED = 4096
-"""Values of a tensor that its fingerprint holds."""
+_COLUMNS = 4096
+"""Columns of the table that the bits of a tensor are summed up in."""
 
 _HEEDED = {torch.float32: 0.01, torch.bfloat16: 0.15, torch.float16: 0.05}
 """Share of a mask's effect that rounding may take away from it: a mask or positions unheeded take away most of it."""
@@ -355,14 +355,15 @@ class HuggingFaceMaskedModel(HuggingFaceModel):
 
 
 def _summary(tensor: Tensor) -> bytes:
-    """Some values of a tensor from all over it, and the sum of all of its bits: whatever training changes, it changes.
+    """Sums of a tensor's bits, eight bytes a number, along rows and along columns of a table that they are laid out in.
 
-    Digests of all weights took longer than scoring a short list: 30 s for 7 billion parameters.
+    A weight that changes changes its row and its column; two that change places do, too. This takes a fifth of the time
+    of a cryptographic digest; safetensors files have none of their own.
     """
-    flat = tensor.detach().cpu().contiguous().flatten()
-    bits = flat.view({1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}[flat.element_size()])
-    sample = bits[:: max(1, len(bits) // _SAMPLED)]
-    return bits.sum(dtype=torch.int64).numpy().tobytes() + sample.numpy().tobytes()
+    bits = tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()
+    whole = len(bits) // (8 * _COLUMNS) * 8 * _COLUMNS
+    words = bits[:whole].view(np.int64).reshape(-1, _COLUMNS)
+    return words.sum(0).tobytes() + words.sum(1).tobytes() + bits[whole:].tobytes()
 
 
 def _inner(tree: PrefixTree) -> NDArray[np.bool_]:
