@@ -18,8 +18,9 @@ from asr_lm.hypotheses.writing import format_of, write_nbest
 from asr_lm.lm.training.distributed import is_shared_run
 from asr_lm.rescoring.cluster.cutting import Part
 from asr_lm.rescoring.cluster.engine import Ray
+from asr_lm.rescoring.cluster.job import Job, ModelSettings
 from asr_lm.rescoring.cluster.list_files import ListFiles
-from asr_lm.rescoring.cluster.rescoring import BadLine, Job, ModelSettings
+from asr_lm.rescoring.cluster.rescoring import BadLine
 from asr_lm.rescoring.cluster.run import Added, cut_list, first_shard, rescore_parts, settled
 from asr_lm.rescoring.cluster.scanning import Law
 from asr_lm.rescoring.default_model import DEFAULT

@@ -9,8 +9,9 @@ from asr_lm.hypotheses.utterance import Utterance
 from asr_lm.progress import Progress
 from asr_lm.rescoring.cluster.cutting import Part, parts_of
 from asr_lm.rescoring.cluster.engine import Engine, in_order
+from asr_lm.rescoring.cluster.job import Job
 from asr_lm.rescoring.cluster.list_files import ListFiles, RowReader
-from asr_lm.rescoring.cluster.rescoring import BadLine, Figures, Job, RescoreParts
+from asr_lm.rescoring.cluster.rescoring import BadLine, Figures, RescoreParts
 from asr_lm.rescoring.cluster.scanning import Law, Scan
 from asr_lm.rescoring.default_model import ScoreKind
 from asr_lm.rescoring.evaluation import Evaluation
