@@ -18,6 +18,7 @@ from asr_lm.evaluation.biased_errors import BiasedErrors, biased_errors
 from asr_lm.files import iterate_text
 from asr_lm.hypotheses.reading import read_nbest
 from asr_lm.hypotheses.utterance import Utterance
+from asr_lm.rescoring.acoustics import Acoustics
 from asr_lm.rescoring.development import tune
 from asr_lm.rescoring.phrases.features import Phrases
 from asr_lm.rescoring.scoring.models import RescoringModel, open_models
@@ -35,18 +36,35 @@ LEAST_GAIN, MOST_COST = 0.15, 0.1
 
 
 def run() -> list[dict[str, object]]:
-    """B-WER with and without the list, no language model and the packaged one; what distractors alone cost."""
+    """B-WER with and without the list, and what distractors alone cost.
+
+    Without a language model, with the packaged one, and with the sound at hand, which tells whether a near miss was said.
+    """
     packaged = open_models(["default"], cache=ScoreCache(default_cache_folder()))
     found = list(_lines("sample", SAMPLE / "dev.json", SAMPLE / "test.json", SAMPLE / "train.txt", packaged))
     if DATA.exists():
         lists, text = DATA / "nbest" / "librispeech-ctc", DATA / "text" / "books.train.txt.zst"
         for models in ([], packaged):
             found += _lines("LibriSpeech CTC", lists / "dev.jsonl.zst", lists / "test.jsonl.zst", text, models)
+        name = "LibriSpeech CTC with emissions"
+        found += _lines(name, lists / "dev.jsonl.zst", lists / "test.jsonl.zst", text, [], _emissions())
     return found
 
 
+def _emissions() -> Acoustics:
+    folder = DATA / "emissions"
+    first_pass = folder / "first-pass"
+    files = [folder / f"{name}.safetensors" for name in ("dev", "test")]
+    return Acoustics(files, lexicon=first_pass / "lexicon.txt.zst", lm=first_pass / "3gram.bin")
+
+
 def _lines(
-    name: str, dev: Path, test: Path, text: Path, models: Sequence[RescoringModel]
+    name: str,
+    dev: Path,
+    test: Path,
+    text: Path,
+    models: Sequence[RescoringModel],
+    acoustics: Acoustics | None = None,
 ) -> Iterator[dict[str, object]]:
     common, rare = _common_and_rare(text)
     known, unknown = list(read_nbest(dev)), list(read_nbest(test))
@@ -54,9 +72,10 @@ def _lines(
         [_listed(utterance, common, rare, said) for utterance in some]
         for some, said in ((known, True), (unknown, True), (unknown, False))
     )
-    plain = _rescored(known, unknown, models, None)
-    biased = _rescored(dev_listed, test_listed, models, Phrases())
-    alone = _rescored(dev_listed, distracted, models, Phrases())
+    listed = Scoring(phrases=Phrases(), acoustics=acoustics)
+    plain = _rescored(known, unknown, models, Scoring(acoustics=acoustics))
+    biased = _rescored(dev_listed, test_listed, models, listed)
+    alone = _rescored(dev_listed, distracted, models, listed)
     before, after = _errors(plain, test_listed), _errors(biased, test_listed)
     by = f"{name}, {len(models) or 'no'} language model{'s' * (len(models) > 1)}"
     yield {
@@ -99,9 +118,8 @@ def _listed(utterance: Utterance, common: set[str], rare: Sequence[str], with_sa
 
 
 def _rescored(
-    dev: Sequence[Utterance], test: Sequence[Utterance], models: Sequence[RescoringModel], phrases: Phrases | None
+    dev: Sequence[Utterance], test: Sequence[Utterance], models: Sequence[RescoringModel], scoring: Scoring
 ) -> Rescored:
-    scoring = Scoring(phrases=phrases)
     systems = Systems((System("rescored", tuple(model.name for model in models)),), "rescored")
     tuned = tune(dev, models, systems, scoring=scoring, force=True)
     return Rescored.concatenate(list(rescore(test, models, tuned, scoring=scoring)))
