@@ -38,7 +38,7 @@ LEAST_GAIN, MOST_COST = 0.15, 0.1
 def run() -> list[dict[str, object]]:
     """B-WER with and without the list, and what distractors alone cost.
 
-    Without a language model, with the packaged one, and with the sound at hand, which tells whether a near miss was said.
+    Without a language model, with the packaged one, and with the sound at hand, which tells what was said.
     """
     packaged = open_models(["default"], cache=ScoreCache(default_cache_folder()))
     found = list(_lines("sample", SAMPLE / "dev.json", SAMPLE / "test.json", SAMPLE / "train.txt", packaged))
