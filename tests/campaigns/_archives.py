@@ -42,17 +42,17 @@ _TARGETS = (
         "..",
         ".",
         "/",
-        "/etc/passwd",
+        "/nowhere/a",
         "/dev/zero",
         "a",
         "link",
         "C/dev/a",
         "../victim",
     ),
-    *("x" * 300, "", "a\n", "../" * 40 + "etc/passwd", "b/../../../../victim"),
+    *("x" * 300, "", "a\n", "../" * 40 + "nowhere/a", "b/../../../../victim"),
 )
 _FACTS: tuple[dict[str, str], ...] = (
-    *({}, {}, {}, {"path": "../../victim"}, {"linkpath": "/etc/passwd"}, {"size": "99999999999"}, {"mtime": "nan"}),
+    *({}, {}, {}, {"path": "../../victim"}, {"linkpath": "/nowhere/a"}, {"size": "99999999999"}, {"mtime": "nan"}),
     *({"size": "-1"}, {"size": "a"}, {"mtime": "1e400"}, {"comment": "x" * 2**21}, {"uid": "-7"}, {"hdrcharset": "x"}),
     *({"GNU.sparse.map": "0,1,a"}, {"GNU.sparse.size": "10", "GNU.sparse.numblocks": "1", "GNU.sparse.map": "0,9"}),
 )

@@ -73,19 +73,19 @@ def _program(folder: Path) -> str:
 
 def _with_pickle(folder: Path, chance: random.Random) -> None:
     names = ("pytorch_model.bin", "model.safetensors", "training_args.bin", "optimizer.pt", "tokens.model", "model.pt")
-    (folder / chance.choice(names)).write_bytes(pickle.dumps(_Program(folder.parent)))
+    _put(folder / chance.choice(names), pickle.dumps(_Program(folder.parent)))
 
 
 def _without_safetensors(folder: Path, chance: random.Random) -> None:
     for path in folder.rglob("*.safetensors"):
         path.unlink()
-    (folder / "pytorch_model.bin").write_bytes(pickle.dumps(_Program(folder.parent)))
+    _put(folder / "pytorch_model.bin", pickle.dumps(_Program(folder.parent)))
 
 
 def _with_code(folder: Path, chance: random.Random) -> None:
     names = ("modeling_own.py", "tokenization_own.py", "configuration_own.py", "setup.py", "conftest.py", "__init__.py")
     for name in names:
-        (folder / name).write_text(_program(folder.parent))
+        _put(folder / name, _program(folder.parent).encode())
     for path in _whole(folder, "*config.json"):
         entries = {name: f"modeling_own.{name}" for name in ("AutoConfig", "AutoModelForCausalLM", "AutoTokenizer")}
         extra = chance.choice(({"auto_map": entries}, {"custom_pipelines": {"a": {"impl": "modeling_own.A"}}}, {}))
@@ -96,7 +96,8 @@ def _with_code(folder: Path, chance: random.Random) -> None:
 def _with_link(folder: Path, chance: random.Random) -> None:
     path = chance.choice(sorted(path for path in folder.rglob("*") if path.is_file()))
     path.unlink()
-    path.symlink_to(chance.choice((folder.parents[1] / VICTIM, "/etc/passwd", "/dev/zero", "/proc/self/mem", "..")))
+    # Nothing of the system's but what takes no harm: a fault would write through the link.
+    path.symlink_to(chance.choice((folder.parents[1] / VICTIM, "/dev/zero", "/dev/null", "..", "/nowhere/a")))
 
 
 def _with_places(folder: Path, chance: random.Random) -> None:
@@ -128,8 +129,14 @@ def _with_huge(folder: Path, chance: random.Random) -> None:
 
 def _with_adapter(folder: Path, chance: random.Random) -> None:
     config = {"peft_type": "LORA", "base_model_name_or_path": "hf:nobody/nothing", "auto_mapping": {"a": "b"}}
-    (folder / "adapter_config.json").write_text(json.dumps(config))
-    (folder / "adapter_model.bin").write_bytes(pickle.dumps(_Program(folder.parent)))
+    _put(folder / "adapter_config.json", json.dumps(config).encode())
+    _put(folder / "adapter_model.bin", pickle.dumps(_Program(folder.parent)))
+
+
+def _put(path: Path, content: bytes) -> None:
+    """Write a file, and not what a link in its place leads to."""
+    path.unlink(missing_ok=True)
+    path.write_bytes(content)
 
 
 def _whole(folder: Path, pattern: str) -> list[Path]:
