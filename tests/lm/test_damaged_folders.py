@@ -130,6 +130,19 @@ def test_a_pipe_in_a_folder_is_not_waited_for(kind: str, tmp_path: Path) -> None
         (tmp_path / "kept").rename(path)
 
 
+@pytest.mark.parametrize("kind", ["lstm", "ngram", "released GPT-1", "GPT-2 of transformers", RECOGNISERS[0]])
+@pytest.mark.parametrize("target", ["itself", "nothing"])
+def test_a_link_to_itself_or_to_nothing(kind: str, target: str, tmp_path: Path) -> None:
+    folder = made(kind, tmp_path / "model")
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        path.rename(tmp_path / "kept")
+        path.symlink_to(path.name if target == "itself" else target)
+        with contextlib.suppress(InputError):  # some files may be missing
+            FOLDERS[kind][1](folder)
+        path.unlink()
+        (tmp_path / "kept").rename(path)
+
+
 def test_a_pickle_of_anything(tmp_path: Path) -> None:
     path = made("released GPT-1, pickled", tmp_path / "model") / "pytorch_model.bin"
     for content in ([1], {"a": 1}, {"a": torch.ones(2)}, "text"):

@@ -40,7 +40,7 @@ def check_sizes(auto: Any, config: Any, folder: Path) -> None:
         if "layer" in name and value > _MOST_LAYERS:
             message = f"the layers of this configuration are more than {_MOST_LAYERS:,}"
             raise InputError(message, file=file, field=name)
-    held = sum(path.stat().st_size for pattern in _WEIGHTS for path in folder.glob(pattern))
+    held = sum(path.stat().st_size for pattern in _WEIGHTS for path in folder.glob(pattern) if path.is_file())
     try:
         with torch.device("meta"):  # shapes without memory
             network = auto.from_config(config)
