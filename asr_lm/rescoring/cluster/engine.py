@@ -85,32 +85,55 @@ class Ray:
         """See :class:`Engine`."""
         import ray
 
-        how = ray.remote(max_restarts=-1, max_task_retries=-1, num_cpus=1, num_gpus=self.gpus)
+        how = ray.remote(max_restarts=-1, max_task_retries=_TRIES, num_cpus=1, num_gpus=self.gpus)
         actor, given = how(_Actor), ray.put(worker)
         actors = [actor.remote(given, os.getcwd()) for _ in range(min(self.workers, len(tasks)))]
-        waiting, asked = iter(enumerate(tasks)), {}
-        for number, task in islice(waiting, _AHEAD * len(actors)):
-            one = actors[number % len(actors)]
-            asked[one.result.remote(number, task)] = one
-        while asked:
+        # There may be room for fewer: only who is there gets tasks.
+        asked = {one.is_there.remote(): one for one in actors}
+        waiting, left = iter(enumerate(tasks)), len(tasks)
+        while left:
             (done,), _ = ray.wait(list(asked), num_returns=1)
-            one = asked.pop(done)
-            for number, task in islice(waiting, 1):
+            one, found = asked.pop(done), self._got(done)
+            for number, task in islice(waiting, _AHEAD if found is None else 1):
                 asked[one.result.remote(number, task)] = one
-            number, result = ray.get(done)
-            if isinstance(result, InputError):
-                raise result
-            yield number, result
+            if one not in asked.values():
+                ray.kill(one)  # makes room for another that died
+            if found is not None:
+                left -= 1
+                yield found
         for one in actors:
             ray.kill(one)
 
+    @staticmethod
+    def _got(done: Any) -> Any:
+        """What an actor gave: None where it only said that it is there.
+
+        Raises:
+            InputError: the worker raised it, or its process ended again and again.
+        """
+        import ray
+
+        try:
+            found = ray.get(done)
+        except ray.exceptions.RayActorError as error:
+            *_, last = str(error).strip().splitlines()
+            message = f"a worker did not start, or ended {_TRIES} times over the same part: {last.strip()}"
+            raise InputError(message, parameter="workers") from error
+        if found is not None and isinstance(found[1], InputError):
+            raise found[1]
+        return found
+
 
 _LOCAL: dict[str, Any] = {
+    "address": "local",
     "include_dashboard": False,
     "object_store_memory": 128 * 2**20,
     "_system_config": {"worker_niceness": 0},
 }
 """A cluster of this machine. Tasks and results are small, and workers need not give way to all other programs."""
+
+_TRIES = 20
+"""How often a part is given to a worker that dies over it."""
 
 _AHEAD = 2
 """Tasks that an actor has at a time, so that it need not wait for the next one."""
@@ -123,6 +146,9 @@ class _Actor:
         with contextlib.suppress(OSError):  # paths are those of the command, where this machine has its folder
             os.chdir(folder)
         self._worker = worker
+
+    def is_there(self) -> None:
+        """Ends as soon as the process runs."""
 
     def result(self, number: int, task: Any) -> tuple[int, Any]:
         """The task's number and what the worker makes of it, or what is wrong."""
