@@ -27,9 +27,7 @@ def read_json(path: str | Path) -> Any:
         InputError: it cannot be read, is larger than :data:`MOST_BYTES`, is not UTF-8, is malformed, is nested deeper
             than :data:`MOST_DEPTH`, or holds half of a surrogate pair.
     """
-    file, data = display_name(path), read_bytes(path, MOST_BYTES + 1)
-    if len(data) > MOST_BYTES:
-        raise InputError(f"not readable as JSON (more than {MOST_BYTES:,} bytes)", file=file)
+    file, data = display_name(path), small_file(path)
     try:
         value = json.loads(data.decode("utf-8"))
         # Python reads half of a surrogate pair, which then cannot be written, nor name a file.
@@ -46,6 +44,18 @@ def read_json(path: str | Path) -> Any:
     if _is_deeper(value, MOST_DEPTH):
         raise _too_deep(file)
     return value
+
+
+def small_file(path: str | Path) -> bytes:
+    """The bytes of a file that is to be read as JSON.
+
+    Raises:
+        InputError: it cannot be read, or is larger than :data:`MOST_BYTES`.
+    """
+    data = read_bytes(path, MOST_BYTES + 1)
+    if len(data) > MOST_BYTES:
+        raise InputError(f"not readable as JSON (more than {MOST_BYTES:,} bytes)", file=display_name(path))
+    return data
 
 
 def _too_deep(file: str) -> InputError:

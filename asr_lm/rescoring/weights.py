@@ -10,7 +10,8 @@ import msgspec
 import numpy as np
 
 from asr_lm.errors import InputError
-from asr_lm.files import display_name, read_bytes, write_text
+from asr_lm.files import display_name, write_text
+from asr_lm.json_files import small_file
 from asr_lm.rescoring.confidence.calibration import Calibration
 from asr_lm.rescoring.features.lists import Values
 from asr_lm.rescoring.features.table import FeatureTable
@@ -97,7 +98,7 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             InputError: the file cannot be read, is damaged, no weights file or of another version.
         """
-        data = read_bytes(path)
+        data = small_file(path)
         name = display_name(path)
         try:
             if (found := msgspec.json.decode(data, type=_Header).version) != VERSION:

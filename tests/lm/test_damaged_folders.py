@@ -19,6 +19,7 @@ from campaigns import _fuzzing
 from campaigns.model_folders import FOLDERS, run
 from safetensors.torch import load_file, save_file
 
+from asr_lm import json_files
 from asr_lm.errors import InputError
 from asr_lm.lm.families.registry import FAMILIES
 from asr_lm.lm.loading import load_model
@@ -229,6 +230,13 @@ def test_weights_of_features_that_are_no_json(content: bytes, tmp_path: Path) ->
     path.write_bytes(content)
     with pytest.raises(InputError, match="no file of tuned weights, or a damaged one"):
         Weights.load(path)
+
+
+def test_weights_of_features_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_files, "MOST_BYTES", 10**6)
+    (tmp_path / "w.json").symlink_to("/dev/zero")
+    with pytest.raises(InputError, match="more than 1,000,000 bytes"):
+        Weights.load(tmp_path / "w.json")
 
 
 @pytest.mark.parametrize("kind", ["folder", "file"])
