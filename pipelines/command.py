@@ -225,8 +225,38 @@ def run(main: Callable[[], None]) -> None:
         if isinstance(stream, io.TextIOWrapper):
             # Not every terminal can write every hypothesis.
             stream.reconfigure(errors="backslashreplace")
-    with _sigterm_as_interrupt() as terminated, _no_interrupt_is_lost(terminated):
-        _run(main, terminated)
+    with _interrupts_heard() as heard, _sigterm_as_interrupt() as terminated, _no_interrupt_is_lost(terminated):
+        _run(lambda: _run_unless_interrupted(main, heard), terminated)
+
+
+def _run_unless_interrupted(main: Callable[[], None], heard: Sequence[int]) -> None:
+    """Take for an interrupt what a library made of one that it met: an error of its own kind, without the reason."""
+    try:
+        main()
+    except Exception as error:
+        if heard:
+            raise KeyboardInterrupt from error
+        raise
+
+
+@contextlib.contextmanager
+def _interrupts_heard() -> Iterator[list[int]]:
+    """What is given is filled when Ctrl-C comes, or SIGTERM as such."""
+    heard: list[int] = []
+
+    def note(number: int, frame: Any) -> None:
+        heard.append(number)
+        signal.default_int_handler(number, frame)
+
+    is_usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if not is_usual or threading.current_thread() is not threading.main_thread():
+        yield heard
+        return
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield heard
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _run(main: Callable[[], None], terminated: list[int]) -> None:

@@ -9,6 +9,7 @@ import resource
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -385,6 +386,25 @@ class TestTrouble:
         assert message.count("\n") == 1
         for fragment in fragments:
             assert fragment in message
+
+    @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+    @pytest.mark.parametrize("error", [ValueError("no shape"), InputError("damaged weights"), OSError("no file")])
+    def test_what_a_library_makes_of_an_interrupt_is_one(
+        self, number: signal.Signals, code: int, error: Exception, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        def interrupted() -> None:
+            try:
+                os.kill(os.getpid(), number)
+                time.sleep(5)
+            except KeyboardInterrupt:
+                raise error from None
+
+        before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+        with pytest.raises(SystemExit) as end:
+            run(interrupted)
+        assert end.value.code == code
+        assert "nothing half written is left behind" in capsys.readouterr().err
+        assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 
     def test_a_fault_of_the_program_is_not_hidden(self) -> None:
         def fail() -> None:

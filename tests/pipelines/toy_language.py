@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import random
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
@@ -91,7 +92,11 @@ def started(name: str, *arguments: object) -> BaseProcess:
     """The same in a process of its own, to be interrupted or killed; it leaves what it had to say in ``err.txt``."""
 
     def child() -> None:
-        finished = call(name, *arguments)
+        try:
+            finished = call(name, *arguments)
+        except Exception:  # a traceback, which a user would see
+            Path("err.txt").write_text(traceback.format_exc())
+            os._exit(1)
         Path("err.txt").write_text(finished.err)
         os._exit(finished.code)
 
