@@ -140,7 +140,7 @@ def _check(options: Arguments, inputs: Sequence[str | Path]) -> Scoring:
             format_of(path)
     outputs = [path for path in outputs if not (_on_ray(options) and _is_folder(path))]
     written = [*outputs, options.json, options.save_weights, options.mbr_out, *reporting.outputs(options)]
-    with _new_folder(options):
+    with _new_folder(options, keep=False):
         check_outputs(written, [*inputs, options.weights, options.phrases, *options.heard()])
     return scoring
 
@@ -155,18 +155,25 @@ def _is_folder(out: str) -> bool:
 
 
 @contextlib.contextmanager
-def _new_folder(options: Arguments) -> Iterator[None]:
-    """Make the folder of the lists where it is new; it goes again where something is wrong."""
+def _new_folder(options: Arguments, *, keep: bool) -> Iterator[None]:
+    """Make the folder of the lists where it is new; it goes again where something is wrong, or unless it is kept."""
     folder = Path(options.out or ".")
-    if options.out is None or _on_ray(options) or not _is_folder(options.out) or folder.exists():
-        yield
-        return
-    make_folder(folder)
+    wanted = options.out is not None and not _on_ray(options) and _is_folder(options.out)
+    new = [path for path in (folder, *folder.parents) if wanted and not path.exists()]
+    if new:
+        make_folder(folder)
     try:
         yield
     except InputError:
-        folder.rmdir()
+        _remove(new)
         raise
+    if not keep:
+        _remove(new)
+
+
+def _remove(folders: Sequence[Path]) -> None:
+    for folder in folders:
+        folder.rmdir()
 
 
 def _check_one_list(options: Arguments) -> None:
@@ -314,7 +321,7 @@ def _on_cluster(job: _Job, path: str, out: str) -> Evaluation:
 
 
 def _in_process(job: _Job, path: str, out: str, parts: _Parts) -> None:
-    with job.terminal.scoring():
+    with _new_folder(job.options, keep=True), job.terminal.scoring():
         found = _utterances(job, path, parts)
         # Standard output cannot be taken back: nothing goes there before all is well.
         write_nbest(out, list(found) if out == "-" else found, unique=True)

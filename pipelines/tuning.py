@@ -163,9 +163,10 @@ def held_out(found: Tuned, unit: str) -> list[str]:
 def verdict(found: Tuned, unit: str) -> Verdict:
     """What held-out utterances of the development list say of the tuning, and which system decides therefore."""
     assert found.development is not None
-    check = found.development.check
-    said = UNCHECKED if check is None else held_out_verdict(found.development.errors, check.counts, unit)
-    return said.with_choice(_choice(found))
+    if (check := found.development.check) is None:
+        return UNCHECKED.with_choice(_choice(found))
+    expected = found.development.expected, check.expected
+    return held_out_verdict(found.development.errors, check.counts, unit, expected).with_choice(_choice(found))
 
 
 def _choice(found: Tuned) -> str:

@@ -11,9 +11,10 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass, replace
 from statistics import NormalDist
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from asr_lm.counted import counted
 from asr_lm.errors import InputError
@@ -30,12 +31,15 @@ MARGIN = 1.0
 """Standard errors of the paired difference by which a tuned system must win held out to be applied in the place of a
 simpler one that is tuned, too."""
 
-FIRST_PASS_MARGIN = 0.25, 50
+FIRST_PASS_MARGIN = 0.5, 50
 """``a`` and ``b``: against the first pass it must win by ``a + b / utterances`` standard errors, since what little
 data says of itself is the less sure."""
 
 MOST = 2
 """Errors by which an utterance may differ, as it is counted there: one that fails altogether decides nothing."""
+
+Errors: TypeAlias = NDArray[np.float64]
+"""Errors of utterances that need not be whole numbers ``[utterances]``."""
 
 _Z_LEVEL = NormalDist().inv_cdf(1 - LEVEL / 2)
 _Z_POWER = NormalDist().inv_cdf(POWER)
@@ -73,13 +77,16 @@ UNCHECKED = Verdict(
 """Where there is no cross-validation."""
 
 
-def held_out_verdict(first_pass: Counts, tuned: Counts, unit: Unit = "word") -> Verdict:
+def held_out_verdict(
+    first_pass: Counts, tuned: Counts, unit: Unit = "word", expected: tuple[Errors, Errors] | None = None
+) -> Verdict:
     """The verdict on a system that was tuned on other utterances.
 
     Args:
         first_pass: errors of the first pass ``[utterances, 4]``.
         tuned: of the system, each utterance by weights tuned on others ``[utterances, 4]``.
         unit: what was counted.
+        expected: as in :func:`is_won`.
 
     Raises:
         InputError: the two are not of the same references.
@@ -99,28 +106,41 @@ def held_out_verdict(first_pass: Counts, tuned: Counts, unit: Unit = "word") -> 
         verb = "beat" if better else "do worse than"
         return Verdict(f"Held out, the tuned weights {verb} the first pass: {figures}.", better, None)
     figures = f"{figures}; {counted(count, 'utterance')}"
-    return _undecided(differences, figures, likely=beats_first_pass(first_pass, tuned))
+    return _undecided(differences, figures, likely=beats_first_pass(first_pass, tuned, expected))
 
 
-def is_won(simpler: Counts, larger: Counts, margin: float = MARGIN) -> bool:
+def is_won(
+    simpler: Counts, larger: Counts, margin: float = MARGIN, expected: tuple[Errors, Errors] | None = None
+) -> bool:
     """Whether the larger of two systems makes fewer errors held out by more than noise; a tie goes to the simpler one.
+
+    It must make fewer errors, and those expected must fall by the margin. Expected errors say more of few utterances:
+    most choices are close ones, and a near miss counts for nearly as much as a hit.
 
     Args:
         simpler, larger: errors of the same utterances, each by weights tuned on others ``[utterances, 4]``.
         margin: standard errors of the difference by which it must win.
+        expected: errors of both that are expected under the posteriors of their lists ``[utterances]``; None takes
+            those that were made.
     """
-    gains = (simpler[:, :3].sum(1) - larger[:, :3].sum(1)).astype(np.float64)
-    if len(gains) < 2 or gains.sum() <= 0:
+    made = (simpler[:, :3].sum(1) - larger[:, :3].sum(1)).astype(np.float64)
+    if len(made) < 2 or made.sum() <= 0:
         return False
-    gains = gains.clip(-MOST, MOST)
+    gains = (made if expected is None else expected[0] - expected[1]).clip(-MOST, MOST)
     # One utterance alone wins by exactly one standard error, and rounding must not make it more.
     return bool(gains.sum() > (margin + 1e-9) * math.sqrt(len(gains) * float(gains.var(ddof=1))))
 
 
-def beats_first_pass(first_pass: Counts, tuned: Counts) -> bool:
-    """Whether a tuned system is to be applied in the place of the first pass; see :func:`is_won`."""
+def beats_first_pass(first_pass: Counts, tuned: Counts, expected: tuple[Errors, Errors] | None = None) -> bool:
+    """Whether a tuned system is to be applied in the place of the first pass; see :func:`is_won`.
+
+    What is beyond noise by the errors made needs no more.
+    """
     least, few = FIRST_PASS_MARGIN
-    return is_won(first_pass, tuned, least + few / max(len(first_pass), 1))
+    if is_won(first_pass, tuned, least + few / max(len(first_pass), 1), expected):
+        return True
+    made = (first_pass[:, :3].sum(1) - tuned[:, :3].sum(1)).astype(np.float64)
+    return bool(made.sum() > 0) and _is_beyond_noise(made.clip(-MOST, MOST))
 
 
 def _undecided(differences: np.ndarray, figures: str, *, likely: bool) -> Verdict:

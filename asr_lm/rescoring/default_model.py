@@ -94,7 +94,7 @@ def doubt_of_kind(utterances: Sequence[Utterance]) -> str | None:
     count = f"{counted(len(utterances), 'utterance is', 'utterances are')}"
     return (
         f"{count} too few to tell whether the score is that of an utterance or an average a token; taken for an average"
-        ", which trusts the language model less: say the kind of the score (sum or mean)"
+        ", which trusts the language model less: say it with `score_kind=sum` or `score_kind=mean`"
     )
 
 

@@ -22,7 +22,7 @@ from asr_lm.rescoring.scoring.models import RescoringModel, check_score_names, f
 from asr_lm.rescoring.settings import Measuring, Scoring
 from asr_lm.rescoring.systems import System, Systems
 from asr_lm.rescoring.tuned import Development, Tuned
-from asr_lm.rescoring.tuning.choose import HeldOut, Signs, check_held_out, system_weights, with_shrunk
+from asr_lm.rescoring.tuning.choose import Check, HeldOut, Signs, check_held_out, system_weights, with_shrunk
 from asr_lm.rescoring.tuning.tune import tune_weights
 from asr_lm.rescoring.weights import Weights
 from asr_lm.text.normalizer import get_normalizer
@@ -84,8 +84,9 @@ def tune(
             SentenceHashes.from_sentences(references),
             frozenset((utterance.id, utterance.reference or "") for utterance in known),
             {model.name: model.overlap(known) for model in models},
-            held_out.of(systems.final) if force else held_out.best or held_out.of(systems.final),
+            held_out.best if held_out.best and not force else _check_of_final(table, systems, signs, held_out),
             held_out.first_pass,
+            held_out.expected,
             choices,
             recombination,
             framings,
@@ -109,17 +110,44 @@ def tune_systems(
         The systems, with the one that decides, which may be a further row; weights by name, those that keep the
         recogniser's order among them where the first pass decides; what the folds say.
     """
+    chosen, held_out = choose_system(table, systems, signs, force=force)
+    weights = tune_rows(table, chosen.rows, systems, signs)
+    if chosen.final == FIRST_PASS:
+        weights[FIRST_PASS] = tune_weights(choosable_table(table, [RANK]), [RANK])
+    return chosen, weights, held_out
+
+
+def choose_system(
+    table: FeatureTable, systems: Systems, signs: Signs | None = None, *, force: bool = False
+) -> tuple[Systems, HeldOut]:
+    """Which system decides, and what the folds say; arguments as in :func:`tune_systems`."""
     signs = signs or {}
     candidates = (systems[systems.final],) if force else with_shrunk(systems.candidates(signs))
     held_out = check_held_out(table, candidates, signs)
     best = held_out.best
-    chosen = systems if force else systems.choosing(best.system if best else None)
+    return (systems if force else systems.choosing(best.system if best else None)), held_out
+
+
+def _check_of_final(table: FeatureTable, systems: Systems, signs: Signs, held_out: HeldOut) -> Check | None:
+    """What the folds say of the final system, by whose weights a reader sees what tuning would have done."""
+    return held_out.of(systems.final) or check_held_out(table, [systems[systems.final]], signs).of(systems.final)
+
+
+def tune_rows(
+    table: FeatureTable, rows: Sequence[System], systems: Systems, signs: Signs | None = None
+) -> dict[str, Weights]:
+    """Weights of some systems by name, each given those of the systems before it.
+
+    Args:
+        table: the development list.
+        rows: what is tuned; a system stands after those whose weights it takes or begins from.
+        systems: all systems.
+        signs: as in :func:`tune`.
+    """
     weights: dict[str, Weights] = {}
-    for system in chosen.rows:
-        weights[system.name] = _tuned(table, system, systems, weights, signs)
-    if chosen.final == FIRST_PASS:
-        weights[FIRST_PASS] = tune_weights(choosable_table(table, [RANK]), [RANK])
-    return chosen, weights, held_out
+    for system in rows:
+        weights[system.name] = _tuned(table, system, systems, weights, signs or {})
+    return weights
 
 
 def _scored(

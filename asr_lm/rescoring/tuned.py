@@ -16,6 +16,7 @@ from asr_lm.files import write_text
 from asr_lm.hypotheses.utterance import Utterance
 from asr_lm.rescoring.choices import Choices
 from asr_lm.rescoring.default_model import ScoreKind, default_weights, score_kind
+from asr_lm.rescoring.features.lists import Values
 from asr_lm.rescoring.features.table import CORRECTED_TEXT, UNKNOWN
 from asr_lm.rescoring.framing import Framing
 from asr_lm.rescoring.phrases.features import with_fixed_weights
@@ -45,6 +46,7 @@ class Development:
         check: what held-out utterances say of the system that decides, or of the one that would have decided had it
             won there; None when there are too few utterances for folds.
         errors: of the first pass on the same utterances ``[utterances, 4]``.
+        expected: of the first pass, under the posteriors of its own scores ``[utterances]``.
         choices: the list itself and what each system chooses there.
         recombination: what the list says of recombined histories; None where it was not asked.
         framings: how the list has foreign models read texts, by name.
@@ -55,6 +57,7 @@ class Development:
     overlaps: Mapping[str, float]
     check: Check | None
     errors: Counts
+    expected: Values
     choices: Choices
     recombination: Recombination | None = None
     framings: Mapping[str, Framing] = field(default_factory=dict)

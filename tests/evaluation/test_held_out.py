@@ -102,3 +102,21 @@ def test_the_fewer_utterances_the_more_must_be_won_against_the_first_pass() -> N
     gain = [1, 0, 1, -1, 1, 0, -1, 1, 0, 1]
     won = [beats_first_pass(counts([2] * 10 * times), counts([2 - g for g in gain] * times)) for times in (1, 2, 5, 30)]
     assert won == [False, False, True, True]
+
+
+def test_expected_errors_decide_where_the_errors_made_fell() -> None:
+    some, fewer = counts([1] + [0] * 39), counts([0] * 40)
+    before = np.full(40, 0.3)
+    after = before - np.linspace(0.05, 0.15, 40)
+    assert is_won(some, fewer, expected=(before, after))
+    assert not is_won(some, fewer, expected=(after, before))
+    assert not is_won(some, some, expected=(before, after))
+    assert not is_won(fewer, some, expected=(before, after))
+
+
+def test_what_is_beyond_noise_by_the_errors_made_needs_no_more() -> None:
+    before, after = counts([1] * 20 + [0] * 80), counts([0] * 100)
+    expected = np.linspace(0.1, 0.2, 100)
+    assert beats_first_pass(before, after, (expected, expected + 0.01))
+    assert held_out_verdict(before, after, expected=(expected, expected + 0.01)).wins
+    assert not beats_first_pass(after, before, (expected, expected - 0.05))

@@ -459,3 +459,10 @@ def test_a_new_folder_is_made_for_the_lists(command: Command, toy: Toy, ngram: P
     wrong = command("rescore", "--nbest", toy.test, "--lm", ngram, "--out", "other/", "--json", "none/r.json")
     assert "there is no folder none" in wrong.complaint
     assert not Path("other").exists()
+    missing = command("rescore", "--nbest", toy.test, "--lm", "no-model", "--out", "other/deep/")
+    assert "no such model" in missing.complaint
+    assert not Path("other").exists()
+    Path("broken.jsonl").write_text("{}\n")
+    broken = command("rescore", "--nbest", "broken.jsonl", "--lm", ngram, "--out", "other/deep/")
+    assert broken.code == 2
+    assert not Path("other").exists()

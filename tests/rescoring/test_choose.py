@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from counting_model import counting
+from msgspec.structs import replace
 
 from asr_lm.errors import InputError
 from asr_lm.evaluation.roles import FIRST_PASS, RESCORED, RETUNED
@@ -17,7 +18,9 @@ from asr_lm.rescoring.features.table import FeatureTable
 from asr_lm.rescoring.second_pass import Rescored, rescore
 from asr_lm.rescoring.systems import System, Systems, systems_for_rescore
 from asr_lm.rescoring.tuned import Tuned
+from asr_lm.rescoring.tuning.choose import check_held_out
 from asr_lm.rescoring.tuning.shrink import STRENGTHS, shrunk_weights
+from asr_lm.rescoring.tuning.tune import assign_folds, completed, hold_out
 from asr_lm.rescoring.weights import Weights
 
 WORDS = tuple("abcdefgh")
@@ -179,3 +182,41 @@ class TestTimesLength:
         ]
         found = tune(utterances, [], Systems((System(RETUNED),), RETUNED))
         assert not any(row.timed for row in found.systems.rows)
+
+
+class TestExpectedErrors:
+    def test_they_are_those_of_the_posteriors_of_the_other_folds_weights(self, table: FeatureTable) -> None:
+        assigned = assign_folds(table, 3)
+
+        def fit(part: FeatureTable) -> Weights:
+            return Weights(values={"acoustic": 1.0 + len(part.utterances) / 100}, scale=0.5)
+
+        folds = hold_out(table, assigned, fit)
+        for number, expected in enumerate(folds.expected):
+            part = table.select_utterances(np.array([number]))
+            others = fit(table.select_utterances(assigned != assigned[number]))
+            by_hand = apply(others, part).posteriors @ part.errors.sum(1)
+            assert expected == pytest.approx(by_hand)
+
+    def test_sharp_posteriors_expect_what_is_made(self, table: FeatureTable) -> None:
+        folds = hold_out(table, assign_folds(table, 3), lambda part: Weights(values={"acoustic": 1.0}, scale=1e6))
+        np.testing.assert_allclose(folds.expected, table.errors.sum(1)[folds.rows])
+
+    @pytest.mark.parametrize("turned", [False, True])
+    def test_the_first_pass_is_its_scores_or_its_order_where_these_choose_worse(self, turned: bool) -> None:
+        utterances = lists(30, 3, honest=True)
+        if turned:
+            utterances = [
+                replace(
+                    one,
+                    hypotheses=tuple(replace(h, scores={"acoustic": -h.scores["acoustic"]}) for h in one.hypotheses),
+                )
+                for one in utterances
+            ]
+        found = FeatureTable.from_utterances(utterances)
+        own = check_held_out(found, [System(RETUNED)]).expected
+        by = {
+            name: hold_out(found, assign_folds(found, 5), lambda part, name=name: completed(part, [name], {name: 1.0}))
+            for name in ("acoustic", "rank")
+        }
+        np.testing.assert_allclose(own, by["rank" if turned else "acoustic"].expected)

@@ -168,10 +168,15 @@ class FeatureTable:
         """The lists as stretches of rows."""
         return Lists(self.offsets)
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """Names of the columns ``[features]``."""
         return tuple(column.name for column in self.columns)
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        """Number of each column by its name."""
+        return {name: number for number, name in enumerate(self.names)}
 
     @property
     def referenced(self) -> NDArray[np.bool_]:
@@ -209,7 +214,7 @@ class FeatureTable:
         return next(found, None) if base != name else None
 
     def _indices(self, names: Sequence[str]) -> list[int]:
-        index = {name: number for number, name in enumerate(self.names)}
+        index = self._places
         if missing := [name for name in names if name not in index]:
             raise InputError(
                 f"no feature {', '.join(map(repr, missing))} in the table, which has {', '.join(map(repr, self.names))}"

@@ -55,8 +55,8 @@ class Objective:
             raise InputError("no reference with a word to tune on: a development list needs references")
         errors = table.errors.sum(1).astype(np.float64)
         lowest = np.minimum.reduceat(errors, table.lists.starts)
-        telling = known[(lowest < np.maximum.reduceat(errors, table.lists.starts))[known]]
-        fixed = lowest[np.setdiff1d(known, telling)].sum()
+        tells = (lowest < np.maximum.reduceat(errors, table.lists.starts))[known]
+        telling, fixed = known[tells], lowest[known[~tells]].sum()
         lists = Lists(np.concatenate([[0], np.cumsum(table.lists.lengths[telling])]).astype(np.int64))
         rows = table.lists.rows_of(telling)
         values, std = _standardised(lists, [table.column(name)[rows] for name in features])

@@ -52,7 +52,8 @@ def shrunk_weights(
     prior = first_pass_weights(columns)
     if not prior:
         return completed(table, features, {})
-    objective = Objective.of(table, [column.name for column in columns])
+    if not objective.std.all():
+        objective = Objective.of(table, [column.name for column in columns])
     point = _near(objective, bounds_of(columns, signs or {}), _unit(prior, columns, objective), strength, table)
     return completed(table, features, normalised(columns, objective, point))
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from asr_lm.errors import InputError
 from asr_lm.evaluation.word_errors import ErrorCounts
-from asr_lm.rescoring.features.lists import Rows
+from asr_lm.rescoring.features.lists import Rows, Values
 from asr_lm.rescoring.features.table import FIXED_PHRASES, MOST_OF_PHRASES, PHRASES, UNKNOWN, Column, FeatureTable
 from asr_lm.rescoring.tuning.objective import Objective, Point
 from asr_lm.rescoring.tuning.search import Bounds, inverse_temperature, search
@@ -191,12 +191,15 @@ class CrossValidation:
         folds: fold of each utterance that has a reference, -1 for the others ``[utterances]``.
         rows: hypothesis chosen by the weights of the other folds; for an utterance without a reference the first
             ``[utterances]``.
+        expected: errors expected under the posteriors that the weights of the other folds give; for an utterance
+            without a reference 0 ``[utterances]``.
     """
 
     held_out: ErrorCounts
     tuning: ErrorCounts
     folds: NDArray[np.int64]
     rows: Rows
+    expected: Values
 
     @property
     def overfit(self) -> float:
@@ -234,15 +237,22 @@ def hold_out(table: FeatureTable, assigned: NDArray[np.int64], fit: Fit) -> Cros
         assigned: fold of each utterance, -1 for those without a reference ``[utterances]``.
         fit: finds the weights.
     """
-    rows = table.lists.starts.copy()
+    rows, expected = table.lists.starts.copy(), np.zeros(len(table.utterances))
     tuning = ErrorCounts()
     for fold in range(int(assigned.max()) + 1):
         development = table.select_utterances((assigned != fold) & (assigned >= 0))
         weights = fit(development)
         tuning += development.word_errors(development.lists.best(weights.totals(development)))
         held_out = assigned == fold
-        rows[held_out] = table.lists.best(weights.totals(table))[held_out]
-    return CrossValidation(table.word_errors(rows), tuning, assigned, rows)
+        totals = weights.totals(table)
+        rows[held_out] = table.lists.best(totals)[held_out]
+        expected[held_out] = _expected_errors(table, weights.scale * totals)[held_out]
+    return CrossValidation(table.word_errors(rows), tuning, assigned, rows, expected)
+
+
+def _expected_errors(table: FeatureTable, scores: Values) -> Values:
+    """Errors of each list's hypotheses, weighed by the posterior of the scores ``[utterances]``."""
+    return table.lists.total(table.lists.softmax(scores) * table.errors.sum(1))
 
 
 def assign_folds(table: FeatureTable, folds: int) -> NDArray[np.int64]:
