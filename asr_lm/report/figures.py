@@ -132,12 +132,14 @@ def _rates(contents: ReportContents, reported: ReportedList) -> Iterator[Figure]
 
 
 def _perplexities(contents: ReportContents, reported: ReportedList) -> Iterator[Figure]:
-    points = [
-        (row.result.name, row.perplexity, row.result.counts.rate)
-        for row in contents.rows(reported)
+    # Systems that decide by the same model with the same errors are one point, under the first one's name.
+    named = {
+        (row.perplexity, row.result.counts.rate): row.result.name
+        for row in reversed(contents.rows(reported))
         if row.perplexity is not None and row.result.counts.rate is not None
-    ]
-    if len(points) < 2:
+    }
+    points = [(name, perplexity, rate) for (perplexity, rate), name in reversed(named.items())]
+    if len({perplexity for _, perplexity, _ in points}) < 2:
         return
     drawing, axes = new_axes("perplexity a word on the references", _rate_name(contents))
     for place, (name, perplexity, rate) in enumerate(points):

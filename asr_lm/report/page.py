@@ -120,7 +120,7 @@ def _part(contents: ReportContents, place: int, reported: ReportedList) -> dict[
     return {
         "list": reported,
         "rows": contents.rows(reported),
-        "verdict": verdict(reported.comparison, contents.headline),
+        "verdict": verdict(reported.comparison, contents.headline, contents.chosen),
         "figures": [_figure(figure, place) for figure in figures(contents, reported)],
         "words": _words(contents, reported),
         "hypotheses": len(reported.choices.table.texts),

@@ -48,3 +48,24 @@ def test_a_loss_is_called_one():
 )
 def test_what_cannot_be_said_is_not(first, second, said, expected):
     assert expected in told(first, second, said)
+
+
+def test_where_another_system_decides_the_sentence_says_so():
+    systems = {"first_pass": WRONG, "retuned": WRONG[:20] + SAID[20:], "lm": SAID[:30] + WRONG[30:], "oracle": SAID}
+    comparison = compare(SAID, systems)
+    kept, _ = verdict(comparison, "lm", "first_pass")
+    assert kept.replace("\u00a0", " ") == (
+        "The first pass is kept: lm would lower the word error rate from 25.00 % (first pass) to 6.25 % (p < 0.001)."
+    )
+    other, _ = verdict(comparison, "lm", "retuned, shrunk")
+    assert other.startswith("Re-tuned first pass, shrunk is chosen: lm would lower the word error rate from 12.50")
+    assert verdict(comparison, "lm", "lm") == verdict(comparison, "lm")
+
+
+def test_what_is_as_far_is_told_once():
+    systems = {"first_pass": WRONG, "retuned": WRONG[:20] + SAID[20:], "lm": SAID[:20] + WRONG[20:], "oracle": SAID}
+    _, share = verdict(compare(SAID, systems), "lm")
+    assert share.replace("\u00a0", " ") == (
+        "It goes 50 % of the way from the first pass to the oracle; so does re-tuning the first pass's own scores, "
+        "without any language model."
+    )
