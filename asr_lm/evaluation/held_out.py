@@ -31,7 +31,7 @@ MARGIN = 1.0
 """Standard errors of the paired difference by which a tuned system must win held out to be applied in the place of a
 simpler one that is tuned, too."""
 
-FIRST_PASS_MARGIN = 0.5, 50
+FIRST_PASS_MARGIN = 0.5, 75
 """``a`` and ``b``: against the first pass it must win by ``a + b / utterances`` standard errors, since what little
 data says of itself is the less sure."""
 

@@ -40,6 +40,10 @@ from asr_lm.rescoring.tuning.shrink import STRENGTHS, shrunk_weights
 from asr_lm.rescoring.tuning.tune import FOLDS, CrossValidation, assign_folds, completed, hold_out, tune_weights
 from asr_lm.rescoring.weights import Weights
 
+FEWEST_TIMES_LENGTH = 100
+"""Utterances from which on an average may be taken times the length: a list in a few hundred holds a fragment of two
+words with next to no sum, and weights that never met one may choose it."""
+
 Signs = Mapping[str, int]
 """Signs that weights must have, by feature; see :func:`asr_lm.rescoring.tuning.tune.tune_weights`."""
 
@@ -128,7 +132,7 @@ class _Folds:
 
     def times_length(self, chosen: Check | None) -> Check | None:
         """What was chosen, or the same with its average score times the length where that is better."""
-        if chosen is None or not is_average(self.table):
+        if chosen is None or len(self.first_pass) < FEWEST_TIMES_LENGTH or not is_average(self.table):
             return chosen
         timed = self.check(chosen.system.times_length())
         return timed if self._wins(chosen, timed) else chosen
