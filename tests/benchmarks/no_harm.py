@@ -6,8 +6,9 @@ re-tuned scores and the packaged model. Two laws: on average the word error rate
 than 0.05 points, and of what the whole half wins, at least 80 % is won with 300. The same splits serve all sizes, so
 that the share is one of the same test halves.
 
-``$SPLITS`` splits are taken, 12 by default, from seed ``$SEED`` on, 2000 by default: the rule was thought out on those
-from 1000 to 1039. All lists' splits are shared out among the cores.
+``$SPLITS`` splits are taken, 40 by default, from seed ``$SEED`` on, 3000 by default: the rule was thought out on those
+from 1000 to 1039, and two of its numbers after those from 2000 to 2039 were seen. The splits of all lists are shared
+out among the cores; two that have nothing else to do take about five minutes.
 """
 
 from __future__ import annotations
@@ -45,10 +46,10 @@ LISTS = {
     "CommonVoice": ("hyporadise/commonvoice.json",),
 }
 SIZES = (25, 50, 100, 300)
-SPLITS = int(os.environ.get("SPLITS", "12"))
+SPLITS = int(os.environ.get("SPLITS", "40"))
 """Random splits of each list."""
 
-SEED = int(os.environ.get("SEED", "2000"))
+SEED = int(os.environ.get("SEED", "3000"))
 """Seed of the first of them."""
 
 SLOW = {"LibriSpeech CTC": 5}
