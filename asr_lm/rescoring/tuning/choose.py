@@ -12,8 +12,7 @@ be taken, where they are no worse held out.
 
 Why expected errors: the errors made change by whole words and only where the order of two hypotheses does, so that a
 gain of a hundredth of them is as large as its standard error on 300 utterances. The expected errors of every list
-change a little. On 40 random splits of five recognisers' lists, of which 300 utterances choose, tuning stays without
-effect where nothing is to be won more often, and wins more where something is (tests/benchmarks/README.md).
+change a little, and tell gains from chance with fewer utterances (figures in tests/benchmarks/README.md).
 
 How often one length is enough: on half of the WSJ lists (Whisper, HyPoradise) characters alone left 0.05 points of word
 error rate less than both lengths, on CommonVoice they did no harm where both did; ATIS needs both.
