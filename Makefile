@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 CONSTRAINTS := tests/constraints.txt
 
 # Modules are compiled when they are first imported: most never are.
-.PHONY: install install-newest demo test test-newest test-resolution test-k2 python311 lint bench clean
+.PHONY: install install-newest demo test test-newest test-resolution test-ray test-k2 python311 lint bench clean
 
 install: $(STAMP)
 
@@ -79,6 +79,11 @@ test-newest: $(STAMP_NEWEST)
 # Every Python that pyproject.toml admits finds wheels of every dependency; PYTHONS=3.14 asks for one.
 test-resolution: $(STAMP)
 	$(BIN)/python -m tests.resolution $(PYTHONS)
+
+# Ray takes 360 MB and a minute to install, so `make test` skips what needs it.
+test-ray: $(STAMP)
+	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) --editable '.[dev,ray]'
+	$(BIN)/pytest tests/rescoring/test_stage.py tests/rescoring/test_cluster_ray.py
 
 # k2 needs a torch of its own, and so an environment of its own (Python 3.11; 3.5 GB).
 PYTHON311 ?= $(shell for p in python3.11 python3 python; do \

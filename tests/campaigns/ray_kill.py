@@ -117,10 +117,10 @@ def _killed(process: subprocess.Popen[bytes], target: str, chance: random.Random
 
 def _left_of(processes: list[int]) -> list[str]:
     """Processes of a command that do not end after it; they are ended."""
-    end, processes = time.monotonic() + _END, [pid for pid in processes if "Agent" not in _command_of(pid)]
-    while time.monotonic() < end and any(map(_command_of, processes)):
+    end, left = time.monotonic() + _END, processes
+    while left and time.monotonic() < end:
         time.sleep(0.2)
-    left = [pid for pid in processes if _command_of(pid)]
+        left = [pid for pid in processes if (command := _command_of(pid)) and "Agent" not in command]
     for pid in left:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
