@@ -248,15 +248,21 @@ def _interrupts_heard() -> Iterator[list[int]]:
         heard.append(number)
         signal.default_int_handler(number, frame)
 
-    is_usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    if not is_usual or threading.current_thread() is not threading.main_thread():
+    with _handled(signal.SIGINT, note, signal.default_int_handler):
         yield heard
+
+
+@contextlib.contextmanager
+def _handled(number: signal.Signals, handler: Callable[[int, Any], None], usual: Any) -> Iterator[None]:
+    """Handle a signal where its handler is the usual one; only the main thread may."""
+    if signal.getsignal(number) is not usual or threading.current_thread() is not threading.main_thread():
+        yield
         return
-    signal.signal(signal.SIGINT, note)
+    signal.signal(number, handler)
     try:
-        yield heard
+        yield
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(number, usual)
 
 
 def _run(main: Callable[[], None], terminated: list[int]) -> None:
@@ -293,15 +299,8 @@ def _sigterm_as_interrupt() -> Iterator[list[int]]:
             raise KeyboardInterrupt
         interrupt(signal.SIGINT, frame)
 
-    is_free = signal.getsignal(signal.SIGTERM) is signal.SIG_DFL and not is_shared_run()
-    if not is_free or threading.current_thread() is not threading.main_thread():
+    with contextlib.nullcontext() if is_shared_run() else _handled(signal.SIGTERM, end, signal.SIG_DFL):
         yield terminated
-        return
-    signal.signal(signal.SIGTERM, end)
-    try:
-        yield terminated
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 @contextlib.contextmanager
