@@ -9,6 +9,7 @@ import os
 import random
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -163,3 +164,18 @@ def _plain(value: Any) -> Any:
 
 
 __all__ = ["Finished", "Place", "call", "half_written", "left", "own_folder"]
+
+
+def each_command(names: Sequence[str], models: Sequence[str]) -> Iterator[tuple[str, tuple[object, ...], Path]]:
+    """Name, line and an empty folder of the named commands, of all where none is named; the folders go at the end.
+
+    Args:
+        names: of the commands.
+        models: that these need.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "data").mkdir()
+        found = Place.make(folder / "data", models).commands()
+        for command in names or found:
+            yield command, found[command], Path(tempfile.mkdtemp(dir=folder))

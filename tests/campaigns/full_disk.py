@@ -10,12 +10,11 @@ import multiprocessing
 import os
 import random
 import resource
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from campaigns._commands import MODELS, Place, call, half_written, left, own_folder
+from campaigns._commands import MODELS, call, each_command, half_written, left, own_folder
 
 MOST = 50
 """Disks for each command."""
@@ -38,16 +37,11 @@ def run(
         commands: some only.
         models: that these need.
     """
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "data").mkdir()
-        found = Place.make(folder / "data", models).commands()
-        for command in commands or found:
-            yield _row(command, found[command], min(inputs, MOST), seed, folder)
+    for command, line, place in each_command(commands, models):
+        yield _row(command, line, min(inputs, MOST), seed, place)
 
 
-def _row(command: str, line: tuple[object, ...], inputs: int, seed: int, folder: Path) -> dict[str, Any]:
-    place = Path(tempfile.mkdtemp(dir=folder))
+def _row(command: str, line: tuple[object, ...], inputs: int, seed: int, place: Path) -> dict[str, Any]:
     with own_folder(place / "whole"):
         assert call(*line).code == 0  # type: ignore[arg-type]
         whole, sizes = left(Path.cwd()), [path.stat().st_size for path in Path.cwd().rglob("*") if path.is_file()]

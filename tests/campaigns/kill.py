@@ -9,13 +9,12 @@ from __future__ import annotations
 import os
 import random
 import signal
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from campaigns._commands import MODELS, Place, call, half_written, left, own_folder
+from campaigns._commands import MODELS, call, each_command, half_written, left, own_folder
 from toy_language import started
 
 MOST_SECONDS = 120
@@ -37,15 +36,10 @@ def run(
         commands: some only.
         models: that these need.
     """
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "data").mkdir()
-        found = Place.make(folder / "data", models).commands()
-        for command in commands or found:
-            place = Path(tempfile.mkdtemp(dir=folder))
-            whole = _whole(found[command], place / "whole")
-            for how in _CODES:
-                yield _row(command, found[command], how, min(inputs, MOST), seed, place / how.name, *whole)
+    for command, line, place in each_command(commands, models):
+        whole = _whole(line, place / "whole")
+        for how in _CODES:
+            yield _row(command, line, how, min(inputs, MOST), seed, place / how.name, *whole)
 
 
 def _whole(line: tuple[object, ...], folder: Path) -> tuple[float, dict[str, str]]:
