@@ -14,25 +14,16 @@ from asr_lm.errors import InputError
 from asr_lm.lm.families.birnn_attention import BirnnAttentionConfig
 from asr_lm.lm.families.family import Family, Material
 from asr_lm.lm.families.registry import FAMILIES, find_preset
+from asr_lm.lm.pretrained.place import FAMILY as HUGGING_FACE
 from asr_lm.lm.sizes import NetworkConfig
 from asr_lm.lm.training.options import VOCABULARY_KINDS, Context, TextOptions, TrainingOptions
 from asr_lm.text.normalizer import NormalizerName
-from pipelines.command import OptionalFloat, OptionalInt, OptionalPath, parse, parse_one_of, unless_given
-from pipelines.options import Unit
+from pipelines.command import OptionalInt, OptionalPath, parse, parse_one_of, unless_given
 from pipelines.repeated_options import in_one_form
+from pipelines.word_error_options import WordErrors, adapter_options, fine_tuning_options
 
 Objective = Literal["likelihood", "mwer"]
 """What a network is trained for."""
-
-FINE_TUNING: dict[str, Any] = {
-    "epochs": 5.0,
-    "batch_tokens": 4096,
-    "learning_rate": 1e-4,
-    "schedule": "linear",
-    "validations": 10,
-    "patience": 0,
-}
-"""Training options of a fine-tuning for few word errors: little is to be changed."""
 
 Vocabulary = Annotated[str, tyro.conf.arg(metavar="{" + ",".join((*VOCABULARY_KINDS, "FILE")) + "}")]
 
@@ -147,55 +138,6 @@ class Pairs:
 
 
 @dataclass(kw_only=True)
-class WordErrors:
-    """Fine-tuning of a trained model on n-best lists with references, for few expected word errors of what is chosen
-    (minimum word error rate training). What else counts in the choice is given as for rescore.
-
-    Attributes:
-        init_from: [NAME=]DIR: the model to begin with; NAME is that of its column in the weights.
-        nbest: n-best lists with references to train on.
-        valid_nbest: n-best lists with references that decide when to stop and which weights are kept; by default a
-            tenth of the utterances of --nbest, which are then not trained on.
-        out: Folder of the model.
-        objective: mwer: the expected errors of a list.
-        lm: Another model that counts in the choice, [NAME=]PATH; repeatable.
-        weights: Weights of all of them, from --save-weights of rescore or compare; by default they are tuned on the
-            lists to train on, with the model as it is before.
-        likelihood_weight: Weight of the mean negative log-likelihood of a token of the references (and of --text),
-            added to the expected errors of a list.
-        text: Text, one sentence a line, that joins the references in the likelihood.
-        hypotheses: Most hypotheses of a list that a step reads; others are drawn in every epoch, the more probable ones
-            more often.
-        dropout: Share dropped; by default that of the model to begin with.
-        unit: What an error is counted in.
-        wer_normalizer: Applied to references and hypotheses before errors are counted.
-        jackknife: Also train this many models, each without the utterances of one part of the references (and from the
-            jackknife models of --init-from, where there are some), so that weights can be tuned on the lists trained on
-            (0: none, else at least 2).
-        device: cpu, cuda, or auto.
-        half: Store the weights as float16.
-    """
-
-    init_from: Annotated[str, tyro.conf.arg(metavar="[NAME=]DIR")]
-    nbest: tuple[Path, ...]
-    valid_nbest: Annotated[tuple[Path, ...], unless_given("PATH [PATH ...]")] = ()
-    out: Path
-    objective: Literal["mwer"] = "mwer"
-    lm: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
-    weights: OptionalPath = None
-    likelihood_weight: float = 0.01
-    text: Annotated[tuple[Path, ...], unless_given("PATH [PATH ...]")] = ()
-    hypotheses: int = 16
-    dropout: OptionalFloat = None
-    unit: Unit = "word"
-    wer_normalizer: NormalizerName = "as-is"
-    jackknife: int = 0
-    device: str = "auto"
-    half: bool = False
-    training: TrainingOptions
-
-
-@dataclass(kw_only=True)
 class Mixture:
     """Mixture of trained models: weights with the highest likelihood on a validation text.
 
@@ -228,7 +170,7 @@ Options: TypeAlias = Ngram | Neural | Pairs | WordErrors | Mixture
 WITHOUT_NETWORK: dict[str, type[Ngram] | type[Mixture]] = {"ngram": Ngram, "mixture": Mixture}
 """Models that are no neural family."""
 
-MODELS = ("ngram", *FAMILIES, "mixture")
+MODELS = ("ngram", *FAMILIES, HUGGING_FACE, "mixture")
 """What can be trained, in the order of the help."""
 
 KINDS: dict[Material, type[Neural] | type[Pairs]] = {"text": Neural, "pairs": Pairs}
@@ -237,15 +179,9 @@ KINDS: dict[Material, type[Neural] | type[Pairs]] = {"text": Neural, "pairs": Pa
 
 def options_of(model: str) -> type[Any]:
     """The options of a model: of a family those of its kind, its own training defaults, and its sizes."""
+    if model == HUGGING_FACE:
+        return adapter_options()
     return WITHOUT_NETWORK[model] if model in WITHOUT_NETWORK else _options_of_family(FAMILIES[model])
-
-
-def fine_tuning_options() -> type[Any]:
-    """The options of a fine-tuning for few word errors, whatever the family."""
-    training: Any = field(default_factory=lambda: TrainingOptions(**FINE_TUNING))
-    columns: list[Any] = [("training", tyro.conf.OmitArgPrefixes[TrainingOptions], training)]
-    about = {"__doc__": WordErrors.__doc__}
-    return make_dataclass("Options", columns, bases=(WordErrors,), kw_only=True, namespace=about)
 
 
 def _options_of_family(family: Family) -> type[Any]:

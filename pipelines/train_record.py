@@ -14,12 +14,13 @@ from typing import Any
 from asr_lm.errors import InputError
 from asr_lm.files import STDIN
 from asr_lm.lm.folder import CONFIG_FILE, HUB, check_unused, read_config
+from asr_lm.lm.pretrained.place import WEIGHTS_FILES, split_adapter
 from asr_lm.lm.training.checkpoint import CHECKPOINT_FILE
 from asr_lm.lm.training.options import VOCABULARY_KINDS
 from asr_lm.lm.training.pair_recipe import PRETRAINING
 from asr_lm.lm.training.recipe import CORPUS_FOLDER
 from asr_lm.report.training_curves import PICTURE_FILE
-from asr_lm.rescoring.scoring.specification import name_and_path
+from asr_lm.rescoring.scoring.specification import name_and_path, reading_options
 from pipelines.command import option_name
 from pipelines.display import draw_training, say
 from pipelines.train_options import Options
@@ -27,7 +28,10 @@ from pipelines.train_options import Options
 Asked = Mapping[str, Any]
 """Options by name; of files what they hold."""
 
-_NOT_THE_MODEL = ("out", "jackknife", "device", "preset", "objective", "network", "training")
+_GROUPS = ("network", "training", "lora")
+"""Options that stand together."""
+
+_NOT_THE_MODEL = ("out", "jackknife", "device", "preset", "objective", *_GROUPS)
 """Where the model goes and is made, and what the other options say, too."""
 
 
@@ -38,7 +42,8 @@ def asked_for(model: str, options: Options) -> Asked:
         InputError: a file cannot be read.
     """
     given = asdict(options)
-    flat = {**given.get("network", {}), **given.get("training", {}), **given, "model": model}
+    grouped = {name: value for group in _GROUPS for name, value in given.get(group, {}).items()}
+    flat = {**grouped, **given, "model": model}
     told = {name: _told(name, value) for name, value in flat.items() if name not in _NOT_THE_MODEL}
     return dict(json.loads(json.dumps(told)))
 
@@ -93,10 +98,21 @@ def _told(name: str, value: Any) -> Any:
     if isinstance(value, tuple | list):
         return [_told(name, item) for item in value]
     if name == "lm" or (name == "init_from" and isinstance(value, str)):
-        return [(found := name_and_path(value))[0], _content(found[1])]
+        name, path = name_and_path(value)
+        reading = str(reading_options(value))
+        return [name, *_contents(str(path)), *([reading] if reading else [])]
     is_path = isinstance(value, Path)
     is_path |= name == "vocabulary" and value not in VOCABULARY_KINDS
     return _content(Path(value)) if is_path else value
+
+
+def _contents(model: str) -> list[str]:
+    """What tells a model from others: that of its adapter, too."""
+    base, adapter = split_adapter(model)
+    if adapter is None:
+        return [_content(Path(model))]
+    weights = [Path(adapter) / name for name in WEIGHTS_FILES]
+    return [_content(Path(base)), _content(next(filter(Path.exists, weights), Path(adapter)))]
 
 
 def _content(path: Path) -> str:

@@ -20,8 +20,9 @@ from asr_lm.lm.training.options import MOST_PIECES, Fold, TextOptions, check_voc
 from pipelines.command import blaming, console
 from pipelines.display import draw_training, perplexities, say_trained, training_progress, warn
 from pipelines.folds import check_jackknife, check_parts, say, train_folds
-from pipelines.train_options import Mixture, Neural, Ngram, Options, Pairs, Text, WordErrors
+from pipelines.train_options import Mixture, Neural, Ngram, Options, Pairs, Text
 from pipelines.train_record import Asked, asked_for
+from pipelines.word_error_options import WordErrors
 
 
 def train(model: str, options: Options) -> None:

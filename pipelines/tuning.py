@@ -12,6 +12,7 @@ from asr_lm.evaluation.normalized_rate import normalized_rate
 from asr_lm.evaluation.roles import FIRST_PASS, title
 from asr_lm.hypotheses.utterance import Utterance
 from asr_lm.rescoring.development import tune
+from asr_lm.rescoring.framing import Framing
 from asr_lm.rescoring.list_sources import ListSource
 from asr_lm.rescoring.scoring.models import RescoringModel
 from asr_lm.rescoring.settings import Scoring
@@ -113,7 +114,7 @@ def describe(found: Tuned, names: Sequence[str], unit: str) -> list[str]:
     return [
         f"tuned on {', '.join(names)}: {counted(int(dev['utterances']), 'utterance')}, {rate} there "
         f"{dev['first_pass_wer']:.2f} first pass, {dev['wer']:.2f} tuned, {dev['oracle_wer']:.2f} oracle",
-        *_framings(found),
+        *told_framings(found.development.framings),
         *_recombination(found, unit),
         *held_out(found, unit),
         *(
@@ -124,10 +125,9 @@ def describe(found: Tuned, names: Sequence[str], unit: str) -> list[str]:
     ]
 
 
-def _framings(found: Tuned) -> Iterator[str]:
-    """How foreign models read texts, where the list chose it."""
-    assert found.development is not None
-    for name, framing in found.development.framings.items():
+def told_framings(framings: Mapping[str, Framing]) -> Iterator[str]:
+    """How foreign models read texts, where a list chose it, by their names."""
+    for name, framing in framings.items():
         gain = framing.log_prob - framing.before
         yield (
             f"{name} reads texts as ?{framing.options}, with which references are likelier than as the tokeniser says "

@@ -1,4 +1,7 @@
-"""``train FAMILY --objective mwer``: a trained model, fine-tuned for few word errors on n-best lists."""
+"""``train FAMILY --objective mwer``: a trained model, fine-tuned for few word errors on n-best lists.
+
+Of the package's own families all weights learn, of models of Hugging Face an adapter does (``train huggingface``).
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,6 @@ from asr_lm.hypotheses.reading import read_nbest
 from asr_lm.hypotheses.utterance import Utterance
 from asr_lm.lm.device import resolve_device
 from asr_lm.lm.folder import fold_folder, trained_sentences
-from asr_lm.lm.loading import load_model
 from asr_lm.lm.neural import NeuralModel
 from asr_lm.lm.training import distributed
 from asr_lm.lm.training.corpus import read_sentences
@@ -22,7 +24,8 @@ from asr_lm.lm.training.list_recipe import Learner, ListMaterial, NeuralLearner,
 from asr_lm.lm.training.loop import TrainingResult
 from asr_lm.lm.training.options import Fold
 from asr_lm.rescoring.features.table import FeatureTable
-from asr_lm.rescoring.scoring.models import RescoringModel, name_and_path, open_models
+from asr_lm.rescoring.framing import choose_framings, settle_framings
+from asr_lm.rescoring.scoring.models import RescoringModel, name_and_path, open_model, open_models
 from asr_lm.rescoring.scoring.scorer import ScoreCache, default_cache_folder
 from asr_lm.rescoring.weighed_lists import (
     combination_of,
@@ -34,11 +37,13 @@ from asr_lm.rescoring.weighed_lists import (
 )
 from asr_lm.rescoring.weights import Weights
 from asr_lm.text.sentence_hashes import OVERLAP_WARNING, SentenceHashes
+from pipelines.adapting import causal_model, check_adapter, lora_learner
 from pipelines.command import blaming
 from pipelines.display import Terminal, draw_training, say, say_still_learning, training_progress, warn
 from pipelines.folds import check_jackknife, check_lists, check_parts, check_training, train_folds
-from pipelines.train_options import WordErrors
 from pipelines.train_record import Asked, asked_for
+from pipelines.tuning import told_framings
+from pipelines.word_error_options import AdapterWordErrors, NetworkWordErrors, WordErrors
 
 
 def fine_tune(family: str, options: WordErrors) -> None:
@@ -53,6 +58,8 @@ def fine_tune(family: str, options: WordErrors) -> None:
 
 def _check(options: WordErrors) -> None:
     """Refuse what cannot work before anything is read."""
+    if isinstance(options, AdapterWordErrors):
+        check_adapter(options)
     valid = {"valid_nbest": options.valid_nbest} if options.valid_nbest else {}
     check_lists(nbest=options.nbest, **valid)
     check_jackknife(options.jackknife)
@@ -104,19 +111,35 @@ class _Job:
     def lists(self) -> _Lists:
         """The lists to train on."""
         self._check_initial()
-        lists = self._scored(self.options.nbest)
+        with blaming(*map(str, self.options.nbest)):
+            utterances = _read(self.options.nbest)
+            self._frame([utterance.reference or "" for utterance in utterances])
+        lists = self._scored(utterances, self.options.nbest)
         self._check_honesty(lists)
         return lists
 
     @cached_property
     def valid(self) -> _Lists | None:
         """The validation lists, where some are given."""
-        return self._scored(self.options.valid_nbest) if self.options.valid_nbest else None
+        paths = self.options.valid_nbest
+        with blaming(*map(str, paths)):
+            return self._scored(_read(paths), paths) if paths else None
 
-    def _scored(self, paths: tuple[Path, ...]) -> _Lists:
-        names, terminal = list(map(str, paths)), Terminal()
-        with terminal.scoring() as progress, blaming(*names):
-            utterances = [utterance for name in names for utterance in read_nbest(name)]
+    @cached_property
+    def given(self) -> Weights | None:
+        """The weights of the file, where there is one."""
+        return None if self.options.weights is None else Weights.load(self.options.weights)
+
+    def _frame(self, references: list[str]) -> None:
+        """Have foreign models read texts as the weights say, else as makes the references likeliest."""
+        known = {} if self.given is None else self.given.reading
+        settle_framings(self.models, known)
+        open_ones = [model for model in self.models if model.name not in known]
+        for line in told_framings(choose_framings(open_ones, references)):
+            say(line)
+
+    def _scored(self, utterances: list[Utterance], paths: tuple[Path, ...]) -> _Lists:
+        with Terminal().scoring() as progress, blaming(*map(str, paths)):
             table = scored_lists(
                 utterances,
                 self.models,
@@ -130,7 +153,9 @@ class _Job:
         """Refuse a model of another family, or other jackknife models than are asked for."""
         place = name_and_path(self.options.init_from)[1]
         found = self.initial.model
-        if found.family != self.family:
+        if isinstance(self.options, AdapterWordErrors):
+            causal_model(found, place)
+        elif found.family != self.family:
             raise InputError(f"holds a model of family {found.family!r}, not {self.family!r}", file=place)
         if self.options.jackknife and self.initial.folds and len(self.initial.folds) != self.options.jackknife:
             raise InputError(
@@ -181,10 +206,9 @@ class _Job:
 
     def _material(self, lists: _Lists, fold: Fold | None) -> ListMaterial:
         options = self.options
-        given = None if options.weights is None else Weights.load(options.weights)
-        weights = weights_for(lists.table, self.initial.name, given)
+        weights = weights_for(lists.table, self.initial.name, self.given)
         self._weights[fold] = weights
-        if given is None:
+        if self.given is None:
             figures = ", ".join(f"{name} {value:.4g}" for name, value in weights.values.items())
             say(f"weights tuned on the lists to train on: {figures}; error rate there {weights.dev['wer']:.2f}")
         combination = combination_of(weights, self.initial.name, options.likelihood_weight)
@@ -223,10 +247,18 @@ class _Job:
         return path if fold is None or not self.initial.folds else fold_folder(path, fold[0])
 
     def _learner(self, fold: Fold | None) -> Learner:
-        model = load_model(self._beginning(fold), self.device)
+        place = self._beginning(fold)
+        if isinstance(self.options, AdapterWordErrors):
+            return lora_learner(place, self.device, self.initial.reading, self.options)
+        model = open_model(place, self.device, self.initial.reading)
         if not isinstance(model, NeuralModel):
             raise InputError(f"a model of family {model.family!r} has no weights to learn", file=self.initial.path)
+        assert isinstance(self.options, NetworkWordErrors)
         return NeuralLearner(model, self.options.dropout)
+
+
+def _read(paths: tuple[Path, ...]) -> list[Utterance]:
+    return [utterance for path in paths for utterance in read_nbest(str(path))]
 
 
 def _described(material: ListMaterial) -> str:

@@ -12,7 +12,7 @@ from asr_lm.json_files import read_json
 from asr_lm.lm.device import resolve_device
 from asr_lm.lm.families.registry import FAMILIES, GONE
 from asr_lm.lm.folder import CONFIG_FILE, HUB, read_config
-from asr_lm.lm.pretrained.place import Place, cached_only, is_gguf, refuse_bare_adapter, split_adapter
+from asr_lm.lm.pretrained.place import FAMILY, Place, cached_only, is_gguf, refuse_bare_adapter, split_adapter
 from asr_lm.lm.protocol import Ranker
 from asr_lm.lm.sizes import NetworkConfig
 from asr_lm.text.vocabulary_folder import load_vocabulary
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from asr_lm.lm.families.family import Family
     from asr_lm.lm.mixtures.members import Mixture
     from asr_lm.lm.neural import Network, NeuralModel, TrainingContext
+    from asr_lm.lm.pretrained.huggingface import HuggingFaceCausalModel
 
 
 def load_model(path: str | Path, device: str = "cpu") -> Ranker:
@@ -58,6 +59,8 @@ def load_model(path: str | Path, device: str = "cpu") -> Ranker:
         from asr_lm.lm.families.ngram import NgramModel
 
         return NgramModel.load(path)
+    if family == FAMILY:
+        return load_adapter(path, device)
     return load_mixture(path, device) if family == "mixture" else load_neural(path, device)
 
 
@@ -94,6 +97,18 @@ def load_foreign(name: str, device: str = "cpu") -> Ranker:
 
         return load_openai_gpt(place.model, device)
     return load_huggingface(place, device)
+
+
+def load_adapter(folder: Path, device: str = "cpu") -> HuggingFaceCausalModel:
+    """A model of ``transformers`` with the adapter that was trained into a folder; one of the hub from its cache.
+
+    Raises:
+        InputError: as :func:`asr_lm.lm.pretrained.adapter_folder.load_adapted`.
+    """
+    from asr_lm.lm.pretrained.adapter_folder import load_adapted
+
+    with cached_only():
+        return load_adapted(folder, read_config(folder), lambda base: load_model(base, device))
 
 
 def load_mixture(folder: Path, device: str = "cpu") -> Mixture:

@@ -1,16 +1,12 @@
 """Models made of models: their members, and the folder that names them.
 
-A mixture's folder holds ``config.json`` with the weights and, for every member, where it lies and its fingerprint. A
-member under the folder is named by its path within; another one by its path from the folder and by its absolute path,
-so that members and mixture can be moved together. A member that is not what it was when the weights were found is an
-error.
+A mixture's folder holds ``config.json`` with the weights and, for every member, where it lies (:mod:`asr_lm.lm.places`)
+and its fingerprint. A member that is not what it was when the weights were found is an error.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
 import platform
 import shutil
 from collections.abc import Callable, Sequence
@@ -25,6 +21,7 @@ from asr_lm import __version__
 from asr_lm.errors import InputError
 from asr_lm.files import make_folder
 from asr_lm.lm.folder import CONFIG_FILE, HUB, begin, write_config
+from asr_lm.lm.places import find_place, places_of
 from asr_lm.lm.precision import Precision, PrecisionChoice
 from asr_lm.lm.protocol import LanguageModel, LogProbs, Ranker, language_model
 from asr_lm.partial_files import partial_folder
@@ -137,19 +134,8 @@ def same_normalizer(members: Sequence[Member]) -> str:
 
 
 def _record(member: Member, folder: Path, copy: bool) -> dict[str, Any]:
-    if member.path is None or copy:
-        places = [_copied(member, folder)]
-    elif str(member.path).startswith(HUB):
-        places = [str(member.path)]
-    else:
-        places = _places(member.path, folder)
+    places = [_copied(member, folder)] if member.path is None or copy else places_of(member.path, folder)
     return {"name": member.name, "places": places, "fingerprint": member.model.fingerprint()}
-
-
-def _places(path: Path, folder: Path) -> list[str]:
-    absolute = path.resolve()
-    relative = os.path.relpath(absolute, folder.resolve())
-    return [relative] if absolute.is_relative_to(folder.resolve()) else [relative, str(absolute)]
 
 
 def _copied(member: Member, folder: Path) -> str:
@@ -233,7 +219,7 @@ def read_members(folder: Path, config: dict[str, Any], open_model: Callable[[Pat
 
 
 def _open(record: _MemberRecord, folder: Path, open_model: Callable[[Path], Ranker]) -> Member:
-    path = _find(record, folder)
+    path = find_place(record.places, folder, f"the member {record.name!r} of the mixture")
     member = Member(record.name, language_model(open_model(path)), path)
     if member.model.fingerprint() != record.fingerprint:
         raise InputError(
@@ -242,15 +228,3 @@ def _open(record: _MemberRecord, folder: Path, open_model: Callable[[Path], Rank
             file=path,
         )
     return member
-
-
-def _find(record: _MemberRecord, folder: Path) -> Path:
-    for place in record.places:
-        if place.startswith(HUB):
-            return Path(place)
-        # A name that is too long for the file system raises OSError.
-        with contextlib.suppress(OSError):
-            if (folder / place).exists():
-                return folder / place
-    expected = " or ".join(record.places) or "nowhere"
-    raise InputError(f"the member {record.name!r} of the mixture is missing: expected {expected}", file=folder)

@@ -14,9 +14,7 @@ from asr_lm.errors import InputError
 from asr_lm.json_files import read_json
 from asr_lm.lm.pretrained.code_references import refuse_code
 from asr_lm.lm.pretrained.extras import import_extra, read_hub
-from asr_lm.lm.pretrained.place import ADAPTER_FILE
-
-_WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
+from asr_lm.lm.pretrained.place import ADAPTER_FILE, WEIGHTS_FILES
 
 
 def with_adapter(network: Any, adapter: str, name: str) -> Any:
@@ -54,7 +52,7 @@ def _folder(adapter: str, name: str) -> Path:
         return Path(adapter)
     from huggingface_hub import snapshot_download
 
-    return Path(read_hub(snapshot_download, adapter, name, allow_patterns=[ADAPTER_FILE, *_WEIGHTS]))
+    return Path(read_hub(snapshot_download, adapter, name, allow_patterns=[ADAPTER_FILE, *WEIGHTS_FILES]))
 
 
 def _config(peft: Any, folder: Path, name: str) -> Any:
@@ -71,8 +69,8 @@ def _config(peft: Any, folder: Path, name: str) -> Any:
     kind = written.get("peft_type") if isinstance(written, dict) else None
     if kind != "LORA":
         raise InputError(f"expected a LoRA adapter, not {kind!r}", file=path, field="peft_type")
-    if not any((folder / weights).is_file() for weights in _WEIGHTS):
-        raise InputError(f"the adapter has no weights: expected {' or '.join(_WEIGHTS)}", file=folder)
+    if not any((folder / weights).is_file() for weights in WEIGHTS_FILES):
+        raise InputError(f"the adapter has no weights: expected {' or '.join(WEIGHTS_FILES)}", file=folder)
     return read_hub(lambda place, **_: peft.LoraConfig.from_pretrained(place), str(folder), name)
 
 

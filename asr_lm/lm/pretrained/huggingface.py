@@ -33,12 +33,11 @@ from asr_lm.errors import InputError
 from asr_lm.hypotheses.prefix_tree import PrefixTree
 from asr_lm.lm.folder import begin
 from asr_lm.lm.precision import IN_BFLOAT16, SHARD_WORK, Precision, PrecisionChoice, resolve_precision
+from asr_lm.lm.pretrained.place import FAMILY
 from asr_lm.lm.protocol import CausalModel, LanguageModel, LogProbs, Tokens
 from asr_lm.lm.scoring.tree_attention import Preorder
 from asr_lm.text.huggingface_tokenizer import HuggingFaceVocabulary
 from asr_lm.text.vocabulary import token_ids
-
-FAMILY = "huggingface"
 
 NOT_SCORED = "none"
 """What is given for the end of a text that is not to be scored."""
@@ -115,7 +114,11 @@ class HuggingFaceModel(LanguageModel):
     def compute_in(self, precision: PrecisionChoice) -> None:
         """As there; the weights are held in that precision, too."""
         chosen = resolve_precision(precision, self.network)
-        self.network.to(getattr(torch, chosen))
+        self.replace_network(self.network.to(getattr(torch, chosen)))
+
+    def replace_network(self, network: Any) -> None:
+        """Score with other weights, or the same in another form, from now on."""
+        self.network = network
         for name in ("_fingerprint", "heeds_tree"):
             self.__dict__.pop(name, None)
 
@@ -155,10 +158,19 @@ class HuggingFaceModel(LanguageModel):
         return frozenset(inspect.signature(self.network.forward).parameters)
 
     def _logits(self, inputs: NDArray[np.int64], **options: Any) -> Tensor:
-        """Logits ``[batch, time, vocabulary]`` of token ids ``[batch, time]``."""
+        """As :meth:`logits`, of an array."""
+        return self.logits(torch.from_numpy(inputs).to(self.device), **options)
+
+    def logits(self, inputs: Tensor, **options: Any) -> Tensor:
+        """Logits ``[batch, time, vocabulary]`` of token ids ``[batch, time]`` on the network's device.
+
+        Args:
+            inputs: token ids.
+            options: of the network, such as ``attention_mask``.
+        """
         if "use_cache" in self._arguments:
             options["use_cache"] = False
-        logits: Tensor = self.network(input_ids=torch.from_numpy(inputs).to(self.device), **options).logits
+        logits: Tensor = self.network(input_ids=inputs, **options).logits
         return logits
 
     def _padded_logits(self, rows: Sequence[NDArray[np.integer]]) -> Tensor:
@@ -187,6 +199,10 @@ class HuggingFaceCausalModel(HuggingFaceModel, CausalModel):
     context_rule = "lines"
     scores_end = True
     """Whether the end of a text counts; where not, its entry is 0."""
+    framed: tuple[str | None, str | None] = (None, None)
+    """The tokens that :meth:`frame` was last given for the beginning and the end; None is the tokeniser's."""
+    learnt_frame = False
+    """Whether the model has learnt from texts framed so, and a development list has nothing to choose."""
 
     @property
     def recombines(self) -> bool:
@@ -202,13 +218,15 @@ class HuggingFaceCausalModel(HuggingFaceModel, CausalModel):
 
     @property
     def text_ends(self) -> tuple[str, ...]:
-        return self.vocabulary.text_ends
+        return () if self.learnt_frame else self.vocabulary.text_ends
 
     def frame(self, begin: str | None = None, end: str | None = None) -> None:
         found = None if end in (None, NOT_SCORED) else self.vocabulary.token_id(str(end))
         self.vocabulary.bos_id = self.vocabulary.bos_id if begin is None else self.vocabulary.token_id(begin)
         self.vocabulary.eos_id = self.vocabulary.eos_id if found is None else found
         self.scores_end = self.scores_end if end is None else end != NOT_SCORED
+        before = self.framed
+        self.framed = (before[0] if begin is None else begin, before[1] if end is None else end)
         self.__dict__.pop("_fingerprint", None)
 
     def _path_log_probs(self, sentences: Sequence[Tokens], budget: int | None) -> list[LogProbs]:
@@ -263,7 +281,7 @@ class HuggingFaceCausalModel(HuggingFaceModel, CausalModel):
             rows = self._in_blocks(tree, forest) if self.heeds_tree else self._alone(tree, forest)
             for positions, logits in rows:
                 # In a window that is not the first, its first half is there to be read only.
-                kept = forest.depth[positions] >= (self.window - _half(self.window) if first else 0)
+                kept = forest.depth[positions] >= (self.window - window_step(self.window) if first else 0)
                 nodes = forest.node[positions[kept]]
                 wanted = logits if kept.all() else logits[torch.from_numpy(kept).to(logits.device)]
                 _fill(results, tree, children, nodes, wanted)
@@ -373,15 +391,15 @@ def _inner(tree: PrefixTree) -> NDArray[np.bool_]:
 
 def _windows(order: Preorder, window: int) -> Iterator[tuple[int, Preorder]]:
     """The depths that are read at once, by the first of them; all of them where they fit."""
-    half = _half(window)
+    half = window_step(window)
     deepest = int(order.depth.max())
     yield 0, order.window(0, window)
     for first in range(half, deepest - window + half + 1, half):
         yield first, order.reaching(first + window - half).window(first, window)
 
 
-def _half(window: int) -> int:
-    """How far the next window is from one."""
+def window_step(window: int) -> int:
+    """How far the next window of a long text is from one."""
     return max(1, window // 2)
 
 

@@ -15,8 +15,14 @@ from pathlib import Path
 from asr_lm.errors import InputError
 from asr_lm.lm.folder import HUB
 
+FAMILY = "huggingface"
+"""What models that ``transformers`` reads are called where a family is asked for."""
+
 ADAPTER_FILE = "adapter_config.json"
 """What ``peft`` writes into the folder of an adapter."""
+
+WEIGHTS_FILES = ("adapter_model.safetensors", "adapter_model.bin")
+"""What it writes the weights into, or did."""
 
 _GGUF = ".gguf"
 _GGUF_MAGIC = b"GGUF"

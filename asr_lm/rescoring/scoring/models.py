@@ -69,6 +69,7 @@ class RescoringModel:
     _precision: PrecisionChoice = "float32"
     _recombined: int = 0
     _is_to_choose: bool = False
+    _reading: ReadingOptions | None = None
 
     @property
     def cache(self) -> ScoreCache:
@@ -179,8 +180,14 @@ class RescoringModel:
 
     def read_as(self, options: ReadingOptions) -> None:
         """Read texts so from now on; what was said when the model was opened holds all the same."""
-        self._options.over(options).apply(self.model)
+        self._reading = self._options.over(options)
+        self._reading.apply(self.model)
         self.scorer.model_changed()
+
+    @property
+    def reading(self) -> ReadingOptions:
+        """How texts are read now, as far as it was said or chosen."""
+        return self._options if self._reading is None else self._reading
 
     def recombine(self, words: Recombine) -> None:
         """Take histories of the same last words for one (:meth:`~asr_lm.lm.protocol.Ranker.recombine`).
