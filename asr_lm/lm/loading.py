@@ -12,6 +12,7 @@ from asr_lm.json_files import read_json
 from asr_lm.lm.device import resolve_device
 from asr_lm.lm.families.registry import FAMILIES, GONE
 from asr_lm.lm.folder import CONFIG_FILE, HUB, read_config
+from asr_lm.lm.places import opening
 from asr_lm.lm.pretrained.place import FAMILY, Place, cached_only, is_gguf, refuse_bare_adapter, split_adapter
 from asr_lm.lm.protocol import Ranker
 from asr_lm.lm.sizes import NetworkConfig
@@ -107,7 +108,7 @@ def load_adapter(folder: Path, device: str = "cpu") -> HuggingFaceCausalModel:
     """
     from asr_lm.lm.pretrained.adapter_folder import load_adapted
 
-    with cached_only():
+    with cached_only(), opening(folder):
         return load_adapted(folder, read_config(folder), lambda base: load_model(base, device))
 
 
@@ -120,7 +121,7 @@ def load_mixture(folder: Path, device: str = "cpu") -> Mixture:
     from asr_lm.lm.mixtures.estimation import make_mixture
     from asr_lm.lm.mixtures.members import read_members
 
-    with cached_only():
+    with cached_only(), opening(folder):
         record = read_members(folder, read_config(folder), lambda member: load_model(member, device))
     try:
         return make_mixture(record)

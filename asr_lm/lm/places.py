@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 
 from asr_lm.errors import InputError
 from asr_lm.lm.folder import HUB
+
+_OPENING: ContextVar[frozenset[Path]] = ContextVar("opening", default=frozenset())
 
 
 def places_of(path: Path, folder: Path) -> list[str]:
@@ -49,3 +52,20 @@ def find_place(places: Sequence[str], folder: Path, what: str) -> Path:
                 return folder / place
     expected = " or ".join(places) or "nowhere"
     raise InputError(f"{what} is missing: expected {expected}", file=folder)
+
+
+@contextlib.contextmanager
+def opening(folder: Path) -> Iterator[None]:
+    """Within it the models that a folder names are opened.
+
+    Raises:
+        InputError: one of them names the folder in its turn.
+    """
+    known, resolved = _OPENING.get(), folder.resolve()
+    if resolved in known:
+        raise InputError("damaged model folder: it names itself as a part of it", file=folder)
+    token = _OPENING.set(known | {resolved})
+    try:
+        yield
+    finally:
+        _OPENING.reset(token)

@@ -26,7 +26,7 @@ from asr_lm.lm.loading import load_model  # noqa: E402
 from asr_lm.lm.pretrained.adapter_folder import Base  # noqa: E402
 from asr_lm.lm.pretrained.huggingface import HuggingFaceCausalModel  # noqa: E402
 from asr_lm.lm.pretrained.lora_options import LoraOptions  # noqa: E402
-from asr_lm.lm.pretrained.low_rank import LoraLearner, windows  # noqa: E402
+from asr_lm.lm.pretrained.low_rank import LoraLearner, rolling_windows  # noqa: E402
 from asr_lm.lm.protocol import LogProbs  # noqa: E402
 from asr_lm.lm.training.batches import Batch, sentence_batch  # noqa: E402
 from asr_lm.lm.training.list_batches import ListBatch, ListBatches, WeighedList  # noqa: E402
@@ -147,7 +147,7 @@ class TestScores:
     def test_windows_are_contiguous_and_read_half_a_window_before(self) -> None:
         for width in range(1, 40):
             for window in range(1, 12):
-                parts = list(windows(width, window))
+                parts = list(rolling_windows(width, window))
                 kept = [place for _, begin, end in parts for place in range(begin, end)]
                 assert kept == list(range(width))
                 assert all(end - first <= window for first, _, end in parts)
@@ -295,6 +295,7 @@ class TestFolder:
         [
             ({"adapted": None}, "damaged model folder"),
             ({"adapted": {"places": [], "fingerprint": "x"}}, "is missing: expected nowhere"),
+            ({"adapted": {"places": ["."], "fingerprint": "x"}}, "it names itself"),
             ({"normalizer": "none such"}, "none such"),
         ],
     )

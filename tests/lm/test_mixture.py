@@ -314,6 +314,17 @@ def test_a_damaged_folder_is_refused(members: list[Member], tmp_path: Path, dama
         load_model(tmp_path / "mixture")
 
 
+def test_a_mixture_that_is_a_member_of_its_own_member_is_refused(members: list[Member], tmp_path: Path) -> None:
+    for name, other in (("one", "two"), ("two", "one")):
+        _train(members, tmp_path / name)
+        path = tmp_path / name / "config.json"
+        config = json.loads(path.read_text())
+        config["mixture"]["members"][0]["places"] = [f"../{other}"]
+        path.write_text(json.dumps(config))
+    with pytest.raises(InputError, match="it names itself"):
+        load_model(tmp_path / "one")
+
+
 def test_the_mixture_has_seen_what_its_members_have_seen(tmp_path: Path) -> None:
     members = []
     for name, lines in (("one", TEXT), ("two", ["a c c c", "b b b"])):

@@ -134,7 +134,7 @@ def load_adapted(folder: Path, config: dict[str, Any], open_model: Callable[[Pat
     path = find_place(record.places, folder, "the model that this adapter is for")
     model = open_model(path)
     if not isinstance(model, HuggingFaceCausalModel):
-        raise InputError(f"expected the causal model that the adapter {folder} is for", file=path)
+        raise InputError(f"expected the causal model of Hugging Face that the adapter {folder} is for", file=path)
     if model.fingerprint() != record.fingerprint:
         raise InputError(f"is no longer the model that the adapter {folder} was trained for", file=path)
     network = with_adapter(model.network, str(folder), str(folder)).eval()

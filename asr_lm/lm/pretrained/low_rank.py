@@ -76,7 +76,7 @@ class LoraNetwork(Network):
 
     def _parts(self, batch: Batch, read: Tensor) -> Iterator[Tensor]:
         """Log-probabilities of the targets ``[batch, part]``, stretch after stretch; those of padding mean nothing."""
-        for first, kept, end in windows(batch.targets.shape[1], self._model.window):
+        for first, kept, end in rolling_windows(batch.targets.shape[1], self._model.window):
             rows = read[:, kept]  # in a later window, the texts that reach it
             inputs, targets = batch.inputs[rows, first:end], batch.targets[rows, kept:end]
             logits = self._model.logits(inputs, attention_mask=read[rows, first:end].long())[:, kept - first :]
@@ -85,7 +85,7 @@ class LoraNetwork(Network):
             yield part.masked_scatter(rows[:, None].expand_as(part), found)
 
 
-def windows(width: int, window: int) -> Iterator[tuple[int, int, int]]:
+def rolling_windows(width: int, window: int) -> Iterator[tuple[int, int, int]]:
     """The stretches of a text that are read one after the other, as :meth:`HuggingFaceCausalModel.node_log_probs` does.
 
     Args:
@@ -95,7 +95,7 @@ def windows(width: int, window: int) -> Iterator[tuple[int, int, int]]:
     Yields:
         First token that is read, first whose prediction is kept, and the end of both.
 
-    >>> list(windows(7, 4))
+    >>> list(rolling_windows(7, 4))
     [(0, 0, 4), (2, 4, 6), (4, 6, 7)]
     """
     yield 0, 0, min(width, window)
