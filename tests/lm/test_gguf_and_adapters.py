@@ -21,7 +21,10 @@ from test_huggingface import TEXTS, causal, tokenizer  # noqa: E402
 
 from asr_lm.errors import InputError  # noqa: E402
 from asr_lm.lm.loading import load_model  # noqa: E402
+from asr_lm.lm.pretrained.adapter_folder import Base  # noqa: E402
 from asr_lm.lm.pretrained.huggingface import HuggingFaceCausalModel  # noqa: E402
+from asr_lm.lm.pretrained.lora_options import LoraOptions  # noqa: E402
+from asr_lm.lm.pretrained.low_rank import LoraLearner  # noqa: E402
 from asr_lm.lm.pretrained.place import Place  # noqa: E402
 from asr_lm.rescoring.scoring.models import name_and_path  # noqa: E402
 
@@ -72,6 +75,17 @@ class TestGguf:
         found = load_model(tmp_path / "q8.gguf")
         np.testing.assert_allclose(scores(found), scores(rounded), atol=1e-3)
         assert np.abs(scores(found) - scores(qwen2)).max() > 1e-3
+
+    def test_an_adapter_that_learns_beside_it_finds_it_again(self, file: Path, tmp_path: Path) -> None:
+        model: Any = load_model(file)
+        learner = LoraLearner(model, Base(file, model.fingerprint()), LoraOptions(lora_rank=2), seed=1)
+        for name, parameter in learner.network.named_parameters():
+            if "lora_B" in name:
+                torch.nn.init.constant_(parameter, 0.05)
+        learner.save(tmp_path / "adapter", half=False, training={})
+        found = load_model(tmp_path / "adapter")
+        np.testing.assert_allclose(scores(found), scores(load_model(f"{file}+{tmp_path / 'adapter'}")), atol=1e-4)
+        assert np.abs(scores(found) - scores(load_model(file))).max() > 0.01
 
     def test_its_name_is_the_file_s_without_the_ending(self, file: Path) -> None:
         assert name_and_path(str(file)) == ("small", file)

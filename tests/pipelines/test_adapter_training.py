@@ -105,6 +105,22 @@ def test_it_makes_fewer_expected_errors_and_is_a_model_like_any_other(
     assert by_folder == by_both
 
 
+def test_another_adapted_model_may_count_beside_it(
+    command: Command, arguments: tuple[object, ...], toy: Toy, base: Path
+) -> None:
+    peft.get_peft_model(
+        transformers.GPT2LMHeadModel.from_pretrained(base),
+        peft.LoraConfig(r=2, target_modules=["c_attn"], fan_in_fan_out=True),
+    ).save_pretrained("other")
+    line = (*changed(arguments, "--epochs", 1), "--valid-nbest", toy.test, "--lm", f"other={base}+other")
+    finished = command(*line)
+    assert finished.code == 0, finished.err
+    assert command(*line).err.endswith("done already, by the same command\n")
+    weights = Path("other/adapter_model.safetensors")
+    weights.write_bytes(weights.read_bytes()[:-4] + b"\0\0\0\1")
+    assert "another --lm" in command(*line).complaint
+
+
 def test_the_adapter_is_one_of_peft(command: Command, arguments: tuple[object, ...], toy: Toy, base: Path) -> None:
     assert (
         command(*arguments, "--valid-nbest", toy.test, "--lora-targets", "c_attn", "c_fc", "--lora-rank", 2).code == 0
@@ -117,7 +133,7 @@ def test_the_adapter_is_one_of_peft(command: Command, arguments: tuple[object, .
 
 
 def test_jackknife_models_have_not_seen_their_part(command: Command, arguments: tuple[object, ...], toy: Toy) -> None:
-    finished = command(*arguments, "--valid-nbest", toy.test, "--jackknife", 2)
+    finished = command(*changed(arguments, "--epochs", 1), "--valid-nbest", toy.test, "--jackknife", 2)
     assert finished.code == 0, finished.err
     model = RescoringModel.open("m")
     references = [utterance.reference or "" for utterance in toy.utterances("dev")]
@@ -130,7 +146,7 @@ def test_jackknife_models_have_not_seen_their_part(command: Command, arguments: 
 
 
 def test_a_killed_run_goes_on(command: Command, arguments: tuple[object, ...], toy: Toy) -> None:
-    line = (*changed(arguments, "--epochs", 6, "--validations", 6), "--valid-nbest", toy.test, "--lora-dropout", 0.1)
+    line = (*changed(arguments, "--epochs", 4, "--validations", 4), "--valid-nbest", toy.test, "--lora-dropout", 0.1)
     process = started(*line)
     deadline = time.monotonic() + 120
     while not Path("m/checkpoint.safetensors").exists() and process.is_alive() and time.monotonic() < deadline:
