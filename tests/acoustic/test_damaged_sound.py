@@ -8,14 +8,14 @@ from campaigns.sound_readers import damaged, run
 
 @pytest.fixture(scope="module")
 def rows():
-    return list(run(500, 1))
+    return list(run(250, 1))
 
 
 def test_everything_is_read_or_refused_with_a_reason(rows):
     assert {row["reader"] for row in rows} == {"manifests", "Kaldi folders", "sound files"}
     for row in rows:
         assert row["faults"] == []
-        assert row["read"] + row["refused"] == row["inputs"] == 500
+        assert row["read"] + row["refused"] == row["inputs"] == 250
 
 
 def test_the_damage_is_neither_too_little_nor_too_much(rows):

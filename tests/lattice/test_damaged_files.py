@@ -10,9 +10,9 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_no_reader_fails_on_damaged_files() -> None:
-    command = [sys.executable, "-m", "tests.campaigns", "lattice_readers", "--inputs", "300", "--seed", "20"]
+    command = [sys.executable, "-m", "tests.campaigns", "lattice_readers", "--inputs", "120", "--seed", "20"]
     finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert (finished.returncode, finished.stderr) == (0, ""), finished.stdout
     rows = finished.stdout.splitlines()
     assert len(rows) == 8
-    assert all("inputs 300" in row and row.endswith(" 0 faults") for row in rows)
+    assert all("inputs 120" in row and row.endswith(" 0 faults") for row in rows)

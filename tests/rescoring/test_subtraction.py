@@ -34,7 +34,7 @@ def test_every_system_is_there_without_and_with_what_is_subtracted() -> None:
 
 
 @given(st.integers(0, 10_000))
-@settings(max_examples=5)
+@settings(max_examples=3)
 def test_a_subtracted_weight_is_never_positive(seed: int) -> None:
     generator = np.random.default_rng(seed)
     words = ["a", "b", "c", "d"]
