@@ -53,7 +53,7 @@ def lattices(tmp_path_factory: pytest.TempPathFactory, toy: Toy) -> Path:
     chance = random.Random(5)
     references = []
     for name in ("dev", "test"):
-        said = [(f"{name}{n}", u.reference or "") for n, u in enumerate(toy.utterances(name)[:25])]
+        said = [(f"{name}{n}", u.reference or "") for n, u in enumerate(toy.utterances(name)[:15])]
         write_lattices([heard(utterance, text, chance) for utterance, text in said], folder / name, "slf")
         references += [f"{utterance} {text}\n" for utterance, text in said]
     (folder / "references").write_text("".join(references))
