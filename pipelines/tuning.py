@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 from asr_lm.counted import counted
-from asr_lm.evaluation.held_out import UNCHECKED, Verdict, held_out_verdict
+from asr_lm.evaluation.held_out import UNCHECKED, Verdict, beats_first_pass, held_out_verdict
 from asr_lm.evaluation.metrics.registry import metric
 from asr_lm.evaluation.normalized_rate import normalized_rate
 from asr_lm.evaluation.roles import FIRST_PASS, title
@@ -165,8 +165,9 @@ def verdict(found: Tuned, unit: str) -> Verdict:
     assert found.development is not None
     if (check := found.development.check) is None:
         return UNCHECKED.with_choice(_choice(found))
-    expected = found.development.expected, check.expected
-    return held_out_verdict(found.development.errors, check.counts, unit, expected).with_choice(_choice(found))
+    errors, expected = found.development.errors, (found.development.expected, check.expected)
+    likely = beats_first_pass(errors, check.mean_counts, expected)
+    return held_out_verdict(errors, check.counts, unit, is_likely=likely).with_choice(_choice(found))
 
 
 def _choice(found: Tuned) -> str:

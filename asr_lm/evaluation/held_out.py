@@ -35,11 +35,18 @@ FIRST_PASS_MARGIN = 0.5, 75
 """``a`` and ``b``: against the first pass it must win by ``a + b / utterances`` standard errors, since what little
 data says of itself is the less sure."""
 
+CLOSE = 0.75
+"""Standard errors from the margin within which a comparison is a close call."""
+
 MOST = 2
 """Errors by which an utterance may differ, as it is counted there: one that fails altogether decides nothing."""
 
 Errors: TypeAlias = NDArray[np.float64]
 """Errors of utterances that need not be whole numbers ``[utterances]``."""
+
+MeanCounts: TypeAlias = Counts | Errors
+"""Errors as :func:`count_errors <asr_lm.evaluation.word_errors.count_errors>` has them, or their mean over several
+divisions into folds ``[utterances, 4]``."""
 
 _Z_LEVEL = NormalDist().inv_cdf(1 - LEVEL / 2)
 _Z_POWER = NormalDist().inv_cdf(POWER)
@@ -78,7 +85,7 @@ UNCHECKED = Verdict(
 
 
 def held_out_verdict(
-    first_pass: Counts, tuned: Counts, unit: Unit = "word", expected: tuple[Errors, Errors] | None = None
+    first_pass: Counts, tuned: Counts, unit: Unit = "word", *, is_likely: bool | None = None
 ) -> Verdict:
     """The verdict on a system that was tuned on other utterances.
 
@@ -86,7 +93,8 @@ def held_out_verdict(
         first_pass: errors of the first pass ``[utterances, 4]``.
         tuned: of the system, each utterance by weights tuned on others ``[utterances, 4]``.
         unit: what was counted.
-        expected: as in :func:`is_won`.
+        is_likely: whether the system is applied where the errors made are within noise; None asks
+            :func:`beats_first_pass`.
 
     Raises:
         InputError: the two are not of the same references.
@@ -106,11 +114,12 @@ def held_out_verdict(
         verb = "beat" if better else "do worse than"
         return Verdict(f"Held out, the tuned weights {verb} the first pass: {figures}.", better, None)
     figures = f"{figures}; {counted(count, 'utterance')}"
-    return _undecided(differences, figures, likely=beats_first_pass(first_pass, tuned, expected))
+    likely = beats_first_pass(first_pass, tuned) if is_likely is None else is_likely
+    return _undecided(differences, figures, likely=likely)
 
 
 def is_won(
-    simpler: Counts, larger: Counts, margin: float = MARGIN, expected: tuple[Errors, Errors] | None = None
+    simpler: MeanCounts, larger: MeanCounts, margin: float = MARGIN, expected: tuple[Errors, Errors] | None = None
 ) -> bool:
     """Whether the larger of two systems makes fewer errors held out by more than noise; a tie goes to the simpler one.
 
@@ -123,21 +132,42 @@ def is_won(
         expected: errors of both that are expected under the posteriors of their lists ``[utterances]``; None takes
             those that were made.
     """
-    made = (simpler[:, :3].sum(1) - larger[:, :3].sum(1)).astype(np.float64)
-    if len(made) < 2 or made.sum() <= 0:
+    if (simpler[:, :3].sum(1) - larger[:, :3].sum(1)).sum() <= 0:
         return False
-    gains = (made if expected is None else expected[0] - expected[1]).clip(-MOST, MOST)
     # One utterance alone wins by exactly one standard error, and rounding must not make it more.
-    return bool(gains.sum() > (margin + 1e-9) * math.sqrt(len(gains) * float(gains.var(ddof=1))))
+    return won_by(simpler, larger, expected) > margin + 1e-9
 
 
-def beats_first_pass(first_pass: Counts, tuned: Counts, expected: tuple[Errors, Errors] | None = None) -> bool:
+def won_by(simpler: MeanCounts, larger: MeanCounts, expected: tuple[Errors, Errors] | None = None) -> float:
+    """Standard errors of the paired difference by which the larger of two systems has fewer errors held out.
+
+    Args:
+        simpler, larger, expected: as in :func:`is_won`.
+
+    Returns:
+        Negative where it has more; 0 for a single utterance; infinite where all utterances differ by the same amount.
+    """
+    made = (simpler[:, :3].sum(1) - larger[:, :3].sum(1)).astype(np.float64)
+    gains = (made if expected is None else expected[0] - expected[1]).clip(-MOST, MOST)
+    total = float(gains.sum())
+    if len(gains) < 2 or not total:
+        return 0.0
+    error = math.sqrt(len(gains) * float(gains.var(ddof=1)))
+    return total / error if error else math.copysign(math.inf, total)
+
+
+def margin_over_first_pass(utterances: int) -> float:
+    """Standard errors by which a system must win against the first pass to be applied."""
+    least, few = FIRST_PASS_MARGIN
+    return least + few / max(utterances, 1)
+
+
+def beats_first_pass(first_pass: Counts, tuned: MeanCounts, expected: tuple[Errors, Errors] | None = None) -> bool:
     """Whether a tuned system is to be applied in the place of the first pass; see :func:`is_won`.
 
     What is beyond noise by the errors made needs no more.
     """
-    least, few = FIRST_PASS_MARGIN
-    if is_won(first_pass, tuned, least + few / max(len(first_pass), 1), expected):
+    if is_won(first_pass, tuned, margin_over_first_pass(len(first_pass)), expected):
         return True
     made = (first_pass[:, :3].sum(1) - tuned[:, :3].sum(1)).astype(np.float64)
     return bool(made.sum() > 0) and _is_beyond_noise(made.clip(-MOST, MOST))

@@ -6,8 +6,9 @@ re-tuned scores and the packaged model. Two laws: on average the word error rate
 than 0.05 points, and of what the whole half wins, at least 80 % is won with 300. The same splits serve all sizes, so
 that the share is one of the same test halves.
 
-``$SPLITS`` splits are taken, 40 by default, from seed ``$SEED`` on, 3000 by default: the rule was thought out on those
-from 1000 to 1039, and two of its numbers after those from 2000 to 2039 were seen. The splits of all lists are shared
+``$SPLITS`` splits are taken, 40 by default, from seed ``$SEED`` on, 5000 by default: the rule was thought out on those
+from 1000 to 1039, two of its numbers were changed after those from 2000 to 2039 were seen, and close calls got more
+divisions into folds after those from 3000 to 3039. The splits of all lists are shared
 out among the cores; two that have nothing else to do take about five minutes.
 """
 
@@ -49,7 +50,7 @@ SIZES = (25, 50, 100, 300)
 SPLITS = int(os.environ.get("SPLITS", "40"))
 """Random splits of each list."""
 
-SEED = int(os.environ.get("SEED", "3000"))
+SEED = int(os.environ.get("SEED", "5000"))
 """Seed of the first of them."""
 
 SLOW = {"LibriSpeech CTC": 5}

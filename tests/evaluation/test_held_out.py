@@ -118,5 +118,5 @@ def test_what_is_beyond_noise_by_the_errors_made_needs_no_more() -> None:
     before, after = counts([1] * 20 + [0] * 80), counts([0] * 100)
     expected = np.linspace(0.1, 0.2, 100)
     assert beats_first_pass(before, after, (expected, expected + 0.01))
-    assert held_out_verdict(before, after, expected=(expected, expected + 0.01)).wins
+    assert held_out_verdict(before, after).wins
     assert not beats_first_pass(after, before, (expected, expected - 0.05))

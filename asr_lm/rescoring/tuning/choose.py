@@ -10,6 +10,10 @@ one-standard-error rule (Breiman, Friedman, Olshen and Stone 1984, "Classificati
 taken times the length, where that wins held out; and of all models the weights with the fewest errors on the list may
 be taken, where they are no worse held out.
 
+What one division into folds says depends on the division. So a close call (:data:`asr_lm.evaluation.held_out.CLOSE`)
+is judged by the mean over three of them (repeated cross-validation: Bouckaert and Frank 2004, "Evaluating the
+replicability of significance tests for comparing learning algorithms").
+
 Why expected errors: the errors made change by whole words and only where the order of two hypotheses does, so that a
 gain of a hundredth of them is as large as its standard error on 300 utterances. The expected errors of every list
 change a little, and tell gains from chance with fewer utterances (figures in tests/benchmarks/README.md).
@@ -28,7 +32,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr_lm.errors import InputError
-from asr_lm.evaluation.held_out import beats_first_pass, is_won
+from asr_lm.evaluation.held_out import (
+    CLOSE,
+    MARGIN,
+    Errors,
+    beats_first_pass,
+    is_won,
+    margin_over_first_pass,
+    won_by,
+)
 from asr_lm.evaluation.word_errors import Counts
 from asr_lm.rescoring.decisions import choosable_table
 from asr_lm.rescoring.default_model import is_average
@@ -43,6 +55,12 @@ FEWEST_TIMES_LENGTH = 100
 """Utterances from which on an average may be taken times the length: a list in a few hundred holds a fragment of two
 words with next to no sum, and weights that never met one may choose it."""
 
+DIVISIONS = 3
+"""Divisions into folds by which a close call is judged."""
+
+FEW = 1_000
+"""Utterances up to which there is more than one division: of more of them each says nearly the same, and takes long."""
+
 Signs = Mapping[str, int]
 """Signs that weights must have, by feature; see :func:`asr_lm.rescoring.tuning.tune.tune_weights`."""
 
@@ -53,23 +71,24 @@ class Check:
 
     Attributes:
         system: what was tuned.
-        folds: its cross-validation.
-        counts: held-out errors ``[utterances, 4]``.
+        folds: its cross-validation, the first one.
+        counts: held-out errors of the first one ``[utterances, 4]``.
+        mean_counts: their mean over the divisions ``[utterances, 4]``.
+        expected: errors expected held out, the mean over the divisions ``[utterances]``.
+        divisions: into folds.
     """
 
     system: System
     folds: CrossValidation
     counts: Counts
+    mean_counts: Errors
+    expected: Values
+    divisions: int = 1
 
     @property
-    def expected(self) -> Values:
-        """Errors expected held out ``[utterances]``."""
-        return self.folds.expected
-
-    @property
-    def errors(self) -> int:
-        """Held-out errors of all utterances."""
-        return int(self.counts[:, :3].sum())
+    def errors(self) -> float:
+        """Held-out errors of all utterances, the mean over the divisions."""
+        return float(self.mean_counts[:, :3].sum())
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,47 +118,64 @@ class _Folds:
 
     Attributes:
         table: the utterances with a reference.
-        assigned: fold of each ``[utterances]``.
+        divisions: fold of each, in each division ``[utterances]``.
         signs: of weights, by feature.
         first_pass: errors of the first pass ``[utterances, 4]``.
         expected: of the first pass, under the posteriors of its own scores ``[utterances]``.
     """
 
     table: FeatureTable
-    assigned: NDArray[np.int64]
+    divisions: Sequence[NDArray[np.int64]]
     signs: Signs
     first_pass: Counts
     expected: Values
 
-    def check(self, system: System) -> Check:
+    def check(self, system: System, divisions: int = 1) -> Check:
         part = choosable_table(self.table, system.features(self.table))
-        found = hold_out(part, self.assigned, partial(system_weights, system=system, signs=self.signs))
-        return Check(system, found, part.counts(found.rows))
+        fit = partial(system_weights, system=system, signs=self.signs)
+        found = [hold_out(part, assigned, fit) for assigned in self.divisions[:divisions]]
+        counts = [part.counts(folds.rows) for folds in found]
+        expected = np.mean([folds.expected for folds in found], axis=0)
+        return Check(system, found[0], counts[0], np.mean(counts, axis=0), expected, len(found))
 
     def simplest_unbeaten(self, checks: Iterable[Check]) -> Check | None:
         """One takes the place of a simpler one only where it wins; None: the first pass."""
         chosen: Check | None = None
         for check in checks:
-            if self._wins(chosen, check):
-                chosen = check
+            chosen = self._better(chosen, check)
         return chosen
+
+    def _better(self, chosen: Check | None, check: Check) -> Check | None:
+        """What was chosen, or the other where that wins; both by all divisions where it is a close call."""
+        if self._is_close(chosen, check):
+            chosen, check = chosen and self._by_all_divisions(chosen), self._by_all_divisions(check)
+        return check if self._wins(chosen, check) else chosen
+
+    def _by_all_divisions(self, check: Check) -> Check:
+        enough = check.divisions >= len(self.divisions)
+        return check if enough else self.check(check.system, len(self.divisions))
+
+    def _is_close(self, chosen: Check | None, check: Check) -> bool:
+        if chosen is None:
+            won = won_by(self.first_pass, check.mean_counts, (self.expected, check.expected))
+            return abs(won - margin_over_first_pass(len(self.first_pass))) < CLOSE
+        return abs(won_by(chosen.mean_counts, check.mean_counts, (chosen.expected, check.expected)) - MARGIN) < CLOSE
 
     def _wins(self, chosen: Check | None, check: Check) -> bool:
         if chosen is None:
-            return beats_first_pass(self.first_pass, check.counts, (self.expected, check.expected))
-        return is_won(chosen.counts, check.counts, expected=(chosen.expected, check.expected))
+            return beats_first_pass(self.first_pass, check.mean_counts, (self.expected, check.expected))
+        return is_won(chosen.mean_counts, check.mean_counts, expected=(chosen.expected, check.expected))
 
     def times_length(self, chosen: Check | None) -> Check | None:
         """What was chosen, or the same with its average score times the length where that is better."""
         if chosen is None or len(self.first_pass) < FEWEST_TIMES_LENGTH or not is_average(self.table):
             return chosen
-        timed = self.check(chosen.system.times_length())
-        return timed if self._wins(chosen, timed) else chosen
+        return self._better(chosen, self.check(chosen.system.times_length()))
 
     def freed(self, chosen: Check | None, free: Check) -> Check | None:
         """What was chosen, or the weights with the fewest errors of the same models where they are no worse."""
         if chosen is None:
-            return free if self._wins(None, free) else None
+            return self._better(None, free)
         return free if free.errors <= chosen.errors else chosen
 
 
@@ -156,11 +192,11 @@ def check_held_out(table: FeatureTable, systems: Sequence[System], signs: Signs 
     """
     known = table.select_utterances(table.referenced)
     counts = known.counts(known.lists.starts)
-    assigned = _folds(known)
-    if assigned is None:
+    divisions = _divisions(known)
+    if not divisions:
         return HeldOut((), None, counts, np.zeros(len(counts)))
-    expected = _expected_of_first_pass(known, assigned)
-    folds = _Folds(known, assigned, signs or {}, counts, expected)
+    expected = np.mean([_expected_of_first_pass(known, assigned) for assigned in divisions], axis=0)
+    folds = _Folds(known, divisions, signs or {}, counts, expected)
     near = [system for system in systems if system.strength is not None]
     checks = [folds.check(system) for system in near]
     best = folds.times_length(folds.simplest_unbeaten(checks))
@@ -218,14 +254,15 @@ def system_weights(
     return tune_weights(table, features, signs=mine, starts=starts)
 
 
-def _folds(known: FeatureTable) -> NDArray[np.int64] | None:
-    """Fold of each utterance; None where there are fewer utterances than folds."""
+def _divisions(known: FeatureTable) -> list[NDArray[np.int64]]:
+    """Fold of each utterance, in each division; none where there are fewer utterances than folds."""
     count = len(known.utterances)
+    seeds = (None, *range(1, DIVISIONS)) if count <= FEW else (None,)
     # An id may stand twice, in two recordings: alone, every utterance needs one of its own.
     apart = replace(known, recordings=(None,) * count, utterances=tuple(map(str, range(count))))
     for table in (known, apart):
         try:
-            return assign_folds(table, FOLDS)
+            return [assign_folds(table, FOLDS, seed) for seed in seeds]
         except InputError:
             continue
-    return None
+    return []

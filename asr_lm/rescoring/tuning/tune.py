@@ -255,11 +255,16 @@ def _expected_errors(table: FeatureTable, scores: Values) -> Values:
     return table.lists.total(table.lists.softmax(scores) * table.errors.sum(1))
 
 
-def assign_folds(table: FeatureTable, folds: int) -> NDArray[np.int64]:
+def assign_folds(table: FeatureTable, folds: int, seed: int | None = None) -> NDArray[np.int64]:
     """Fold of each utterance that has a reference, -1 for the others ``[utterances]``.
 
     A recording is not split; an utterance of unknown recording stands alone. The largest recordings are dealt first,
     each to the fold with the fewest reference words so far, so the folds depend on the table alone.
+
+    Args:
+        table: the development list.
+        folds: how many.
+        seed: of another division, for which the recordings are dealt in a random order.
 
     Raises:
         InputError: fewer than two folds, or fewer recordings than folds.
@@ -275,7 +280,10 @@ def assign_folds(table: FeatureTable, folds: int) -> NDArray[np.int64]:
         raise InputError(f"{folds} folds asked for, from 2 to {len(words)} (the number of recordings) are possible")
     loads = np.zeros((folds, 2), dtype=np.int64)
     fold_of: dict[tuple[str, str] | None, int] = {None: -1}
-    for group, size in sorted(words.items(), key=lambda item: (-item[1], item[0])):
+    dealt = sorted(words.items(), key=lambda item: (-item[1], item[0]))
+    if seed is not None:
+        dealt = [dealt[place] for place in np.random.default_rng(seed).permutation(len(dealt))]
+    for group, size in dealt:
         # Recordings without words count too, so that no fold stays empty.
         fold_of[group] = min(range(folds), key=lambda fold: tuple(loads[fold]))
         loads[fold_of[group]] += size, 1
