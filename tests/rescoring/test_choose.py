@@ -18,7 +18,7 @@ from asr_lm.rescoring.features.table import FeatureTable
 from asr_lm.rescoring.second_pass import Rescored, rescore
 from asr_lm.rescoring.systems import System, Systems, systems_for_rescore
 from asr_lm.rescoring.tuned import Tuned
-from asr_lm.rescoring.tuning.choose import check_held_out
+from asr_lm.rescoring.tuning.choose import check_held_out, system_weights
 from asr_lm.rescoring.tuning.shrink import STRENGTHS, shrunk_weights
 from asr_lm.rescoring.tuning.tune import assign_folds, completed, hold_out
 from asr_lm.rescoring.weights import Weights
@@ -219,3 +219,41 @@ class TestExpectedErrors:
         divisions = [assign_folds(found, 5, seed) for seed in (None, 1, 2)]
         by_hand = [hold_out(found, folds, lambda part: completed(part, [name], {name: 1.0})) for folds in divisions]
         np.testing.assert_allclose(own, np.mean([folds.expected for folds in by_hand], axis=0))
+
+
+def misled() -> FeatureTable:
+    """Lists whose first hypothesis is as wrong as any, and a model that mostly knows the wrong word."""
+    utterances = lists(40, 1, honest=False)
+    wrong = [-float("x" in hypothesis.text) for one in utterances for hypothesis in one.hypotheses]
+    noise = np.random.default_rng(0).standard_normal(len(wrong)) / 2
+    return FeatureTable.from_utterances(utterances, {"lm": np.array(wrong) + noise})
+
+
+class TestCloseCalls:
+    """One division into folds may say anything of a close call: the mean over several decides."""
+
+    SYSTEM = System(RESCORED, ("lm",), strength=3.0)
+
+    def test_only_close_ones_are_judged_by_all_divisions(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        found = misled()
+        clear = check_held_out(found, [self.SYSTEM]).best
+        monkeypatch.setattr("asr_lm.rescoring.tuning.choose.CLOSE", np.inf)
+        close = check_held_out(found, [self.SYSTEM]).best
+        assert clear is not None
+        assert close is not None
+        assert (clear.divisions, close.divisions) == (1, 3)
+        assert close.folds.held_out == clear.folds.held_out
+        by_hand = [
+            hold_out(found, assign_folds(found, 5, seed), lambda part: system_weights(part, self.SYSTEM, {}))
+            for seed in (None, 1, 2)
+        ]
+        np.testing.assert_allclose(close.expected, np.mean([folds.expected for folds in by_hand], axis=0))
+        errors = [found.counts(folds.rows)[:, :3].sum() for folds in by_hand]
+        assert close.errors == pytest.approx(np.mean(errors))
+
+    def test_of_many_utterances_one_division_is_enough(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("asr_lm.rescoring.tuning.choose.CLOSE", np.inf)
+        monkeypatch.setattr("asr_lm.rescoring.tuning.choose.FEW", 39)
+        best = check_held_out(misled(), [self.SYSTEM]).best
+        assert best is not None
+        assert best.divisions == 1
