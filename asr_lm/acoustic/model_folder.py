@@ -30,6 +30,7 @@ from asr_lm.acoustic.tokens import CONFIG_FILE, TOKENS_FILE, Tokens
 from asr_lm.errors import InputError
 from asr_lm.files import atomic_write, make_folder, write_text
 from asr_lm.json_files import read_json
+from asr_lm.lm.device import without_memory
 from asr_lm.lm.weights_file import refuse_not_finite
 
 MODEL_FILE = "model.safetensors"
@@ -160,7 +161,7 @@ def load_recogniser(folder: Path, device: str = "cpu") -> CtcRecogniser:
     weights = _read_weights(folder / MODEL_FILE)
     try:
         check_recogniser_sizes(config, len(weights))
-        with torch.device("meta"):  # sizes without memory
+        with without_memory():
             planned = _network(config, len(tokens))
         _load_weights(*planned, weights, assign=True)
         network, missing_is_well = _network(config, len(tokens))

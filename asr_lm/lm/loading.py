@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from asr_lm.errors import InputError
 from asr_lm.files import refuse_special_files
 from asr_lm.json_files import read_json
-from asr_lm.lm.device import resolve_device
+from asr_lm.lm.device import resolve_device, without_memory
 from asr_lm.lm.families.registry import FAMILIES, GONE
 from asr_lm.lm.folder import CONFIG_FILE, HUB, read_config
 from asr_lm.lm.places import opening
@@ -164,13 +164,11 @@ def _make_network(family: Family, sizes: NetworkConfig, folder: Path) -> Network
     Raises:
         InputError: the sizes make no network, or not the one whose weights lie there.
     """
-    import torch
-
     from asr_lm.lm.weights_file import WEIGHTS_FILE, check_shapes
 
     make = family.network_class()  # imported before: what a module makes for itself is no shape
     try:
-        with torch.device("meta"):
+        with without_memory():
             shapes = make(sizes)
         check_shapes(folder / WEIGHTS_FILE, shapes)
         return make(sizes)

@@ -94,6 +94,21 @@ class TestWhole:
         code = "import sys, asr_lm.lm; assert 'torch' not in sys.modules"
         subprocess.run([sys.executable, "-c", code], check=True)
 
+    def test_shapes_are_looked_at_without_torch_s_compiler(self) -> None:
+        """To import it takes longer than all else of the loading of a small model."""
+        code = """if True:
+            import sys
+            from asr_lm.lm.device import without_memory
+            from asr_lm.lm.families.registry import FAMILIES
+            for name, family in FAMILIES.items():
+                network = family.network_class()
+                with without_memory():
+                    made = network(family.sizes(vocabulary_size=100))
+                assert all(parameter.is_meta for parameter in made.parameters()), name
+                assert "torch._dynamo" not in sys.modules, name
+        """
+        subprocess.run([sys.executable, "-c", code], check=True)
+
 
 class TestFolder:
     def test_missing(self, tmp_path: Path) -> None:

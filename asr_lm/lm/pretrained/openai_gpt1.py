@@ -18,7 +18,7 @@ from torch import Tensor
 
 from asr_lm.errors import InputError
 from asr_lm.json_files import read_json
-from asr_lm.lm.device import resolve_device
+from asr_lm.lm.device import resolve_device, without_memory
 from asr_lm.lm.families.gpt1 import Gpt1Config
 from asr_lm.lm.families.gpt1.network import Gpt1Model, Gpt1Network
 from asr_lm.lm.folder import CONFIG_FILE
@@ -156,7 +156,7 @@ def _renamed(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _with_weights(config: Gpt1Config, tensors: Mapping[str, Tensor], path: Path) -> Gpt1Network:
-    with torch.device("meta"):
+    with without_memory():
         shapes = Gpt1Network(config)
     _check(shapes, tensors, path)  # before memory is asked for
     network = Gpt1Network(config)

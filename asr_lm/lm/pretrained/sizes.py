@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from asr_lm.errors import InputError
+from asr_lm.lm.device import without_memory
 from asr_lm.lm.folder import CONFIG_FILE
 
 _WEIGHTS = ("*.safetensors", "*.bin")
@@ -42,7 +41,7 @@ def check_sizes(auto: Any, config: Any, folder: Path) -> None:
             raise InputError(message, file=file, field=name)
     held = sum(path.stat().st_size for pattern in _WEIGHTS for path in folder.glob(pattern) if path.is_file())
     try:
-        with torch.device("meta"):  # shapes without memory
+        with without_memory():
             network = auto.from_config(config)
     except Exception as error:  # a damaged configuration leads the library to whatever error comes first
         reason = (str(error).splitlines() or [type(error).__name__])[0]

@@ -47,6 +47,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, linear
 
 from asr_lm.hypotheses.prefix_tree import PrefixTree
+from asr_lm.lm.device import draw_orthogonal
 from asr_lm.lm.dropout import Dropout
 from asr_lm.lm.families.birnn_attention import BirnnAttentionConfig
 from asr_lm.lm.neural import Network, NeuralModel, State, row_sums
@@ -121,7 +122,8 @@ class Alignment(nn.Module):
         super().__init__()
         self.state = nn.Linear(config.hidden, config.attention, bias=False)
         self.annotation = nn.Linear(2 * config.hidden, config.attention)
-        self.energy = nn.Parameter(torch.empty(config.attention).uniform_(-1, 1) / config.attention**0.5)
+        bound = config.attention**-0.5
+        self.energy = nn.Parameter(torch.empty(config.attention).uniform_(-bound, bound))
 
     def forward(self, source: Source, state: Tensor) -> tuple[Tensor, Tensor]:
         """Contexts c_i ``[batch, …]``, as wide as annotations, and alignments α_i ``[batch, time]`` for s_{i-1}."""
@@ -170,7 +172,7 @@ class MaxoutOutput(nn.Module):
         self.token = nn.Linear(config.embedding, 2 * config.maxout, bias=False)
         self.context = nn.Linear(2 * config.hidden, 2 * config.maxout, bias=False)
         self.copy = nn.Linear(config.embedding, config.maxout, bias=False) if config.copy else None
-        if self.copy is not None:
+        if self.copy is not None and not self.copy.weight.is_meta:
             nn.init.eye_(self.copy.weight).data.mul_(_COPY)
         self.dropout = Dropout(config.dropout)
         self.bias = nn.Parameter(torch.zeros(config.vocabulary_size))
@@ -275,7 +277,7 @@ def _initialise(parameter: Tensor, recurrent: bool) -> None:
         nn.init.zeros_(parameter)
     elif recurrent:
         for square in parameter.data.split(parameter.shape[1]):
-            nn.init.orthogonal_(square)
+            draw_orthogonal(square)
     else:
         nn.init.xavier_uniform_(parameter)
 

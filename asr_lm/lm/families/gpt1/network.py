@@ -121,8 +121,9 @@ class Gpt1Network(CausalNetwork):
         self.dropout = Dropout(config.dropout)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.apply(_initialise)
-        with torch.no_grad():
-            self.position.weight.copy_(sinusoids(config.positions, config.width) * _DEVIATION * math.sqrt(2))
+        if not self.position.weight.is_meta:
+            with torch.no_grad():
+                self.position.weight.copy_(sinusoids(config.positions, config.width) * _DEVIATION * math.sqrt(2))
         self.output = SoftmaxOutput(config.vocabulary_size, config.width, tied=self.embedding)
         self.output.bias.requires_grad_(False)
 

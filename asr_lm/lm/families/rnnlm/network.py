@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from asr_lm.lm.device import draw_orthogonal
 from asr_lm.lm.dropout import Dropout
 from asr_lm.lm.families.rnnlm import RnnlmConfig
 from asr_lm.lm.neural import RecurrentNetwork, State
@@ -47,7 +48,7 @@ class RnnlmNetwork(RecurrentNetwork):
     def _initialise(self) -> None:
         nn.init.uniform_(self.embedding.weight, -0.5, 0.5)
         # Units of slope 1/4 around the middle of the sigmoid: with a gain of 4 the state neither dies nor explodes.
-        nn.init.orthogonal_(self.weight, gain=4.0)
+        draw_orthogonal(self.weight, gain=4.0)
 
     def forward(self, inputs: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         first = (state or self.initial_state(len(inputs)))[0][0]
