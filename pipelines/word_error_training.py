@@ -113,7 +113,7 @@ class _Job:
         self._check_initial()
         with blaming(*map(str, self.options.nbest)):
             utterances = _read(self.options.nbest)
-            self._frame([utterance.reference or "" for utterance in utterances])
+            self._frame([said for utterance in utterances if (said := utterance.reference) is not None])
         lists = self._scored(utterances, self.options.nbest)
         self._check_honesty(lists)
         return lists

@@ -44,8 +44,11 @@ class Framing:
 
 
 def choose_framings(models: Sequence[RescoringModel], references: Sequence[str]) -> dict[str, Framing]:
-    """What is chosen for each model whose texts nobody described, by its name; the models read texts so from now on."""
-    found = {model.name: _choose(model, references) for model in models if model.is_to_frame}
+    """What is chosen for each model whose texts nobody described, by its name; the models read texts so from now on.
+
+    Without references there is nothing to choose by.
+    """
+    found = {model.name: _choose(model, references) for model in models if model.is_to_frame and references}
     for model in models:
         if model.name in found:
             model.read_as(found[model.name].options)

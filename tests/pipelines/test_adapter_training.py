@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
@@ -15,6 +14,7 @@ from typing import Any
 
 import pytest
 import torch
+from msgspec.structs import replace
 from toy_language import Command, Toy, started
 
 transformers = pytest.importorskip("transformers")
@@ -23,8 +23,9 @@ peft = pytest.importorskip("peft")
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers  # noqa: E402
 
 from asr_lm.hypotheses.reading import read_nbest  # noqa: E402
+from asr_lm.hypotheses.writing import write_nbest  # noqa: E402
 from asr_lm.lm.loading import load_model  # noqa: E402
-from asr_lm.lm.pretrained.huggingface import HuggingFaceCausalModel  # noqa: E402
+from asr_lm.lm.pretrained.huggingface import HuggingFaceCausalModel, HuggingFaceMaskedModel  # noqa: E402
 from asr_lm.rescoring.scoring.models import RescoringModel  # noqa: E402
 
 PACE = ("--epochs", 3, "--learning-rate", 0.01, "--batch-tokens", 512, "--validations", 3, "--precision", "float32")
@@ -196,6 +197,13 @@ class TestRefusals:
             ).complaint
         )
 
+    def test_lists(self, command: Command, arguments: tuple[object, ...], toy: Toy) -> None:
+        utterances = toy.utterances("dev")
+        write_nbest("no.json", [replace(utterance, reference=None) for utterance in utterances])
+        Path("empty.json").write_text("[]")
+        for name, complaint in (("no.json", "no reference"), ("empty.json", "empty list")):
+            assert complaint in command(*changed(arguments, "--nbest", name)).complaint, name
+
     def test_a_model_that_is_gone(self, command: Command, arguments: tuple[object, ...], toy: Toy, base: Path) -> None:
         shutil.copytree(base, "away")
         assert command(*changed(arguments, "--init-from", "away", "--epochs", 1), "--valid-nbest", toy.test).code == 0
@@ -241,9 +249,7 @@ def _masked(toy: Toy, folder: Path) -> Path:
     sizes = transformers.BertConfig(
         vocab_size=len(tokens), hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16
     )
-    with contextlib.redirect_stderr(None):
-        transformers.BertForMaskedLM(sizes).save_pretrained(folder)
-        tokens.save_pretrained(folder)
+    HuggingFaceMaskedModel(transformers.BertForMaskedLM(sizes), tokens).save(folder)
     return folder
 
 
