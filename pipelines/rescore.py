@@ -54,7 +54,8 @@ class Arguments(LatticeOptions, Common, _Main):
             --weights that were): in JSON as confidences and confidence, in CTM behind the word.
         phrases: Names and other words that are expected, one phrase a line, with a tab and a weight behind it if it
             counts more or less than others: hypotheses that hold one gain, and what is close by letters may become
-            it. Utterances may list more in their field phrases, which counts with this option (the file may be empty).
+            it. With --lattice they guide the search, and the best path through each joins the list. Utterances may list
+            more in their field phrases, which counts with this option (the file may be empty).
         correct: Let the models that can (birnn-attention) write transcripts, which join the list as further hypotheses;
             needs --dev, or --weights tuned so.
         beam: Width of the beam search that writes.

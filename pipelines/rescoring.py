@@ -91,7 +91,7 @@ def _rescore(options: Arguments, scoring: Scoring) -> None:
     models = lists.models(options, terminal, cache)
     if options.correct:
         correctors(models)
-    search = searching.LatticeSearch.open(options, models, terminal) if options.lattice else None
+    search = searching.LatticeSearch.open(options, models, terminal, scoring.phrases) if options.lattice else None
     if not shared_scoring.take_part(options, models, options.dev, options.nbest, terminal):
         return
     job = _Job(options, models, terminal, _tuned(options, models, search, terminal, scoring), search, scoring)

@@ -20,6 +20,7 @@ from asr_lm.lattice.writing import write_lattices
 from asr_lm.rescoring.lattice_words import tune_scales, words_of
 from asr_lm.rescoring.lattices import Listing, Searched, SearchWork, lattices_with_references, search_lattices
 from asr_lm.rescoring.list_sources import LatticeLists
+from asr_lm.rescoring.phrases.features import Phrases, with_fixed_weights
 from asr_lm.rescoring.rules.registry import lattice_rules, rule
 from asr_lm.rescoring.scoring.models import RescoringModel
 from asr_lm.rescoring.second_pass import Rescored
@@ -96,12 +97,14 @@ class LatticeSearch:
     rescored: list[Lattice] = field(default_factory=list)
 
     @classmethod
-    def open(cls, options: Arguments, models: Sequence[RescoringModel], terminal: Terminal) -> LatticeSearch:
+    def open(
+        cls, options: Arguments, models: Sequence[RescoringModel], terminal: Terminal, phrases: Phrases | None = None
+    ) -> LatticeSearch:
         """Read all lattices; everything that can be refused is refused here, before the first search."""
         weights = Weights.load(options.weights) if options.weights else None
         if weights is not None and _reads_lattices(options):
             _check_scales(weights, options.weights)
-        listing = _listing(options)
+        listing = _listing(options, phrases)
         assert options.lattice is not None
         lattices, bad = _read(options, options.lattice, terminal)
         known, worse = _read(options, options.dev_lattice, terminal) if options.dev_lattice else ([], 0)
@@ -114,7 +117,8 @@ class LatticeSearch:
             with blaming(str(path)):
                 some.check(context=options.context)
         if weights is not None:
-            found.scales, found.values = _scales_for(options, weights.lattice_scales), weights.values
+            found.scales = _scales_for(options, weights.lattice_scales)
+            found.values = (with_fixed_weights(weights) if phrases else weights).values
         return found
 
     def tune_scales(self, tuned: Tuned) -> None:
@@ -219,9 +223,9 @@ def _as_weighed(lattice: Lattice, values: Mapping[str, float]) -> Lattice:
     return replace(bare, scales={name: values.get(name, 0.0) for name in kept})
 
 
-def _listing(options: LatticeOptions) -> Listing:
+def _listing(options: LatticeOptions, phrases: Phrases | None) -> Listing:
     search = ExpansionOptions(options.lattice_history or None, options.lattice_beam, options.lattice_states)
-    return Listing(options.lattice_nbest, search)
+    return Listing(options.lattice_nbest, search, phrases)
 
 
 def _read(options: Arguments, path: Path, terminal: Terminal) -> tuple[list[Lattice], int]:

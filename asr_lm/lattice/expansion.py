@@ -25,7 +25,7 @@ from asr_lm.lm.protocol import LanguageModel, LogProbs, Tokens
 from asr_lm.lm.scoring.growing_tree import ROOT, GrowingTree
 from asr_lm.text.normalizer import get_normalizer
 
-COUNTS = ("words", "characters", "unknown")
+COUNTS = ("words", "characters", "unknown", "phrases")
 """Scores that are no logarithms of probabilities; those of one model are called ``unknown:NAME``."""
 
 
@@ -324,6 +324,7 @@ class _Expansion:
             reference=original.reference,
             recording=original.recording,
             scales=original.scales,
+            phrases=original.phrases,
         )
 
 

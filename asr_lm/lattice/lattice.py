@@ -42,6 +42,7 @@ class Lattice:
         begin, end: seconds from the beginning of the utterance ``[arcs]``; NaN where unknown.
         reference: what was said, where known.
         recording: of the utterance, where known.
+        phrases: names and other words that are expected in it, where they are known.
         scales: factor of each score that the recogniser used, by name; a score without one counts as it is.
         trimmed: arcs that were left out because they lie on no path from the first node to a last one.
     """
@@ -57,6 +58,7 @@ class Lattice:
     reference: str | None = None
     recording: str | None = None
     scales: Mapping[str, float] = field(default_factory=dict)
+    phrases: tuple[str, ...] | None = None
     trimmed: int = field(default=0, compare=False)
 
     @classmethod
@@ -76,6 +78,7 @@ class Lattice:
         reference: str | None = None,
         recording: str | None = None,
         scales: Mapping[str, float] | None = None,
+        phrases: tuple[str, ...] | None = None,
     ) -> Lattice:
         """The lattice of arcs between nodes of any numbering.
 
@@ -91,7 +94,7 @@ class Lattice:
             start: the first node.
             final: final nodes, and what ending there scores by name (a missing name is 0).
             begin, end: seconds ``[arcs]``, None where unknown.
-            reference, recording, scales: see the class.
+            reference, recording, scales, phrases: see the class.
 
         Raises:
             InputError: a word without a symbol, a node below 0, scores that are NaN or +inf, a cycle, no path.
@@ -107,7 +110,8 @@ class Lattice:
         if not len(arcs.source) and start != last:
             raise InputError("no path leads from the first node to a final one", utterance=id)
         lattice = _numbered(id, tuple(symbols), arcs, start, last)
-        return replace(lattice, reference=reference, recording=recording, scales=scales or {}, trimmed=trimmed)
+        known = {"reference": reference, "recording": recording, "phrases": phrases}
+        return replace(lattice, **known, scales=scales or {}, trimmed=trimmed)  # type: ignore[arg-type]
 
     def __len__(self) -> int:
         """Number of arcs."""
@@ -185,6 +189,7 @@ class Lattice:
             reference=self.reference,
             recording=self.recording,
             scales=self.scales,
+            phrases=self.phrases,
         )
 
     def text(self, arcs: ArrayLike) -> str:

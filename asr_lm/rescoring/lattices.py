@@ -21,7 +21,9 @@ from asr_lm.lattice.expansion import ExpansionOptions, expand_together
 from asr_lm.lattice.lattice import EPSILON, Floats, Lattice
 from asr_lm.lattice.nbest import LatticePath, nbest
 from asr_lm.lm.protocol import CausalModel
-from asr_lm.rescoring.features.table import CHARACTERS, UNKNOWN, WORDS
+from asr_lm.rescoring.features.table import CHARACTERS, PHRASES, UNKNOWN, WORDS
+from asr_lm.rescoring.phrases.features import Phrases
+from asr_lm.rescoring.phrases.lattice_paths import phrase_gains, phrase_paths
 from asr_lm.rescoring.scoring.lengths import length_normalizer
 from asr_lm.rescoring.scoring.models import RescoringModel
 from asr_lm.text.normalizer import Normalizer, as_is, get_normalizer
@@ -43,10 +45,12 @@ class Listing:
     Attributes:
         count: hypotheses of a list, at most.
         search: how far causal models search.
+        phrases: which are expected: they guide the search, and the best path through each joins the list.
     """
 
     count: int = 100
     search: ExpansionOptions = field(default_factory=ExpansionOptions)
+    phrases: Phrases | None = None
 
 
 @dataclass(frozen=True)
@@ -69,9 +73,9 @@ class SearchWork:
         )
 
 
-def first_list(lattice: Lattice, count: int) -> Utterance:
-    """What the recogniser likes best, by its own scales."""
-    return _utterance(lattice, _hypotheses(lattice, nbest(lattice, lattice.weights(), count), tuple(lattice.scores)))
+def first_list(lattice: Lattice, count: int, phrases: Phrases | None = None) -> Utterance:
+    """What the recogniser likes best, by its own scales, and what it likes best of what holds a phrase."""
+    return _best(lattice, lattice.weights(), count, tuple(lattice.scores), phrases)
 
 
 @dataclass(frozen=True)
@@ -106,13 +110,31 @@ def search_lattices(
         listing: how lists are made.
     """
     for group in _groups(lattices):
-        rescored, work = _rescored(group, models, values, listing.search)
+        rescored, work = _rescored(with_gains(group, listing.phrases), models, values, listing.search)
         for lattice, scored in zip(group, rescored, strict=True):
-            found = nbest(scored, weighed(scored, values), listing.count)
-            guided = _utterance(lattice, _hypotheses(scored, found, tuple(lattice.scores)))
+            weights, names = weighed(scored, values), tuple(lattice.scores)
+            guided = _best(scored, weights, listing.count, names, listing.phrases)
             utterance = merged(lattice, first_list(lattice, 1), guided)
-            yield Searched(scored, utterance, work + SearchWork(hypotheses=len(found)))
+            yield Searched(scored, utterance, work + SearchWork(hypotheses=len(guided.hypotheses)))
             work = SearchWork()
+
+
+def _best(lattice: Lattice, weights: Floats, count: int, names: Sequence[str], phrases: Phrases | None) -> Utterance:
+    """The best word sequences of a lattice, and the best path through each phrase.
+
+    Args:
+        lattice: any lattice.
+        weights: of its arcs ``[arcs]``.
+        count: word sequences, at most, besides those with phrases.
+        names: of the scores that hypotheses have.
+        phrases: which are expected.
+    """
+    utterance = _utterance(lattice, _hypotheses(lattice, nbest(lattice, weights, count), names))
+    if phrases is None:
+        return utterance
+    known = {found.text for found in utterance.hypotheses}
+    paths = phrase_paths(lattice, weights, phrases.of(utterance), known)
+    return _utterance(lattice, (*utterance.hypotheses, *_hypotheses(lattice, paths, names)))
 
 
 def weighed(lattice: Lattice, values: Mapping[str, float]) -> Floats:
@@ -176,9 +198,19 @@ def with_counts(lattice: Lattice, models: Sequence[RescoringModel] = (), normali
     return lattice.with_scores({name: np.array(column)[lattice.word] for name, column in counts.items()})
 
 
+def with_gains(lattices: Sequence[Lattice], phrases: Phrases | None) -> Sequence[Lattice]:
+    """The lattices with what arcs gain by phrases as a score, if one of them holds any."""
+    if phrases is None:
+        return lattices
+    gains = [phrase_gains(lattice, phrases.of(_utterance(lattice, ()))) for lattice in lattices]
+    if not any(gained.any() for gained in gains):
+        return lattices
+    return [lattice.with_scores({PHRASES: gained}) for lattice, gained in zip(lattices, gains, strict=True)]
+
+
 def _utterance(lattice: Lattice, hypotheses: tuple[Hypothesis, ...]) -> Utterance:
     """A list of a lattice's utterance."""
-    return Utterance(lattice.id, hypotheses, lattice.reference, lattice.recording)
+    return Utterance(lattice.id, hypotheses, lattice.reference, lattice.recording, phrases=lattice.phrases)
 
 
 def _hypotheses(lattice: Lattice, paths: Sequence[LatticePath], names: Sequence[str]) -> tuple[Hypothesis, ...]:

@@ -100,7 +100,7 @@ class LatticeLists:
 
     def tuned(self, tune: Tune) -> Tuned:
         """See :class:`ListSource`; lattices without a reference are of no use."""
-        lists = [first_list(lattice, self.listing.count) for lattice in self.lattices]
+        lists = [first_list(lattice, self.listing.count, self.listing.phrases) for lattice in self.lattices]
         tuned = tune(lists)
         for number in range(1, ROUNDS + 1):
             found = search_lattices(self.lattices, self.models, tuned.weights.values, self.listing)
@@ -126,7 +126,8 @@ class LatticeLists:
         """
         if tuned is None:
             raise InputError("weights are needed to search a lattice: tune them on development lattices, or give them")
-        for found in search_lattices(self.lattices, self.models, tuned.weights.values, self.listing):
+        values = (tuned.with_fixed_phrases() if self.listing.phrases else tuned).weights.values
+        for found in search_lattices(self.lattices, self.models, values, self.listing):
             self.searched(found)
             yield found.utterance
 
