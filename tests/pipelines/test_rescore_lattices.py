@@ -234,12 +234,14 @@ class TestRefused:
 class TestPhrases:
     """Names and rare words that are expected, in the lattices and in their lists."""
 
-    def test_phrases_that_no_lattice_holds_change_no_byte(self, command: Command, lattices: Path) -> None:
+    def test_phrases_that_no_lattice_holds_change_no_byte(self, command: Command, lattices: Path, ngram: Path) -> None:
         Path("none.txt").write_text("")
         Path("absent.txt").write_text("zebra crossing\nxylophone\n")
         asked = ("--mbr", "--mbr-out", "mbr.jsonl", "--lattice-nbest", 5)
         for out, more in (("plain", ()), ("none", ("--phrases", "none.txt")), ("absent", ("--phrases", "absent.txt"))):
-            finished = rescore(command, lattices, *asked, *more, "--out", f"{out}.json", "--lattice-out", out)
+            finished = rescore(
+                command, lattices, "--lm", ngram, *asked, *more, "--out", f"{out}.json", "--lattice-out", out
+            )
             assert finished.code == 0, finished.err
             Path("mbr.jsonl").rename(f"{out}.mbr.jsonl")
         for other in ("none", "absent"):
@@ -248,11 +250,13 @@ class TestPhrases:
             for written in Path("plain").iterdir():
                 assert written.read_bytes() == (Path(other) / written.name).read_bytes()
 
-    def test_words_of_the_lattice_are_found_where_they_are_listed(self, command: Command, lattices: Path) -> None:
+    def test_words_of_the_lattice_are_found_where_they_are_listed(
+        self, command: Command, lattices: Path, ngram: Path
+    ) -> None:
         said = dict(line.split(maxsplit=1) for line in (lattices / "references").read_text().splitlines())
         Path("phrases.txt").write_text("\n".join(sorted({word for text in said.values() for word in text.split()[:2]})))
         asked = ("--lattice-nbest", 2, "--json", "found.json", "--lattice-out", "out", "--save-weights", "w.json")
-        finished = rescore(command, lattices, "--phrases", "phrases.txt", *asked)
+        finished = rescore(command, lattices, "--lm", ngram, "--phrases", "phrases.txt", *asked)
         assert finished.code == 0, finished.err
         record = json.loads(Path("found.json").read_text())
         assert record["phrases"]["rescored"]["b_wer"] < record["phrases"]["first_pass"]["b_wer"]
@@ -265,6 +269,8 @@ class TestPhrases:
         for utterance in lists:
             assert all(set(h.text.split()) <= set(by_id[utterance.id].symbols) for h in utterance.hypotheses[:1])
         later = ("--lattice", lattices / "test", "--references", lattices / "references", "--weights", "w.json")
-        again = command("rescore", *later, "--phrases", "phrases.txt", "--lattice-nbest", 2, "--out", "later.json")
+        again = command(
+            "rescore", *later, "--lm", ngram, "--phrases", "phrases.txt", "--lattice-nbest", 2, "--out", "later.json"
+        )
         assert again.code == 0, again.err
         assert Path("later.json").read_bytes() == Path("test.rescored.json").read_bytes()
