@@ -16,6 +16,7 @@ from asr_lm.evaluation.roles import FIRST_PASS, title
 from asr_lm.files import make_folder, write_text
 from asr_lm.report.contents import ReportContents
 from asr_lm.rescoring.choices import Choices
+from asr_lm.rescoring.correction import correctors
 from asr_lm.rescoring.evaluation import Evaluation
 from asr_lm.rescoring.list_sources import FileLists
 from asr_lm.rescoring.scoring.models import RescoringModel
@@ -23,7 +24,7 @@ from asr_lm.rescoring.second_pass import rescore
 from asr_lm.rescoring.settings import Scoring
 from asr_lm.rescoring.systems import Systems, systems_for_comparison
 from asr_lm.rescoring.tuned import Tuned
-from pipelines import lists, reporting, shared_scoring, tuning
+from pipelines import correcting, lists, reporting, shared_scoring, tuning
 from pipelines.command import blaming, check_outputs, console
 from pipelines.display import Terminal
 from pipelines.results import Result
@@ -35,21 +36,23 @@ if TYPE_CHECKING:
 def compare(options: Arguments) -> None:
     """Run the command."""
     with lists.together(options, "test") as joint:
-        _check(joint, inputs=(*options.dev, *options.test, *options.files()))
-        _compare(joint)
+        scoring = _check(joint, inputs=(*options.dev, *options.test, *options.files()))
+        _compare(joint, scoring)
 
 
-def _compare(options: Arguments) -> None:
+def _compare(options: Arguments, scoring: Scoring) -> None:
     """Run the command on lists that are one recogniser's, or joined."""
     terminal = Terminal()
-    alone = "recombine" if options.recombine == "auto" else None
+    alone = "recombine" if options.recombine == "auto" else "correct" if options.correct else None
     cache = shared_scoring.meet(options, options.test, options.dev, alone)
     models = lists.models(options, terminal, cache)
+    if options.correct:
+        correctors(models)
     if not shared_scoring.take_part(options, models, options.dev, options.test, terminal):
         return
-    systems = systems_for_comparison([model.name for model in models], options.combine, options.subtract)
+    names = [model.name for model in models]
+    systems = systems_for_comparison(names, options.combine, options.subtract, options.correct)
     baseline = None if options.baseline is None else _row(options.baseline, systems.with_rules(options.rules))
-    scoring = Scoring(options.context, acoustics=lists.acoustics(options))
     source = FileLists(lambda: lists.development_utterances(options, options.dev, terminal))
     rows = systems.with_rules(options.rules)
     tuned = tuning.tuned(options, source, options.dev, models, rows, terminal, scoring, force=options.force)
@@ -74,8 +77,8 @@ def _compare(options: Arguments) -> None:
         output.print(line, markup=False, soft_wrap=True)
 
 
-def _check(options: Arguments, inputs: Sequence[str | Path]) -> None:
-    """Refuse what cannot work before anything is read, or an output in the place of an input."""
+def _check(options: Arguments, inputs: Sequence[str | Path]) -> Scoring:
+    """Refuse what cannot work before any list is read, or an output in the place of an input; how lists are scored."""
     for parameter, given in (("dev", options.dev), ("test", options.test)):
         if not given:
             raise InputError("expected at least one list", parameter=parameter)
@@ -84,6 +87,7 @@ def _check(options: Arguments, inputs: Sequence[str | Path]) -> None:
     check_outputs([options.json, *reporting.outputs(options)], [*inputs, *options.heard()])
     if options.save_weights and options.save_weights.exists() and not options.save_weights.is_dir():
         raise InputError("is a file, a folder was expected", parameter="save_weights", file=options.save_weights)
+    return Scoring(options.context, options.correction(), acoustics=lists.acoustics(options))
 
 
 def _row(asked: str, systems: Systems) -> str:
@@ -110,7 +114,8 @@ def _result(
 ) -> tuple[Result, Choices]:
     """The figures of a list, and all its features."""
     with terminal.scoring(), blaming(path):
-        lists.expect(options, path, models, terminal)
+        if not options.correct:
+            lists.expect(options, path, models, terminal)
         parts = rescore(
             lists.utterances(options, path, terminal),
             models,
@@ -134,6 +139,8 @@ def _told(options: Arguments, found: ReportContents, place: int, result: Result,
     output.print(reporting.model_table(found, place))
     weights = {name: weights.values for name, weights in result.evaluation.tuned.by_system.items()}
     record = result.to_json(options, weights, ", ".join(options.dev))
+    if (corrected := result.evaluation.correction_report()) is not None:
+        record["correction"] = correcting.report(output, result.evaluation, corrected)
     for row in found.rows(found.lists[place]):
         name = row.result.name
         record.get("systems", {}).get(name, record.get(name, {})).update(row.to_json())

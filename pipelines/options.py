@@ -17,6 +17,8 @@ from pipelines.command import OptionalInt, OptionalPath, unless_given
 from pipelines.list_options import ListOptions
 
 if TYPE_CHECKING:
+    from asr_lm.rescoring.correction import Correction
+
     Unit = str
 else:
     _UNITS = "; ".join(f"{metric.unit} ({metric.short}: {metric.about})" for metric in METRICS.values())
@@ -154,7 +156,35 @@ class AcousticOptions:
 
 
 @dataclass(kw_only=True)
-class Common(ReportOptions, MeasuringOptions, ListOptions, TuningOptions, AcousticOptions, ModelOptions):
+class CorrectionOptions:
+    """What models write.
+
+    Attributes:
+        correct: Let the models that can (birnn-attention) write transcripts, which join the list as further hypotheses,
+            for a row of their own; needs weights that were tuned so (--dev, or rescore --weights).
+        beam: Width of the beam search that writes.
+        corrections: How many transcripts each of them writes for an utterance.
+    """
+
+    correct: bool = False
+    beam: int = 8
+    corrections: int = 1
+
+    def correction(self) -> Correction | None:
+        """How correctors write, where they are to.
+
+        Raises:
+            InputError: a number that is not above 0.
+        """
+        from asr_lm.rescoring.correction import Correction
+
+        return Correction(self.beam, self.corrections) if self.correct else None
+
+
+@dataclass(kw_only=True)
+class Common(
+    CorrectionOptions, ReportOptions, MeasuringOptions, ListOptions, TuningOptions, AcousticOptions, ModelOptions
+):
     """Options of ``rescore`` and ``compare``."""
 
 

@@ -56,10 +56,6 @@ class Arguments(LatticeOptions, Common, _Main):
             counts more or less than others: hypotheses that hold one gain, and what is close by letters may become
             it. With --lattice they guide the search, and the best path through each joins the list. Utterances may list
             more in their field phrases, which counts with this option (the file may be empty).
-        correct: Let the models that can (birnn-attention) write transcripts, which join the list as further hypotheses;
-            needs --dev, or --weights tuned so.
-        beam: Width of the beam search that writes.
-        corrections: How many transcripts each of them writes for an utterance.
         plot_attention: Draw into this folder what an attentive model looked at.
         plot_utterances: Utterances to draw, by id; by default the first twelve whose output is not the recogniser's
             first hypothesis.
@@ -78,9 +74,6 @@ class Arguments(LatticeOptions, Common, _Main):
     score_kind: Annotated[Literal["sum", "mean", "rank"] | None, unless_given("{sum,mean,rank}")] = None
     confidence: bool = False
     phrases: OptionalPath = None
-    correct: bool = False
-    beam: int = 8
-    corrections: int = 1
     plot_attention: OptionalPath = None
     plot_utterances: Annotated[tuple[str, ...], unless_given("ID [ID ...]")] = ()
     plot_format: Literal["svg", "png"] = "svg"

@@ -21,7 +21,7 @@ from asr_lm.files import make_folder, write_text
 from asr_lm.hypotheses.utterance import Utterance
 from asr_lm.hypotheses.writing import format_of, write_nbest
 from asr_lm.rescoring.choices import Choices
-from asr_lm.rescoring.correction import Correction, correctors
+from asr_lm.rescoring.correction import correctors
 from asr_lm.rescoring.evaluation import Evaluation
 from asr_lm.rescoring.features.shards import write_shard
 from asr_lm.rescoring.features.table import CORRECTED_TEXT
@@ -231,14 +231,10 @@ def _check_without_weights(options: Arguments) -> None:
         raise InputError("needs weights that were tuned with corrections: give --dev or --weights", parameter="correct")
 
 
-def _correction(options: Arguments) -> Correction | None:
-    return Correction(options.beam, options.corrections) if options.correct else None
-
-
 def _scoring(options: Arguments) -> Scoring:
     phrases = Phrases(PhraseList.read(options.phrases)) if options.phrases else None
     heard = lists.acoustics(options)
-    return Scoring(options.context, _correction(options), options.confidence, phrases, heard)
+    return Scoring(options.context, options.correction(), options.confidence, phrases, heard)
 
 
 def _tuned(

@@ -125,9 +125,12 @@ def systems_for_rescore(models: Sequence[str], correct: bool = False) -> Systems
 
 
 def systems_for_comparison(
-    models: Sequence[str], combinations: Sequence[str] = (), subtracted: Collection[str] = ()
+    models: Sequence[str],
+    combinations: Sequence[str] = (),
+    subtracted: Collection[str] = (),
+    correct: bool = False,
 ) -> Systems:
-    """The systems of ``compare``: the re-tuned first pass, each model alone, combinations, and all together.
+    """The systems of ``compare``: the re-tuned first pass, each model alone, combinations, all together, corrections.
 
     A model that is subtracted is no system of its own: every system of the others is there without it, and once more
     with it (the low-order density ratio of Zheng et al. 2022, where it is a bigram of the recogniser's own
@@ -137,6 +140,7 @@ def systems_for_comparison(
         models: names of all models.
         combinations: names of models with ``+`` between them.
         subtracted: names of models, or of first-pass scores, whose weight may only be negative.
+        correct: whether all models together stand there once more with corrections.
 
     Raises:
         InputError: a combination of fewer than two models, or of one that is not there.
@@ -152,7 +156,9 @@ def systems_for_comparison(
             name = _name(chosen, subtracted)
             if chosen:
                 found.setdefault(name, System(name, tuple(dict.fromkeys(chosen))))
-    return Systems(tuple(found.values()), name)
+    if correct:
+        found[CORRECTED] = replace(found[name], name=CORRECTED, corrected=True)
+    return Systems(tuple(found.values()), CORRECTED if correct else name)
 
 
 def _name(members: Sequence[str], subtracted: Collection[str]) -> str:

@@ -97,6 +97,41 @@ def test_correcting_a_list(toy: Toy, birnn: Path, ngram: Path, command: Command)
     assert "tuned with --correct" in refused.complaint
 
 
+def test_corrections_stand_beside_the_other_systems(toy: Toy, birnn: Path, ngram: Path, command: Command) -> None:
+    given = ("compare", "--dev", toy.dev, "--test", toy.test, "--lm", f"net={birnn}", "--lm", ngram, "--force")
+    asked = ("--correct", "--beam", 3, "--corrections", 2)
+    finished = command(*given, *asked, "--json", "c.json", "--save-weights", "weights")
+    assert finished.code == 0, finished.err
+    assert "rescored and corrected" in finished.out
+    assert command(*given, "--json", "plain.json").code == 0
+    found, plain = (json.loads(Path(name).read_text()) for name in ("c.json", "plain.json"))
+    for name in ("first_pass", "retuned", "oracle", "compositional_oracle"):
+        assert found[name]["wer"] == plain[name]["wer"], name
+    for name in ("net", "ngram", "net + ngram"):
+        assert found["systems"][name]["wer"] == plain["systems"][name]["wer"], name
+    assert len(found["corrected"]["interval"]) == 2
+    assert "p_value" in found["corrected"]["difference"]
+    assert found["corrected"]["wer"] == pytest.approx(correct_by_rescore(toy, birnn, ngram, command, *asked))
+    assert found["correction"]["taken"] <= found["correction"]["written"]
+    assert "corrected.json" in {path.name for path in Path("weights").iterdir()}
+
+
+def correct_by_rescore(toy: Toy, birnn: Path, ngram: Path, command: Command, *asked: object) -> float:
+    """The error rate of ``rescore --correct`` with the weights that ``compare`` saved."""
+    models = ("--lm", f"net={birnn}", "--lm", ngram, "--weights", "weights/corrected.json")
+    assert command("rescore", "--nbest", toy.test, *models, *asked, "--out", "o.jsonl", "--json", "o.json").code == 0
+    return float(json.loads(Path("o.json").read_text())["corrected"]["wer"])
+
+
+def test_comparing_without_a_model_that_writes_is_refused(toy: Toy, ngram: Path, command: Command) -> None:
+    refused = command("compare", "--dev", toy.dev, "--test", toy.test, "--lm", ngram, "--correct")
+    assert refused.code == 2
+    assert "no model can correct" in refused.complaint
+    wrong = command("compare", "--dev", toy.dev, "--test", toy.test, "--lm", ngram, "--correct", "--beam", 0)
+    assert wrong.code == 2
+    assert "--beam" in wrong.complaint
+
+
 @pytest.fixture(scope="session")
 def emissions(toy: Toy) -> Path:
     """Emissions of both lists, of letters drawn at random."""
