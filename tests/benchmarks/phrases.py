@@ -66,9 +66,9 @@ def _lines(
     known, unknown = list(read_nbest(dev)), list(read_nbest(test))
     dev_listed, test_listed = _listed(known, words), _listed(unknown, words)
     listed = Scoring(phrases=Phrases(), acoustics=acoustics)
-    plain = _rescored(known, unknown, models, Scoring(acoustics=acoustics))
-    biased = _rescored(dev_listed, test_listed, models, listed)
-    alone = _rescored(dev_listed, _listed(unknown, words, with_said=False), models, listed)
+    distracted = _listed(unknown, words, with_said=False)
+    (plain,) = _rescored(known, [unknown], models, Scoring(acoustics=acoustics))
+    biased, alone = _rescored(dev_listed, [test_listed, distracted], models, listed)
     by = f"{name}, {len(models) or 'no'} language model{'s' * (len(models) > 1)}"
     lists = [utterance.phrases or () for utterance in test_listed]
     yield from lines(by, plain, biased, alone, lists)
@@ -113,8 +113,12 @@ def _listed(utterances: Sequence[Utterance], words: ExpectedWords, *, with_said:
 
 
 def _rescored(
-    dev: Sequence[Utterance], test: Sequence[Utterance], models: Sequence[RescoringModel], scoring: Scoring
-) -> Rescored:
+    dev: Sequence[Utterance],
+    tests: Sequence[Sequence[Utterance]],
+    models: Sequence[RescoringModel],
+    scoring: Scoring,
+) -> list[Rescored]:
+    """Lists rescored with the weights of one development list."""
     systems = Systems((System("rescored", tuple(model.name for model in models)),), "rescored")
     tuned = tune(dev, models, systems, scoring=scoring, force=True)
-    return Rescored.concatenate(list(rescore(test, models, tuned, scoring=scoring)))
+    return [Rescored.concatenate(list(rescore(test, models, tuned, scoring=scoring))) for test in tests]
