@@ -11,6 +11,7 @@ Whatever the draw, the log-probabilities handed back are the model's own, as it 
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -35,7 +36,7 @@ class Sampling:
         temperature: 1 draws from the model's distribution, less makes the probable more probable, 0 takes the most
             probable token.
         top_k: draw among so many of the most probable tokens; None: among all.
-        seed: the same seed writes the same text.
+        seed: the same seed writes the same text, of the same list where there is one.
         longest: most tokens of a text; one that has not ended by then is broken off.
 
     Raises:
@@ -110,7 +111,10 @@ def generate(
         raise InputError("expected text, not half of a surrogate pair", parameter="prompt") from None
     following = _following(model, heard)
     begin = model.encode([prompt])[0]
-    drawn = _draw(following, begin, model.vocabulary, sampling, number)
+    # Lists differ in their noise, or what is drawn by a rare chance for one would be for all.
+    chance = [sampling.seed] if heard is None else [sampling.seed, zlib.crc32("\n".join(heard).encode())]
+    random = [np.random.default_rng([*chance, text]) for text in range(number)]
+    drawn = _draw(following, begin, model.vocabulary, sampling, random)
     return [_told(model.vocabulary, begin, *written) for written in drawn]
 
 
@@ -131,13 +135,19 @@ def _following(model: Ranker, heard: Sequence[str] | None) -> Following:
 
 
 def _draw(
-    following: Following, begin: Tokens, vocabulary: Vocabulary, sampling: Sampling, number: int
+    following: Following,
+    begin: Tokens,
+    vocabulary: Vocabulary,
+    sampling: Sampling,
+    random: Sequence[np.random.Generator],
 ) -> list[tuple[Tokens, LogProbs, bool]]:
-    """Tokens written after ``begin`` and their log-probabilities, ``</s>`` included where the text has ended."""
-    random = [np.random.default_rng([sampling.seed, text]) for text in range(number)]
-    tokens: list[list[int]] = [[] for _ in range(number)]
-    values: list[list[float]] = [[] for _ in range(number)]
-    open_ = list(range(number))
+    """Tokens written after ``begin`` and their log-probabilities, ``</s>`` included where the text has ended.
+
+    There are as many texts as sources of chance.
+    """
+    tokens: list[list[int]] = [[] for _ in random]
+    values: list[list[float]] = [[] for _ in random]
+    open_ = list(range(len(random)))
     for _ in range(sampling.longest):
         found = following([np.append(begin, tokens[text]).astype(np.int32) for text in open_])
         forbidden = sorted({vocabulary.unk_id, vocabulary.bos_id} - {vocabulary.eos_id})

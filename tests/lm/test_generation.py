@@ -273,6 +273,18 @@ class TestTexts:
             generate(lstm(), "a \udcff")
         assert caught.value.parameter == "prompt"
 
+    def test_lists_have_chances_of_their_own(self) -> None:
+        """A model that finds all tokens equally probable writes the same for two lists only by the same noise."""
+        model = corrector()
+        for parameter in model.network.parameters():
+            torch.nn.init.zeros_(parameter)
+        lists = [["a b"], ["c b"], ["a b"]]
+        one, other, again = (
+            [text.tokens.tolist() for text in generate(model, number=5, sampling=SHORT, heard=heard)] for heard in lists
+        )
+        assert one == again
+        assert one != other
+
     @pytest.mark.parametrize(
         ("model", "heard", "complaint"),
         [(corrector, None, "give it a list"), (corrector, [], "give it a list"), (lstm, ["a"], "leave it out")],
