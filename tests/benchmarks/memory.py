@@ -18,6 +18,8 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+ON_REQUEST = True  # a long list takes minutes
+
 HYPOTHESES = 10
 SMALL, LARGE = 10_000, 100_000
 LIMIT = 0.8

@@ -20,8 +20,9 @@ import numpy as np
 import asr_lm
 from asr_lm.hypotheses.utterance import Utterance
 from asr_lm.lm.precision import Precision
-from asr_lm.rescoring.scoring.models import RescoringModel
-from asr_lm.rescoring.settings import Measuring
+from asr_lm.rescoring.decisions import apply
+from asr_lm.rescoring.scoring.models import RescoringModel, feature_table
+from asr_lm.rescoring.tuning.tune import tune_weights
 from tests.benchmarks import gpt1_tree, prefix_tree
 from tests.benchmarks._turns import in_turn, ratio, timed
 
@@ -94,7 +95,5 @@ def _rate(column: RescoringModel, mode: tuple[Precision, int], lists: Sequence[l
     column.model.compute_in(mode[0])
     column.recombine(mode[1])
     column.scorer.model_changed()
-    measuring = Measuring(normalizer="librispeech")
-    tuned = asr_lm.tune(lists[0], column, measuring=measuring, force=True)
-    found = asr_lm.rescore(lists[1], column, tuned, measuring=measuring).comparison()[column.name].counts.rate
-    return f"; WER {found:.2f}"
+    dev, test = (feature_table(some, [column], wer_normalizer="librispeech") for some in lists)
+    return f"; WER {test.word_errors(apply(tune_weights(dev), test).rows).rate:.2f}"
