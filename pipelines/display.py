@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from asr_lm.errors import InputError
-    from asr_lm.lm.training.loop import TrainingProgress, TrainingResult
+    from asr_lm.lm.training.outcome import TrainingProgress, TrainingResult
 
 _PLAIN_SECONDS = 30.0
 

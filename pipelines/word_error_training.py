@@ -21,8 +21,8 @@ from asr_lm.lm.neural import NeuralModel
 from asr_lm.lm.training import distributed
 from asr_lm.lm.training.corpus import read_sentences
 from asr_lm.lm.training.list_recipe import Learner, ListMaterial, NeuralLearner, fine_tune_on_lists
-from asr_lm.lm.training.loop import TrainingResult
 from asr_lm.lm.training.options import Fold
+from asr_lm.lm.training.outcome import TrainingResult
 from asr_lm.rescoring.features.table import FeatureTable
 from asr_lm.rescoring.framing import choose_framings, settle_framings
 from asr_lm.rescoring.scoring.models import RescoringModel, name_and_path, open_model, open_models

@@ -21,7 +21,7 @@ from asr_lm.lm.families.lstm.network import LstmNetwork
 from asr_lm.lm.families.registry import find_preset
 from asr_lm.lm.neural import Network
 from asr_lm.lm.training.batches import Batch
-from asr_lm.lm.training.loop import make_optimizer
+from asr_lm.lm.training.optimizers import make_optimizer
 from asr_lm.lm.training.options import TrainingOptions
 from asr_lm.lm.training.trial import quicker_precision
 

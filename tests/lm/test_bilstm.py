@@ -28,8 +28,9 @@ from asr_lm.lm.neural import NeuralLanguageModel, State
 from asr_lm.lm.protocol import LogProbs, Tokens
 from asr_lm.lm.training.batches import IGNORED, Batch, SentenceBatches
 from asr_lm.lm.training.corpus import TokenCorpus
-from asr_lm.lm.training.loop import TrainingProgress, train_network
+from asr_lm.lm.training.loop import train_network
 from asr_lm.lm.training.options import TextOptions, TrainingOptions
+from asr_lm.lm.training.outcome import TrainingProgress
 from asr_lm.lm.training.recipe import train_model
 from asr_lm.text.vocabulary import WordVocabulary
 

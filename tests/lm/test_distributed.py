@@ -20,8 +20,9 @@ from asr_lm.errors import InputError
 from asr_lm.lm.training.batches import IGNORED, StreamBatches
 from asr_lm.lm.training.checkpoint import CHECKPOINT_FILE, Checkpoint
 from asr_lm.lm.training.distributed import ALONE, Processes, ProcessLost, SharedBatches, join, shared
-from asr_lm.lm.training.loop import TrainingProgress, train_network
+from asr_lm.lm.training.loop import train_network
 from asr_lm.lm.training.options import TrainingOptions
+from asr_lm.lm.training.outcome import TrainingProgress
 
 PLAIN = replace(one.CONFIG, dropout=0.0)
 Report = Callable[[TrainingProgress], None]

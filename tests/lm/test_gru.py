@@ -24,8 +24,9 @@ from asr_lm.lm.families.gru.network import GruNetwork
 from asr_lm.lm.neural import NeuralLanguageModel
 from asr_lm.lm.protocol import LogProbs, Tokens
 from asr_lm.lm.training.batches import StreamBatches
-from asr_lm.lm.training.loop import TrainingProgress, TrainingResult, train_network
+from asr_lm.lm.training.loop import train_network
 from asr_lm.lm.training.options import TrainingOptions
+from asr_lm.lm.training.outcome import TrainingProgress, TrainingResult
 
 CONFIGS = {
     "one layer, tied": GruConfig(VOCABULARY.size, embedding=10, hidden=10),

@@ -31,9 +31,9 @@ from asr_lm.lm.protocol import LogProbs  # noqa: E402
 from asr_lm.lm.training.batches import Batch, sentence_batch  # noqa: E402
 from asr_lm.lm.training.list_batches import ListBatch, ListBatches, WeighedList  # noqa: E402
 from asr_lm.lm.training.list_recipe import ListMaterial, fine_tune_on_lists  # noqa: E402
-from asr_lm.lm.training.loop import TrainingProgress  # noqa: E402
 from asr_lm.lm.training.minimum_word_error import Combination, MinimumWordErrorNetwork  # noqa: E402
 from asr_lm.lm.training.options import TrainingOptions  # noqa: E402
+from asr_lm.lm.training.outcome import TrainingProgress  # noqa: E402
 from asr_lm.rescoring.scoring.models import RescoringModel  # noqa: E402
 from asr_lm.text.sentence_hashes import SentenceHashes  # noqa: E402
 

@@ -25,9 +25,10 @@ from asr_lm.lm.training.batches import SentenceBatches, sentence_batch
 from asr_lm.lm.training.corpus import TokenCorpus
 from asr_lm.lm.training.list_batches import ListBatch, ListBatches, WeighedList, text_rows
 from asr_lm.lm.training.list_recipe import ListMaterial, NeuralLearner, fine_tune_on_lists
-from asr_lm.lm.training.loop import TrainingProgress, train_network
+from asr_lm.lm.training.loop import train_network
 from asr_lm.lm.training.minimum_word_error import Combination, MinimumWordErrorNetwork, expected_list_errors
 from asr_lm.lm.training.options import TrainingOptions
+from asr_lm.lm.training.outcome import TrainingProgress
 from asr_lm.text.sentence_hashes import SentenceHashes
 from asr_lm.text.vocabulary import WordVocabulary
 

@@ -23,8 +23,8 @@ from asr_lm.lm.families.birnn_attention.network import BirnnAttentionModel
 from asr_lm.lm.folder import SENTENCES_FILE, fold_folder
 from asr_lm.lm.loading import load_model
 from asr_lm.lm.training.distributed import join
-from asr_lm.lm.training.loop import TrainingProgress
 from asr_lm.lm.training.options import TrainingOptions
+from asr_lm.lm.training.outcome import TrainingProgress
 from asr_lm.lm.training.pair_recipe import ListOptions, Material, NoiseKind, train_on_lists
 from asr_lm.rescoring.scoring.models import RescoringModel
 from asr_lm.text.sentence_hashes import SentenceHashes, fold_of

@@ -29,8 +29,9 @@ from asr_lm.lm.precision import check_precision, largest_matrix, resolve_precisi
 from asr_lm.lm.training import loop, trial
 from asr_lm.lm.training.batches import Batch
 from asr_lm.lm.training.checkpoint import CHECKPOINT_FILE, Checkpoint
-from asr_lm.lm.training.loop import TrainingProgress, TrainingResult, train_network
+from asr_lm.lm.training.loop import train_network
 from asr_lm.lm.training.options import TrainingOptions
+from asr_lm.lm.training.outcome import TrainingProgress, TrainingResult
 from asr_lm.lm.training.trial import quicker_precision
 
 VOCABULARY = 40

@@ -33,9 +33,11 @@ from asr_lm.lm.training import loop as training_module
 from asr_lm.lm.training.batches import Batch, SentenceBatches, StreamBatches
 from asr_lm.lm.training.checkpoint import CHECKPOINT_FILE, Checkpoint
 from asr_lm.lm.training.corpus import TokenCorpus
-from asr_lm.lm.training.loop import CURVE_FILE, TrainingProgress, TrainingResult, learning_rate_factor, train_network
+from asr_lm.lm.training.loop import CURVE_FILE, train_network
 from asr_lm.lm.training.muon import hidden_matrices
+from asr_lm.lm.training.optimizers import learning_rate_factor
 from asr_lm.lm.training.options import TextOptions, TrainingOptions
+from asr_lm.lm.training.outcome import TrainingProgress, TrainingResult
 from asr_lm.lm.training.recipe import train_model
 from asr_lm.text.vocabulary import WordVocabulary
 

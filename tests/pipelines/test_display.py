@@ -12,7 +12,7 @@ from rich.console import Console
 from toy_language import Command, Toy
 
 from asr_lm.errors import InputError
-from asr_lm.lm.training.loop import TrainingProgress
+from asr_lm.lm.training.outcome import TrainingProgress
 from pipelines import display
 
 PROGRESS = TrainingProgress(30, 120, 4000, 250.0, 3725.0, 2.0, None, 0.001)

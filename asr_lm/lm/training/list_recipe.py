@@ -22,9 +22,10 @@ from asr_lm.lm.training.checkpoint import CHECKPOINT_FILE
 from asr_lm.lm.training.corpus import TokenCorpus, read_sentences, text_identity
 from asr_lm.lm.training.distributed import ALONE, Processes, shared
 from asr_lm.lm.training.list_batches import ListBatches, Rows, WeighedList, nothing_to_learn, text_rows
-from asr_lm.lm.training.loop import TrainingProgress, TrainingResult, train_network
+from asr_lm.lm.training.loop import train_network
 from asr_lm.lm.training.minimum_word_error import Combination, MinimumWordErrorNetwork
 from asr_lm.lm.training.options import TrainingOptions
+from asr_lm.lm.training.outcome import TrainingProgress, TrainingResult
 from asr_lm.lm.training.pairs import pair_batch
 from asr_lm.text.sentence_hashes import SentenceHashes
 from asr_lm.text.vocabulary import Vocabulary

@@ -11,11 +11,9 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -38,61 +36,13 @@ from asr_lm.lm.training.checkpoint import (
 )
 from asr_lm.lm.training.counters import Counters
 from asr_lm.lm.training.distributed import ALONE, Processes
-from asr_lm.lm.training.muon import Muon, hidden_matrices
+from asr_lm.lm.training.interrupts import uninterrupted
+from asr_lm.lm.training.optimizers import learning_rate_factor, make_optimizer
 from asr_lm.lm.training.options import TrainingOptions
+from asr_lm.lm.training.outcome import STILL_LEARNING, TrainingProgress, TrainingResult
 from asr_lm.lm.training.trial import quicker_precision
 
 CURVE_FILE = "training.jsonl"
-
-STILL_LEARNING = 0.002
-"""Nats a token that the second half of the validations gains if something is still learnt: 0.2 % of the perplexity."""
-
-
-@dataclass
-class TrainingProgress:
-    """What a progress display may show."""
-
-    step: int
-    steps: int
-    tokens: int
-    tokens_per_second: float
-    seconds_left: float
-    train_loss: float
-    valid_loss: float | None
-    learning_rate: float
-    pseudo: bool = False
-    tokens_per_word: float | None = None
-    precision: Precision = "float32"
-    counts_errors: bool = False
-
-
-@dataclass(frozen=True)
-class TrainingResult:
-    """What came of a training.
-
-    Attributes:
-        best_loss: validation loss of the weights that are kept, nats a token (or what the network counts).
-        best_step: step they were validated at; 0 where no step did better than the initial weights.
-        steps, tokens: trained.
-        seconds: in all runs.
-        stopped_early: whether patience ended it.
-        averaged: validations whose weights were averaged; 0 where the best validation's are kept as they are.
-        tokens_per_word: of the validation text, as it was given.
-        precision: what matrix products were computed in.
-        still_learning: whether the epochs were over with the best validation the last one, and better than those of the
-            first half by more than :data:`STILL_LEARNING`.
-    """
-
-    best_loss: float
-    best_step: int
-    steps: int
-    tokens: int
-    seconds: float
-    stopped_early: bool
-    averaged: int = 0
-    tokens_per_word: float | None = None
-    precision: Precision = "float32"
-    still_learning: bool = False
 
 
 def train_network(
@@ -206,7 +156,7 @@ class _Run:
             for batches in batched(
                 self.train.batches(self.counters.epoch, self.counters.position), self.options.accumulate
             ):
-                with _uninterrupted():
+                with uninterrupted():
                     self._update(batches)
                 self.counters.seconds = begun + time.monotonic() - since
                 if self._validation_is_due():
@@ -215,7 +165,7 @@ class _Run:
                 yield self._progress(rate)
                 if self.counters.step >= self.total or self.exhausted:
                     return
-            with _uninterrupted():
+            with uninterrupted():
                 self.counters.epoch, self.counters.position, self.state = self.counters.epoch + 1, 0, None
 
     @property
@@ -280,7 +230,7 @@ class _Run:
         with self._having(self.moving):
             valid_loss = self.validation_loss()
         self._check_finite(valid_loss, "validation loss")
-        with _uninterrupted():
+        with uninterrupted():
             self._record(valid_loss)
         self.save()
 
@@ -540,55 +490,3 @@ _OWN = (*_STATES, "random.cpu", "random.cuda")
 def _owned(name: str, rank: int) -> str:
     """What a checkpoint calls a tensor that every process has for itself."""
     return f"process.{rank}.{name}" if rank else name
-
-
-@contextlib.contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Hold Ctrl-C back until the block is left, so that weights and counters always belong together."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    held_back: list[int] = []
-    handler = signal.signal(signal.SIGINT, lambda number, frame: held_back.append(number))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, handler)
-    if held_back:
-        signal.raise_signal(signal.SIGINT)
-
-
-def learning_rate_factor(step: int, total: int, options: TrainingOptions) -> float:
-    """Share of the highest learning rate at a step (from 0): linear warm-up, then the schedule."""
-    warmup = options.warmup * total
-    if step < warmup:
-        return (step + 1) / (warmup + 1)
-    done = (step - warmup) / max(total - warmup, 1)
-    if options.schedule == "cosine":
-        return 0.5 * (1 + math.cos(math.pi * done))
-    if options.schedule == "step":
-        epoch = math.floor(step * options.epochs / total)
-        return float(options.decay ** max(0.0, epoch + 1 - options.decay_after))
-    return 1 - done if options.schedule == "linear" else 1.0
-
-
-def make_optimizer(network: Network, options: TrainingOptions, precision: Precision) -> torch.optim.Optimizer:
-    """The optimiser of a network, its parameters in groups of one weight decay."""
-    matrices = hidden_matrices(network) if options.optimizer == "muon" else {}
-    alike: dict[tuple[float, int], list[torch.nn.Parameter]] = {}
-    for name, parameter in network.named_parameters():
-        if parameter.requires_grad:
-            # An embedding's rows meet AdamW's decay at every step and a gradient only where their word occurs.
-            is_decayed = name in matrices if matrices else parameter.dim() > 1 or options.optimizer == "sgd"
-            decay = options.weight_decay if is_decayed else 0.0
-            alike.setdefault((decay, matrices.get(name, 0)), []).append(parameter)
-    groups: list[dict[str, Any]] = [
-        {"params": members, "weight_decay": decay, "orthogonal": count} for (decay, count), members in alike.items()
-    ]
-    if options.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=options.learning_rate)
-    # Fused is one pass over the moments: with a large vocabulary the separate ones took half of a step on a CPU.
-    settings: dict[str, Any] = {"lr": options.learning_rate, "betas": (0.9, 0.98), "eps": options.epsilon}
-    if matrices:
-        return Muon(groups, precision=precision, fused=True, **settings)
-    return torch.optim.AdamW(groups, fused=True, **settings)

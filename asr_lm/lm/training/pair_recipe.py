@@ -29,8 +29,9 @@ from asr_lm.lm.training.confusions import Confusions
 from asr_lm.lm.training.corpus import TokenCorpus, read_sentences, text_identity
 from asr_lm.lm.training.distributed import ALONE, Processes, shared
 from asr_lm.lm.training.edit_channel import EditChannel
-from asr_lm.lm.training.loop import CURVE_FILE, TrainingProgress, TrainingResult, train_network
+from asr_lm.lm.training.loop import CURVE_FILE, train_network
 from asr_lm.lm.training.options import Fold, TrainingOptions
+from asr_lm.lm.training.outcome import TrainingProgress, TrainingResult
 from asr_lm.lm.training.pairs import ListedPairs, MixedNoise, Noise, NoisyPairs, PairBatches, encode_sources
 from asr_lm.lm.training.text_vocabulary import make_vocabulary
 from asr_lm.lm.weights_file import read_weights, write_weights

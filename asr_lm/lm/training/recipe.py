@@ -22,8 +22,9 @@ from asr_lm.lm.training.checkpoint import CHECKPOINT_FILE
 from asr_lm.lm.training.corpus import TokenCorpus, read_sentences, text_identity
 from asr_lm.lm.training.distributed import ALONE, Processes, shared
 from asr_lm.lm.training.initial import InitialModel
-from asr_lm.lm.training.loop import TrainingProgress, TrainingResult, train_network
+from asr_lm.lm.training.loop import train_network
 from asr_lm.lm.training.options import MOST_PIECES, VOCABULARY_KINDS, TextOptions, TrainingOptions
+from asr_lm.lm.training.outcome import TrainingProgress, TrainingResult
 from asr_lm.lm.training.text_vocabulary import make_vocabulary
 from asr_lm.text.sentence_hashes import SentenceHashes
 from asr_lm.text.vocabulary import (
