@@ -8,7 +8,6 @@ Several processes may train together: each takes its share of every step.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 import time
@@ -37,6 +36,7 @@ from asr_lm.lm.training.checkpoint import (
 from asr_lm.lm.training.counters import Counters
 from asr_lm.lm.training.distributed import ALONE, Processes
 from asr_lm.lm.training.interrupts import uninterrupted
+from asr_lm.lm.training.kept_weights import KeptWeights, Weights
 from asr_lm.lm.training.optimizers import learning_rate_factor, make_optimizer
 from asr_lm.lm.training.options import TrainingOptions
 from asr_lm.lm.training.outcome import STILL_LEARNING, TrainingProgress, TrainingResult
@@ -126,9 +126,7 @@ class _Run:
         self.total = max(1, round(options.epochs * self.epoch_steps))
         self.interval = max(1, self.total // options.validations)
         self.counters = Counters()
-        self.best: Weights = {}
-        self.moving: Weights = self._copied() if options.ema else {}
-        self.recent: list[Weights] = []
+        self.kept = KeptWeights(network, options.ema, options.average)
         self.averaged = 0
         self.state: State | None = None
 
@@ -192,7 +190,7 @@ class _Run:
             self._check_finite(float(norm), "gradient")
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        self._move_average()
+        self.kept.move_average(self.counters.step)
         self.counters.loss_sum += loss
         self.counters.loss_tokens += count
         self.counters.tokens += tokens
@@ -207,15 +205,6 @@ class _Run:
         (loss / count).backward()
         return float(loss.detach())
 
-    @torch.no_grad()
-    def _move_average(self) -> None:
-        if not self.moving:
-            return
-        # Early on the first, random weights must not count for long.
-        decay = min(self.options.ema, (1 + self.counters.step) / (10 + self.counters.step))
-        for name, parameter in self._learning():
-            self.moving[name].lerp_(parameter, 1 - decay)
-
     def _learning_rate(self, step: int) -> float:
         return self.options.learning_rate * self.counters.factor * learning_rate_factor(step, self.total, self.options)
 
@@ -227,7 +216,7 @@ class _Run:
         return loss, None if state is None else tuple(tensor.detach() for tensor in state)
 
     def _validate(self) -> None:
-        with self._having(self.moving):
+        with self.kept.in_use():
             valid_loss = self.validation_loss()
         self._check_finite(valid_loss, "validation loss")
         with uninterrupted():
@@ -240,19 +229,18 @@ class _Run:
         if not now.step and math.isinf(now.best_loss):
             now.best_loss = self.validation_loss()
             self._check_finite(now.best_loss, "validation loss")
-            self.best = self._copied()
+            self.kept.keep_best()
 
     def _record(self, valid_loss: float) -> None:
         now = self.counters
         learning_rate = self._learning_rate(now.step - 1)
         if valid_loss < now.best_loss:
             now.best_loss, now.best_step, now.failures = valid_loss, now.step, 0
-            self.best = self._judged()
+            self.kept.keep_best()
         else:
             now.failures += 1
             now.factor *= self.options.decay if self.options.schedule == "plateau" else 1.0
-        if self.options.average:
-            self.recent = [*self.recent, self._judged()][-self.options.average :]
+        self.kept.keep_recent()
         now.curve.append(
             {
                 "step": now.step,
@@ -276,30 +264,6 @@ class _Run:
         if self.tokens_per_word is not None:
             figures[f"valid_word_{pseudo}perplexity"] = perplexity(valid_loss * self.tokens_per_word)
         return figures
-
-    def _judged(self) -> Weights:
-        """A copy of the weights that are validated: the moving average where there is one."""
-        return {name: value.clone() for name, value in self.moving.items()} or self._copied()
-
-    def _copied(self) -> Weights:
-        return {name: value.detach().clone() for name, value in self._learning()}
-
-    def _learning(self) -> list[tuple[str, torch.nn.Parameter]]:
-        """The parameters that training changes, by name."""
-        return [(name, value) for name, value in self.network.named_parameters() if value.requires_grad]
-
-    @contextlib.contextmanager
-    def _having(self, weights: Weights) -> Iterator[None]:
-        """Put weights into the network for a while; none leaves it as it is."""
-        if not weights:
-            yield
-            return
-        before = self._copied()
-        try:
-            self._put(weights)
-            yield
-        finally:
-            self._put(before)
 
     def _check_finite(self, value: float, name: str) -> None:
         if not math.isfinite(value):
@@ -347,20 +311,13 @@ class _Run:
         parts = self.processes.gather(self._own_tensors())
         if not self.processes.is_first:
             return
-        tensors: Weights = {f"network.{name}": value for name, value in self._learning()}
-        for number, weights in self._kept_weights().items():
-            tensors |= {f"{number}.{name}": value for name, value in weights.items()}
+        tensors = self.kept.tensors()
         tensors |= optimizer_tensors(self.optimizer)
         for rank, own in enumerate(parts):
             tensors |= {_owned(name, rank): value for name, value in own.items()}
         facts = {**self.counters.to_json(), "identity": self.identity}
         Checkpoint(tensors, facts).write(self.folder / CHECKPOINT_FILE)
         self._write_curve()
-
-    def _kept_weights(self) -> dict[str, Weights]:
-        """Weights beside those of the network, by their name in a checkpoint."""
-        recent = {f"recent.{number}": weights for number, weights in enumerate(self.recent)}
-        return {"best": self.best, "moving": self.moving, **recent}
 
     def _own_tensors(self) -> Weights:
         """What every process has for itself: the carried state and the random number generators."""
@@ -387,11 +344,8 @@ class _Run:
     def _restore(self, checkpoint: Checkpoint) -> None:
         tensors, device = checkpoint.tensors, self.network.device
         self.counters = Counters.from_json(checkpoint.facts)
-        self._put(self._weights(tensors, "network."))
-        self.best = {} if math.isinf(self.counters.best_loss) else self._weights(tensors, "best.")
-        self.moving = self._weights(tensors, "moving.") if self.moving else {}
-        validations = min(len(self.counters.curve), self.options.average)
-        self.recent = [self._weights(tensors, f"recent.{number}.") for number in range(validations)]
+        has_best = not math.isinf(self.counters.best_loss)
+        self.kept.restore(tensors, has_best=has_best, validations=len(self.counters.curve))
         restore_optimizer(self.optimizer, tensors)
         own = {name: _owned(name, self.processes.rank) for name in _OWN}
         # Copied, since where a tensor begins in memory may change the last bits of a product.
@@ -399,20 +353,6 @@ class _Run:
         torch.set_rng_state(tensors[own["random.cpu"]])
         if device.type == "cuda" and own["random.cuda"] in tensors:
             torch.cuda.set_rng_state(tensors[own["random.cuda"]], device)
-
-    def _weights(self, tensors: Weights, prefix: str) -> Weights:
-        """The tensors that are weights of the network, by parameter, on its device."""
-        weights = {}
-        for name, parameter in self._learning():
-            weights[name] = tensors[prefix + name].to(self.network.device)
-            if weights[name].shape != parameter.shape:
-                raise ValueError(f"{name} is {list(weights[name].shape)}, not {list(parameter.shape)}")
-        return weights
-
-    @torch.no_grad()
-    def _put(self, weights: Weights) -> None:
-        for name, parameter in self._learning():
-            parameter.copy_(weights[name])
 
     def _check_identity(self, found: dict[str, Any], path: Path) -> None:
         expected = json.loads(json.dumps(self.identity))
@@ -436,7 +376,7 @@ class _Run:
 
     def finish(self) -> TrainingResult:
         """Put the best weights into the network, or the average of the last where it is better."""
-        self._put(self.best)
+        self.kept.put(self.kept.best)
         still_learning = self._is_still_learning()
         self._try_average()
         stopped = self.counters.step < self.total
@@ -454,16 +394,15 @@ class _Run:
         return not before or now.best_loss < min(before) - STILL_LEARNING
 
     def _try_average(self) -> None:
-        if len(self.recent) < 2:
+        if not (average := self.kept.mean_of_recent()):
             return
-        trained = [name for name, _ in self._learning()]
-        average = {name: torch.stack([weights[name] for weights in self.recent]).mean(0) for name in trained}
-        self._put(self.best | average)
+        self.kept.put(average)
         loss = self.validation_loss()
         if loss < self.counters.best_loss:
-            self.counters.best_loss, self.counters.best_step, self.averaged = loss, self.counters.step, len(self.recent)
+            self.averaged = len(self.kept.recent)
+            self.counters.best_loss, self.counters.best_step = loss, self.counters.step
         else:
-            self._put(self.best)
+            self.kept.put(self.kept.best)
 
 
 def perplexity(loss: float) -> float:
@@ -479,9 +418,6 @@ def _precision_of(path: Path) -> Precision | None:
     options = identity.get("options") if isinstance(identity, dict) else None
     return "bfloat16" if isinstance(options, dict) and options.get("precision") == "bfloat16" else "float32"
 
-
-Weights = dict[str, Tensor]
-"""Tensors by name of the parameter."""
 
 _STATES = tuple(f"state.{index}" for index in range(8))
 _OWN = (*_STATES, "random.cpu", "random.cuda")
