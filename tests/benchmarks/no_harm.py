@@ -7,9 +7,10 @@ than 0.05 points, and of what the whole half wins, at least 80 % is won with 300
 that the share is one of the same test halves.
 
 ``$SPLITS`` splits are taken, 40 by default, from seed ``$SEED`` on, 6000 by default, and four times as many of the two
-lists whose figures lie near what is asked for. The rule was thought out on the seeds from 1000 to 1039, two of its numbers
-were changed after those from 2000 to 2039 were seen, and close calls got more divisions into folds after those from 3000
-to 3039. The splits of all lists are shared out among the cores; two that have nothing else to do take some fifteen minutes.
+lists whose figures lie near what is asked for. The rule was thought out on the seeds from 1000 to 1039, two of its
+numbers were changed after those from 2000 to 2039 were seen, and close calls got more divisions into folds after those
+from 3000 to 3039. The splits of all lists are shared out among the cores; two that have nothing else to do take some
+fifteen minutes.
 """
 
 from __future__ import annotations
