@@ -182,11 +182,13 @@ def _undecided(differences: np.ndarray, figures: str, *, likely: bool) -> Verdic
 
 
 def _is_beyond_noise(differences: np.ndarray) -> bool:
+    """At the level of the test, and of few utterances by as much as is asked for against the first pass."""
     if len(differences) < 2:
         return False
     error = float(differences.std(ddof=1)) / math.sqrt(len(differences))
     # Where all differ by the same amount their variance is unknown, not zero.
-    return error > 0 and abs(float(differences.mean())) / error > _Z_LEVEL
+    least = max(_Z_LEVEL, margin_over_first_pass(len(differences)))
+    return error > 0 and abs(float(differences.mean())) / error > least
 
 
 def utterances_needed(differences: np.ndarray) -> int | None:

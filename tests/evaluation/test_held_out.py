@@ -120,3 +120,14 @@ def test_what_is_beyond_noise_by_the_errors_made_needs_no_more() -> None:
     assert beats_first_pass(before, after, (expected, expected + 0.01))
     assert held_out_verdict(before, after).wins
     assert not beats_first_pass(after, before, (expected, expected - 0.05))
+
+
+def test_of_few_utterances_the_errors_made_must_say_as_much_as_those_expected() -> None:
+    """With 25 utterances two standard errors are seen too often by chance."""
+    gain = [1] * 6 + [0] * 18 + [-1] * 1
+    before, after = counts([2] * 25), counts([2 - g for g in gain])
+    assert not beats_first_pass(before, after)
+    assert held_out_verdict(before, after).wins is None
+    before, after = (counts(list(some[:, 0]) * 4) for some in (before, after))
+    assert beats_first_pass(before, after)
+    assert held_out_verdict(before, after).wins
