@@ -148,12 +148,7 @@ def won_by(simpler: MeanCounts, larger: MeanCounts, expected: tuple[Errors, Erro
         Negative where it has more; 0 for a single utterance; infinite where all utterances differ by the same amount.
     """
     made = (simpler[:, :3].sum(1) - larger[:, :3].sum(1)).astype(np.float64)
-    gains = (made if expected is None else expected[0] - expected[1]).clip(-MOST, MOST)
-    total = float(gains.sum())
-    if len(gains) < 2 or not total:
-        return 0.0
-    error = math.sqrt(len(gains) * float(gains.var(ddof=1)))
-    return total / error if error else math.copysign(math.inf, total)
+    return _standard_errors((made if expected is None else expected[0] - expected[1]).clip(-MOST, MOST))
 
 
 def margin_over_first_pass(utterances: int) -> float:
@@ -181,14 +176,20 @@ def _undecided(differences: np.ndarray, figures: str, *, likely: bool) -> Verdic
     return Verdict(text + ("." if needed is None else f", about {needed:,} would be needed."), None, needed)
 
 
-def _is_beyond_noise(differences: np.ndarray) -> bool:
+def _standard_errors(differences: Errors) -> float:
+    """The sum of differences in units of its standard error; 0 of fewer than two, infinite where all are equal."""
+    total = float(differences.sum())
+    if len(differences) < 2 or not total:
+        return 0.0
+    error = math.sqrt(len(differences) * float(differences.var(ddof=1)))
+    return total / error if error else math.copysign(math.inf, total)
+
+
+def _is_beyond_noise(differences: Errors) -> bool:
     """At the level of the test, and of few utterances by as much as is asked for against the first pass."""
-    if len(differences) < 2:
-        return False
-    error = float(differences.std(ddof=1)) / math.sqrt(len(differences))
-    # Where all differ by the same amount their variance is unknown, not zero.
     least = max(_Z_LEVEL, margin_over_first_pass(len(differences)))
-    return error > 0 and abs(float(differences.mean())) / error > least
+    # Where all differ by the same amount their variance is unknown, not zero.
+    return least < abs(_standard_errors(differences)) < math.inf
 
 
 def utterances_needed(differences: np.ndarray) -> int | None:

@@ -112,7 +112,11 @@ def generate(
     following = _following(model, heard)
     begin = model.encode([prompt])[0]
     # Lists differ in their noise, or what is drawn by a rare chance for one would be for all.
-    chance = [sampling.seed] if heard is None else [sampling.seed, zlib.crc32("\n".join(heard).encode())]
+    chance = (
+        [sampling.seed]
+        if heard is None
+        else [sampling.seed, zlib.crc32("\n".join(heard).encode(errors="surrogatepass"))]
+    )
     random = [np.random.default_rng([*chance, text]) for text in range(number)]
     drawn = _draw(following, begin, model.vocabulary, sampling, random)
     return [_told(model.vocabulary, begin, *written) for written in drawn]

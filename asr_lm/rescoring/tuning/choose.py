@@ -71,19 +71,22 @@ class Check:
 
     Attributes:
         system: what was tuned.
-        folds: its cross-validation, the first one.
+        divisions: its cross-validations, one for each division into folds.
         counts: held-out errors of the first one ``[utterances, 4]``.
         mean_counts: their mean over the divisions ``[utterances, 4]``.
         expected: errors expected held out, the mean over the divisions ``[utterances]``.
-        divisions: into folds.
     """
 
     system: System
-    folds: CrossValidation
+    divisions: Sequence[CrossValidation]
     counts: Counts
     mean_counts: Errors
     expected: Values
-    divisions: int = 1
+
+    @property
+    def folds(self) -> CrossValidation:
+        """Its first cross-validation."""
+        return self.divisions[0]
 
     @property
     def errors(self) -> float:
@@ -130,13 +133,17 @@ class _Folds:
     first_pass: Counts
     expected: Values
 
-    def check(self, system: System, divisions: int = 1) -> Check:
+    def check(self, system: System) -> Check:
+        return self._check(system, (), 1)
+
+    def _check(self, system: System, known: Sequence[CrossValidation], divisions: int) -> Check:
+        """By the first so many divisions, of which some are done already."""
         part = choosable_table(self.table, system.features(self.table))
         fit = partial(system_weights, system=system, signs=self.signs)
-        found = [hold_out(part, assigned, fit) for assigned in self.divisions[:divisions]]
+        found = [*known, *(hold_out(part, assigned, fit) for assigned in self.divisions[len(known) : divisions])]
         counts = [part.counts(folds.rows) for folds in found]
         expected = np.mean([folds.expected for folds in found], axis=0)
-        return Check(system, found[0], counts[0], np.mean(counts, axis=0), expected, len(found))
+        return Check(system, found, counts[0], np.mean(counts, axis=0), expected)
 
     def simplest_unbeaten(self, checks: Iterable[Check]) -> Check | None:
         """One takes the place of a simpler one only where it wins; None: the first pass."""
@@ -152,8 +159,8 @@ class _Folds:
         return check if self._wins(chosen, check) else chosen
 
     def _by_all_divisions(self, check: Check) -> Check:
-        enough = check.divisions >= len(self.divisions)
-        return check if enough else self.check(check.system, len(self.divisions))
+        every = len(self.divisions)
+        return check if len(check.divisions) == every else self._check(check.system, check.divisions, every)
 
     def _is_close(self, chosen: Check | None, check: Check) -> bool:
         if chosen is None:
