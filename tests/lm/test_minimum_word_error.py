@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -90,13 +90,6 @@ def only_batch(learner: NeuralLearner, lists: Sequence[WeighedList], **more: Any
     batches = ListBatches(lists, learner.rows, VOCABULARY, 100_000, 16, None, **more)
     (batch,) = batches.batches(0)
     return batch
-
-
-@pytest.fixture
-def float64() -> Iterator[None]:
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
 
 
 def gradients(network: torch.nn.Module) -> dict[str, Tensor]:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 from msgspec.structs import replace
-from toy_language import Command, Toy, started
+from toy_language import Command, Toy, changed, config, kill_at_first_checkpoint
 
 transformers = pytest.importorskip("transformers")
 peft = pytest.importorskip("peft")
@@ -29,11 +26,6 @@ from asr_lm.lm.pretrained.huggingface import HuggingFaceCausalModel, HuggingFace
 from asr_lm.rescoring.scoring.models import RescoringModel  # noqa: E402
 
 PACE = ("--epochs", 3, "--learning-rate", 0.01, "--batch-tokens", 512, "--validations", 3, "--precision", "float32")
-
-
-def config(folder: str | Path) -> dict[str, Any]:
-    record: dict[str, Any] = json.loads((Path(folder) / "config.json").read_text())
-    return record
 
 
 def word_tokenizer(lines: Sequence[str]) -> Any:
@@ -69,17 +61,6 @@ def base(toy: Toy) -> Path:
 @pytest.fixture
 def arguments(toy: Toy, base: Path) -> tuple[object, ...]:
     return ("train", "huggingface", "--init-from", base, "--nbest", toy.dev, "--out", "m", *PACE)
-
-
-def changed(line: Sequence[object], *options: object) -> list[object]:
-    """A command line with some options of one value in place of what is there, or at the end."""
-    words = [*line]
-    for option, value in zip(options[::2], options[1::2], strict=True):
-        if option in words:
-            words[words.index(option) + 1] = value
-        else:
-            words += [option, value]
-    return words
 
 
 def test_it_makes_fewer_expected_errors_and_is_a_model_like_any_other(
@@ -148,13 +129,7 @@ def test_jackknife_models_have_not_seen_their_part(command: Command, arguments: 
 
 def test_a_killed_run_goes_on(command: Command, arguments: tuple[object, ...], toy: Toy) -> None:
     line = (*changed(arguments, "--epochs", 4, "--validations", 4), "--valid-nbest", toy.test, "--lora-dropout", 0.1)
-    process = started(*line)
-    deadline = time.monotonic() + 120
-    while not Path("m/checkpoint.safetensors").exists() and process.is_alive() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert process.pid is not None
-    os.kill(process.pid, signal.SIGKILL)
-    process.join()
+    kill_at_first_checkpoint(line)
     assert not Path("m/config.json").exists()
     assert command(*line).code == 0
     assert command(*changed(line, "--out", "whole")).code == 0

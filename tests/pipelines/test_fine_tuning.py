@@ -9,10 +9,9 @@ import subprocess
 import sys
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 import pytest
-from toy_language import Command, Toy
+from toy_language import Command, Toy, config
 
 from asr_lm.errors import InputError
 from asr_lm.lm.families.registry import FAMILIES, find_preset
@@ -21,11 +20,6 @@ from asr_lm.lm.training.options import TextOptions, TrainingOptions
 from asr_lm.text.sentence_hashes import SentenceHashes
 
 SHORT = ("--epochs", 1, "--batch-tokens", 512, "--validations", 2)
-
-
-def config(folder: str | Path) -> dict[str, Any]:
-    record: dict[str, Any] = json.loads((Path(folder) / "config.json").read_text())
-    return record
 
 
 class TestInitFrom:

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
-import time
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from toy_language import Command, Toy, started
+from toy_language import Command, Toy, changed, config, kill_at_first_checkpoint
 
 from asr_lm.hypotheses.writing import write_nbest
 from asr_lm.lm.loading import load_model
@@ -23,25 +18,9 @@ from asr_lm.text.sentence_hashes import SentenceHashes
 PACE = ("--epochs", 6, "--learning-rate", 0.01, "--batch-tokens", 256, "--validations", 3, "--precision", "float32")
 
 
-def config(folder: str | Path) -> dict[str, Any]:
-    record: dict[str, Any] = json.loads((Path(folder) / "config.json").read_text())
-    return record
-
-
 @pytest.fixture
 def arguments(toy: Toy, lstm: Path) -> tuple[object, ...]:
     return ("train", "lstm", "--objective", "mwer", "--init-from", lstm, "--nbest", toy.dev, "--out", "m", *PACE)
-
-
-def changed(line: Sequence[object], *options: object) -> list[object]:
-    """A command line with some options of one value in place of what is there, or at the end."""
-    words = [*line]
-    for option, value in zip(options[::2], options[1::2], strict=True):
-        if option in words:
-            words[words.index(option) + 1] = value
-        else:
-            words += [option, value]
-    return words
 
 
 def test_it_prints_the_weights_and_makes_fewer_expected_errors(
@@ -115,13 +94,7 @@ def test_a_model_that_has_seen_the_references_is_told_of(
 
 def test_a_killed_run_goes_on(command: Command, arguments: tuple[object, ...], toy: Toy) -> None:
     line = (*changed(arguments, "--epochs", 12, "--validations", 12), "--valid-nbest", toy.test)
-    process = started(*line)
-    deadline = time.monotonic() + 120
-    while not Path("m/checkpoint.safetensors").exists() and process.is_alive() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert process.pid is not None
-    os.kill(process.pid, signal.SIGKILL)
-    process.join()
+    kill_at_first_checkpoint(line)
     assert not Path("m/config.json").exists()
     assert command(*line).code == 0
     assert command(*changed(line, "--out", "whole")).code == 0

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import importlib
 import io
+import json
 import multiprocessing
 import os
 import random
+import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -104,6 +107,35 @@ def started(name: str, *arguments: object) -> BaseProcess:
     process = multiprocessing.get_context("fork").Process(target=child)
     process.start()
     return process
+
+
+def kill_at_first_checkpoint(line: Sequence[object]) -> None:
+    """Kill a training into the folder ``m`` as soon as there is something to go on with."""
+    name, *arguments = line
+    process = started(str(name), *arguments)
+    deadline = time.monotonic() + 120
+    while not Path("m/checkpoint.safetensors").exists() and process.is_alive() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+
+
+def changed(line: Sequence[object], *options: object) -> list[object]:
+    """A command line with some options of one value in place of what is there, or at the end."""
+    words = [*line]
+    for option, value in zip(options[::2], options[1::2], strict=True):
+        if option in words:
+            words[words.index(option) + 1] = value
+        else:
+            words += [option, value]
+    return words
+
+
+def config(folder: str | Path) -> dict[str, Any]:
+    """What a trained folder says of itself."""
+    record: dict[str, Any] = json.loads((Path(folder) / "config.json").read_text())
+    return record
 
 
 def _files() -> set[str]:
