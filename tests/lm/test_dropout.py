@@ -36,3 +36,16 @@ def test_the_seed_decides_and_scoring_drops_nothing() -> None:
     assert not torch.equal(layer(x), first)
     assert layer.eval()(x) is x
     assert torch.equal(Dropout(0.0)(x), x)
+
+
+def test_the_same_units_are_dropped_at_all_times() -> None:
+    torch.manual_seed(4)
+    x = torch.randn(20, 7, 300, requires_grad=True)
+    y = Dropout(0.3, same_over_time=True)(x)
+    dropped = y == 0
+    assert torch.equal(dropped, dropped[:, :1].expand_as(dropped))
+    assert float(dropped.float().mean()) == pytest.approx(0.3, abs=0.02)
+    assert not torch.equal(dropped[0, 0], dropped[1, 0])
+    torch.testing.assert_close(y[~dropped], x[~dropped] / 0.7, rtol=1e-4, atol=0)
+    (gradient,) = torch.autograd.grad(y.sum(), x)
+    assert torch.equal(gradient == 0, dropped)

@@ -111,6 +111,27 @@ class TestNetwork:
         hidden, _ = network(torch.randint(VOCABULARY.size, (8, 9)))
         assert (hidden == 0).float().mean().item() == pytest.approx(0.5, abs=0.1)
 
+    def test_recurrent_dropout_drops_weights_once_a_batch(self) -> None:
+        config = LstmConfig(VOCABULARY.size, embedding=8, hidden=8, layers=2, recurrent_dropout=0.5)
+        network, tokens = LstmNetwork(config).train(), torch.randint(VOCABULARY.size, (3, 9))
+        torch.manual_seed(6)
+        found, _ = network(tokens)
+        assert not torch.equal(network(tokens)[0], found)  # others are dropped next time
+        # A plain network with the weights that were left gives the same.
+        torch.manual_seed(6)
+        plain = LstmNetwork(replace(config, recurrent_dropout=0.0)).train()
+        plain.load_state_dict(network.state_dict())
+        torch.manual_seed(6)
+        for layer in range(2):
+            weight = plain.lstm.get_parameter(f"weight_hh_l{layer}")
+            weight.data = network.recurrent_dropout(weight.data)
+            assert float((weight == 0).float().mean()) == pytest.approx(0.5, abs=0.15)
+        torch.testing.assert_close(plain(tokens)[0], found)
+        found.sum().backward()
+        gradient = network.lstm.get_parameter("weight_hh_l0").grad
+        assert torch.equal(gradient == 0, plain.lstm.get_parameter("weight_hh_l0") == 0)
+        assert torch.equal(network.eval()(tokens)[0], network(tokens)[0])
+
     @every_shape
     def test_a_stream_in_pieces_is_the_stream_in_one(self, name: str) -> None:
         scorer, sentences = model(name), random_sentences(25)
@@ -147,6 +168,7 @@ class TestNetwork:
             ({"layers": True}, "field layers: expected a whole number above 0, not True"),
             ({"vocabulary_size": "9"}, "field vocabulary_size: expected a whole number above 0, not '9'"),
             ({"tied": 1}, "field tied: expected true or false, not 1"),
+            ({"recurrent_dropout": -0.1}, "field recurrent_dropout: expected a share from 0 to less than 1, not -0.1"),
             ({"dropout": 1.0}, "field dropout: expected a share from 0 to less than 1, not 1.0"),
             ({"dropout": float("nan")}, "field dropout: expected a share"),
             ({"embedding": 5, "hidden": 6}, "tied embeddings need as many units as the embedding is wide, not 6 and 5"),

@@ -22,7 +22,14 @@ if TYPE_CHECKING:
     from asr_lm.lm.neural import Network
     from asr_lm.lm.training.corpus import TokenCorpus
 
-MAY_DIFFER = ("vocabulary_size", "dropout", "attention_dropout", "noise_samples")
+MAY_DIFFER = (
+    "vocabulary_size",
+    "dropout",
+    "attention_dropout",
+    "recurrent_dropout",
+    "variational",
+    "noise_samples",
+)
 """Settings of a network that are none of its weights: fine-tuning may choose them anew. The size of the vocabulary is
 checked as such."""
 

@@ -10,7 +10,7 @@ are made with the paper's learning rate times T, and with gradients clipped at t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from asr_lm.lm.families.family import AS_IS, FREQUENT_WORDS, LAPTOP, Family, Preset, sampled_noise
@@ -19,7 +19,15 @@ from asr_lm.lm.sizes import RecurrentConfig
 
 @dataclass(frozen=True)
 class LstmConfig(RecurrentConfig):
-    """Sizes of an LSTM language model: those of every stack of recurrent layers."""
+    """Sizes of an LSTM language model: those of every stack of recurrent layers, and how it is kept from overfitting.
+
+    Attributes:
+        recurrent_dropout: Share of the weights between a layer's states dropped in training, drawn once a batch.
+        variational: Drop the same units at all time steps of a batch, instead of drawing them anew at each.
+    """
+
+    recurrent_dropout: float = field(default=0.0, kw_only=True)
+    variational: bool = field(default=False, kw_only=True)
 
 
 def _zaremba(steps: int, epochs: int, decay: float, decay_after: int, initial_range: float) -> dict[str, Any]:

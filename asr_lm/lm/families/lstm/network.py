@@ -7,8 +7,10 @@ with the forget gate of Gers et al. (2000), without peepholes::
     i, f, o = σ(W x_t + U h_{t-1} + b)      g = tanh(W x_t + U h_{t-1} + b)
     c_t = f ⊙ c_{t-1} + i ⊙ g               h_t = o ⊙ tanh(c_t)
 
-Options: dropout on the non-recurrent connections only (Zaremba, Sutskever, Vinyals 2014, equations 7 to 9), and output
-weights tied to the embedding (Press and Wolf 2017; Inan et al. 2017).
+Options: dropout on the non-recurrent connections only (Zaremba, Sutskever, Vinyals 2014, equations 7 to 9), of the same
+units at all time steps (Gal and Ghahramani 2016); dropout of the recurrent weights U themselves (DropConnect: Merity,
+Keskar, Socher 2018, section 2), one draw for all time steps of a batch; and output weights tied to the embedding (Press
+and Wolf 2017; Inan et al. 2017).
 """
 
 from __future__ import annotations
@@ -31,7 +33,8 @@ class LstmNetwork(RecurrentNetwork):
         self.config: LstmConfig = config
         self.embedding = nn.Embedding(config.vocabulary_size, config.embedding)
         self.lstm = nn.LSTM(config.embedding, config.hidden, config.layers, batch_first=True)
-        self.dropout = Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout, same_over_time=config.variational)
+        self.recurrent_dropout = Dropout(config.recurrent_dropout)
         self._initialise()
         tied = self.embedding if config.tied else None
         self.output = make_output(config, config.hidden, tied=tied)
@@ -83,9 +86,10 @@ class LstmNetwork(RecurrentNetwork):
         return state[0][-1]
 
     def _weights(self, layer: int) -> list[Tensor]:
-        """The weights of a layer in the order of ``torch.lstm``."""
+        """The weights of a layer in the order of ``torch.lstm``; in training some between states are dropped."""
         names = (f"{name}_l{layer}" for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
-        return [self.lstm.get_parameter(name) for name in names]
+        read, remember, *biases = (self.lstm.get_parameter(name) for name in names)
+        return [read, self.recurrent_dropout(remember), *biases]
 
     def _weight(self, kind: str, layer: int) -> Tensor:
         weight: Tensor = getattr(self.lstm, f"weight_{kind}_l{layer}")
