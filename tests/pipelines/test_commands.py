@@ -24,7 +24,8 @@ from pipelines.command import check_outputs, run
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = ("rescore", "train", "perplexity", "generate", "compare")
-HELP_SECONDS = 0.5
+HELP_COST = 4.5
+"""Computing of ``--help``, in times of what importing the library of its options takes."""
 
 
 def python(*arguments: object, stdin: bytes = b"", stdout: int = subprocess.PIPE) -> subprocess.CompletedProcess[bytes]:
@@ -34,19 +35,26 @@ def python(*arguments: object, stdin: bytes = b"", stdout: int = subprocess.PIPE
     return subprocess.run(line, input=stdin, stdout=stdout, stderr=subprocess.PIPE, env=environment, check=False)
 
 
+def computing(*arguments: object) -> tuple[float, subprocess.CompletedProcess[bytes]]:
+    """Seconds of processor time that a command took, and the command."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    finished = python(*arguments)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, finished
+
+
 class TestHelp:
     """``--help`` answers at once."""
 
-    def test_it_takes_less_than_half_a_second_of_computing(self) -> None:
-        spent = []
+    def test_it_computes_little_more_than_its_library(self) -> None:
+        library, ours = [], []
         for _ in range(3):
-            before = resource.getrusage(resource.RUSAGE_CHILDREN)
-            finished = python("-m", "pipelines.rescore", "--help")
-            after = resource.getrusage(resource.RUSAGE_CHILDREN)
-            spent.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+            library.append(computing("-c", "import tyro")[0])
+            seconds, finished = computing("-m", "pipelines.rescore", "--help")
+            ours.append(seconds)
             assert finished.returncode == 0
             assert b"--nbest" in finished.stdout
-        assert min(spent) < HELP_SECONDS
+        assert min(ours) < HELP_COST * min(library)
 
     def test_it_imports_nothing_heavy(self) -> None:
         finished = python("-X", "importtime", "-m", "pipelines.rescore", "--help")
