@@ -13,9 +13,10 @@ from rich.table import Table
 from asr_lm.counted import counted
 from asr_lm.errors import InputError
 from asr_lm.evaluation.perplexity import Perplexity, measure
+from asr_lm.evaluation.spread_sample import SpreadSample
 from asr_lm.files import write_text
 from asr_lm.lm.folder import trained_sentences
-from asr_lm.lm.protocol import Ranker
+from asr_lm.lm.protocol import LanguageModel, Ranker
 from asr_lm.lm.scoring.learning import Learning
 from asr_lm.lm.training.corpus import read_lines
 from asr_lm.report.training_curves import read_curve, save_training_pictures
@@ -25,6 +26,9 @@ from asr_lm.text.sentence_hashes import OVERLAP_WARNING, batches
 from pipelines.command import blaming, check_outputs, console
 from pipelines.display import say, warn
 from pipelines.perplexity import Arguments
+
+_SCALED_BY = 4000
+"""Sentences whose gradients scale those of dynamic evaluation."""
 
 
 @dataclass(frozen=True)
@@ -87,11 +91,11 @@ def _measured(arguments: Arguments) -> list[Measured]:
     overlaps = Overlaps([path for _, path in named])
     lines = overlaps.watched(line for path in arguments.text for line in read_lines(path))
     with blaming(*map(str, arguments.text)):
-        carried, ways = arguments.context == "stream", [None, learning] if learning else [None]
-        measured = [model for _ in ways for model in models]
-        dynamic = [way for way in ways for _ in models]
-        results = measure(measured, lines, carry_state=carried, dynamic=dynamic, warn=warn)
-    learnt: list[Perplexity | None] = [*results[len(models) :]] or [None] * len(models)
+        learners = _learners(models) if learning else []
+        dynamic = [None] * len(models) + [learning] * len(learners)
+        carried = arguments.context == "stream"
+        results = measure([*models, *learners], lines, carry_state=carried, dynamic=dynamic, warn=warn)
+    learnt = [_result_of(model, learners, results[len(models) :]) for model in models]
     given = zip(named, arguments.lm, strict=True)
     labels = [name if specification.startswith(f"{name}=") else specification for (name, _), specification in given]
     short = [name for name, _ in named]
@@ -101,14 +105,26 @@ def _measured(arguments: Arguments) -> list[Measured]:
     return list(map(Measured, names, labels, models, results, overlaps.shares, paths, learnt))
 
 
+def _learners(models: Sequence[Ranker]) -> list[Ranker]:
+    """Those that learn from what they read, or all, of which the first is then refused."""
+    return [model for model in models if isinstance(model, LanguageModel) and model.learns] or [*models]
+
+
+def _result_of(model: Ranker, learners: Sequence[Ranker], results: Sequence[Perplexity]) -> Perplexity | None:
+    """The result of a model among those that learnt."""
+    return next((result for learner, result in zip(learners, results, strict=True) if learner is model), None)
+
+
 def _learning(arguments: Arguments) -> Learning | None:
     """How the models learn from what they read."""
     if arguments.dynamic is None:
         if arguments.dynamic_text or arguments.dynamic_decay:
             raise InputError("expected with the text or the decay of a dynamic evaluation", parameter="dynamic")
         return None
-    text = () if arguments.dynamic_text is None else tuple(read_lines(arguments.dynamic_text))
-    return Learning(arguments.dynamic, text, arguments.dynamic_decay)
+    sample = SpreadSample[str](_SCALED_BY)
+    if arguments.dynamic_text is not None:
+        sample.extend(read_lines(arguments.dynamic_text))
+    return Learning(arguments.dynamic, sample.items, arguments.dynamic_decay)
 
 
 def _write(path: Path, rows: Sequence[Measured], arguments: Arguments) -> None:
@@ -187,14 +203,14 @@ def _compared(result: Perplexity) -> str:
 
 def _table(rows: Sequence[Measured], headings: Sequence[str], caption: str) -> Table:
     table = Table("model", "family", caption=caption, caption_justify="left")
-    learnt = ["dynamic ppl/word"] if rows[0].dynamic else []
+    learnt = ["dynamic ppl/word"] if any(row.dynamic for row in rows) else []
     for heading in (*headings, *learnt, "OOV %", "parameters"):
         table.add_column(heading, justify="right")
     for row in rows:
         result = row.result
         compared = [] if result.pseudo else [result.per_compared_word]
-        dynamic = [] if row.dynamic is None else [row.dynamic.per_word]
+        dynamic = [None if row.dynamic is None else row.dynamic.per_word for _ in learnt]
         figures = [result.per_word, *compared, result.per_token, *dynamic, result.oov_rate]
-        shown = [f"{figure:,.2f}" for figure in figures]
+        shown = ["" if figure is None else f"{figure:,.2f}" for figure in figures]
         table.add_row(escape(row.name), row.model.family, *shown, f"{row.model.parameters:,}")
     return table

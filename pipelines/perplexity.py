@@ -27,11 +27,14 @@ class Arguments:
             one); NAME=PATH names its row. PATH?normalizer=NAME says what texts go through before the model reads them,
             such as upper or librispeech-upper for an ARPA file in capitals. May be given several times.
         text: Text files, one sentence a line (.gz, .zst, - for standard input).
-        context: Read each sentence from a fresh state, or all in order with the recurrent state carried over.
+        context: Read each sentence from a fresh state, or all in order with the recurrent state carried over, by the
+            models that have one.
         dynamic: Dynamic evaluation (Mikolov et al. 2010), in a column of its own: read the text in order, once, and
-            learn from every sentence with this learning rate after it was scored. The models on disk stay as they are.
-        dynamic_text: Training text, some thousand sentences of it: every weight's step is divided by the root mean
-            square of its gradients there (Krause et al. 2018). A rate of 0.001 is then a good one to begin with.
+            learn from every sentence with this learning rate after it was scored, as networks and mixtures with one
+            can. The models on disk stay as they are.
+        dynamic_text: Training text, of which at most 4,000 sentences are read, evenly spread: every weight's step is
+            divided by the root mean square of its gradients there (Krause et al. 2018). A rate of 0.001 is then a
+            good one to begin with.
         dynamic_decay: With --dynamic-text, how far every sentence draws the weights back to where they began, from 0
             to 1.
         json: Write what is printed to this file, too.

@@ -131,19 +131,21 @@ def measure(
         models: each applies its own normaliser.
         lines: sentences; blank ones are left out.
         carry_state: read the sentences in order with the recurrent state carried over, instead of each from a fresh
-            state.
+            state; models without one, beside others, read sentence by sentence.
         dynamic: how each model learns from a sentence once it is scored, if it does; () stands for none that do.
         budget: see :meth:`~asr_lm.lm.protocol.LanguageModel.token_log_probs`.
-        warn: told of a normaliser that loses letters of the text.
+        warn: told of a normaliser that loses letters of the text, and of models without a state to carry.
 
     Raises:
         InputError: no sentence, a line the models cut into different numbers of words, a model that gives no
-            probabilities, has no state or cannot learn, or whose normaliser loses most of the text.
+            probabilities or cannot learn, or whose normaliser loses most of the text; no model has a state to carry.
     """
     lost = {model.normalizer: LostLetters(model.normalizer) for model in models}
     for letters in lost.values():
         lines = letters.watched(lines)
     measurable = [language_model(model) for model in models]
+    if carry_state:
+        _check_states(measurable, warn)
     sums = [_Sums(model.pseudo) for model in measurable]
     ways = dynamic or [None] * len(measurable)
     readers = [_reader(m, carry_state, way, budget) for m, way in zip(measurable, ways, strict=True)]
@@ -192,11 +194,26 @@ class _Sums:
         return Perplexity(**vars(self))
 
 
+def _check_states(models: Sequence[LanguageModel], warn: Callable[[str], None]) -> None:
+    """Warn of models that have nothing to carry from sentence to sentence.
+
+    Raises:
+        InputError: none has.
+    """
+    without = [model for model in models if not model.has_state]
+    if len(without) == len(models):
+        for model in models:
+            model.stream()  # which says so
+    for family in sorted({model.family for model in without}):
+        warn(f"a model of family {family!r} has no state to carry: it reads sentence by sentence")
+
+
 def _reader(
     model: LanguageModel, carry_state: bool, dynamic: Learning | None, budget: int | None
 ) -> Callable[[Sequence[str]], list[LogProbs]]:
     """A function from normalised sentences to their token log-probabilities."""
     encode = model.vocabulary.encode_batch
+    carry_state = carry_state and model.has_state
     if dynamic is None and not carry_state:
         return lambda texts: model.token_log_probs(encode(texts), budget)
     reader = model.stream() if dynamic is None else model.learning_reader(dynamic, carry_state=carry_state)

@@ -396,13 +396,21 @@ class NeuralLanguageModel(NeuralModel, CausalModel):
         self._most_nodes = max(1, len(PrefixTree.build(sentences, self.vocabulary.bos_id)) // 2)
         torch.cuda.empty_cache()
 
+    @property
+    def has_state(self) -> bool:
+        return self.network.has_state
+
+    @property
+    def learns(self) -> bool:
+        return True
+
     def stream(self) -> Reader:
         """A reader of consecutive sentences that carries the network's state from one to the next.
 
         Raises:
             InputError: the network has no state.
         """
-        return TextStream(self.network, self.vocabulary) if self.network.has_state else super().stream()
+        return TextStream(self.network, self.vocabulary) if self.has_state else super().stream()
 
     def learning_reader(self, learning: Learning, *, carry_state: bool = True) -> Reader:
         if carry_state:

@@ -309,6 +309,16 @@ class LanguageModel(Ranker):
         """Whether every token is predicted from those before it alone: only then can models be mixed token by token."""
         return not self.pseudo
 
+    @property
+    def has_state(self) -> bool:
+        """Whether it remembers something that :meth:`stream` carries from sentence to sentence."""
+        return False
+
+    @property
+    def learns(self) -> bool:
+        """Whether it can go on learning from what it reads (:meth:`learning_reader`)."""
+        return False
+
     def stream(self) -> Reader:
         """A reader of consecutive sentences that carries what the model remembers from one to the next.
 

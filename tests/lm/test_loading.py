@@ -77,7 +77,7 @@ class TestWhole:
         assert (config["family"], config["normalizer"]) == ("lstm", "librispeech")
         assert config["network"] == {
             "vocabulary_size": 7, "embedding": 4, "hidden": 4, "layers": 2, "dropout": 0.0, "tied": True,
-            "output": "full", "classes": 100, "noise_samples": 200,
+            "output": "full", "classes": 100, "noise_samples": 200, "recurrent_dropout": 0.0, "variational": False,
         }  # fmt: skip
         assert config["vocabulary"] == {"kind": "words", "size": 7}
         assert config["training"] == {"best_loss": 1.5}
@@ -85,6 +85,12 @@ class TestWhole:
             tensor.numel() for tensor in load_file(folder / "model.safetensors").values()
         )
         assert {"asr_lm", "torch", "python"} <= set(config["versions"])
+
+    def test_settings_that_came_later_may_be_missing(self, folder: Path) -> None:
+        expected = load_model(folder).fingerprint()
+        for name in ("recurrent_dropout", "variational", "noise_samples"):
+            change_config(folder, lambda config, name=name: config["network"].pop(name))  # type: ignore[misc]
+        assert load_model(folder).fingerprint() == expected
 
     def test_a_model_can_be_moved(self, folder: Path, tmp_path: Path) -> None:
         folder.rename(tmp_path / "elsewhere")

@@ -25,6 +25,7 @@ from asr_lm.lm.mixtures.log_linear import LogLinearMixture, interpolate_log_line
 from asr_lm.lm.mixtures.members import Member
 from asr_lm.lm.neural import NeuralLanguageModel
 from asr_lm.lm.protocol import LanguageModel, Tokens
+from asr_lm.lm.scoring.learning import Learning
 from asr_lm.lm.training.options import TextOptions
 from asr_lm.lm.training.recipe import train_ngram_model
 from asr_lm.text.sentence_hashes import SentenceHashes
@@ -265,6 +266,21 @@ def test_a_saved_mixture_scores_as_before(members: list[Member], tmp_path: Path,
         np.testing.assert_array_equal(one, other)
     loaded.save(tmp_path / "again")
     assert load_model(tmp_path / "again").fingerprint() == loaded.fingerprint()
+
+
+def test_the_members_that_can_learn_from_what_is_read(tmp_path: Path) -> None:
+    network, bigram = lstm(), ngram(tmp_path / "n")
+    mixture, learning = LinearMixture(of(network, bigram), [0.6, 0.4]), Learning(0.05, TEXT[:4], 0.1)
+    sentences = encoded(network, TEXT)
+    learnt = np.concatenate(network.learning_reader(learning).token_log_probs(sentences))
+    alone = np.concatenate(bigram.token_log_probs(encoded(bigram, TEXT)))
+    expected = np.logaddexp(learnt + np.log(0.6), alone + np.log(0.4))
+    found = np.concatenate(mixture.learning_reader(learning).token_log_probs(encoded(mixture, TEXT)))
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert found.mean() > np.concatenate(mixture.stream().token_log_probs(encoded(mixture, TEXT))).mean()
+    with pytest.raises(InputError, match="cannot learn"):
+        LinearMixture(of(bigram, bigram), [0.5, 0.5]).learning_reader(learning)
+    assert not LinearMixture(of(network, bigram), [0.0, 1.0]).learns
 
 
 @pytest.mark.parametrize("carry_state", [False, True])

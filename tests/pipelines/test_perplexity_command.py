@@ -116,6 +116,14 @@ def test_state_can_be_carried(command: Command, toy: Toy, ngram: Path, lstm: Pat
     assert fresh["per_token"] != carried["per_token"]
     finished = command("perplexity", "--lm", ngram, "--text", toy.valid, "--context", "stream")
     assert "has no state to carry" in finished.complaint
+    both = ("--lm", lstm, "--lm", ngram, "--text", toy.valid, "--context", "stream", "--json", "both")
+    assert "family 'ngram' has no state to carry: it reads sentence by sentence" in command("perplexity", *both).err
+    command("perplexity", "--lm", ngram, "--text", toy.valid, "--json", "alone")
+    together = json.loads(Path("both").read_text())
+    assert [row["per_token"] for row in together] == [
+        carried["per_token"],
+        json.loads(Path("alone").read_text())[0]["per_token"],
+    ]
 
 
 def test_a_model_can_learn_from_what_it_reads(command: Command, toy: Toy, ngram: Path, lstm: Path) -> None:
@@ -135,6 +143,10 @@ def test_a_model_can_learn_from_what_it_reads(command: Command, toy: Toy, ngram:
     assert (lstm / "model.safetensors").read_bytes() == before
     finished = command("perplexity", "--lm", ngram, "--text", toy.valid, "--dynamic", "0.05")
     assert "--dynamic: a model of family 'ngram' cannot learn from what it reads" in finished.complaint
+    finished = command("perplexity", "--lm", ngram, *arguments[:-2], "--json", "beside")
+    beside = json.loads(Path("beside").read_text())
+    assert ["dynamic" in row for row in beside] == [False, True]
+    assert beside[1]["dynamic"] == learnt
     finished = command("perplexity", "--lm", lstm, "--text", toy.valid, "--dynamic", "0")
     assert "--dynamic: expected a learning rate above 0, not 0.0" in finished.complaint
 

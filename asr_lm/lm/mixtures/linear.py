@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from asr_lm.errors import InputError
 from asr_lm.lm.mixtures.members import Member, Mixture, same_normalizer
 from asr_lm.lm.protocol import LanguageModel, LogProbs, Reader, Tokens
+from asr_lm.lm.scoring.learning import Learning
 from asr_lm.lm.scoring.words import word_log_probs
 from asr_lm.text.vocabulary import SPECIALS, Vocabulary, token_ids
 
@@ -164,13 +165,37 @@ class LinearMixture(Mixture):
             contexts = [encode([decode(token_ids(said).tolist()) for said in context]) for context in contexts]
         return model.token_log_probs_after(sentences, contexts, budget)
 
+    @property
+    def has_state(self) -> bool:
+        return any(member.model.has_state for member in self._in_use)
+
+    @property
+    def learns(self) -> bool:
+        return any(member.model.learns for member in self._in_use)
+
     def stream(self) -> Reader:
         """A reader of consecutive sentences: members with a state carry it on, the others read sentence by sentence.
 
         Raises:
             InputError: no member has a state.
         """
-        return _MixtureStream(self._mixed, readers([self.members[number] for number in self._used]))
+        return _MixtureStream(self._mixed, readers(self._in_use))
+
+    def learning_reader(self, learning: Learning, *, carry_state: bool = True) -> Reader:
+        """A reader of consecutive sentences from which those members learn that can; the weights stay.
+
+        Raises:
+            InputError: no member can learn.
+        """
+        if not self.learns:
+            return super().learning_reader(learning, carry_state=carry_state)
+        reads = [_learn_in_order(member.model, learning, carry_state) for member in self._in_use]
+        return _MixtureStream(self._mixed, reads)
+
+    @property
+    def _in_use(self) -> list[Member]:
+        """Who has a say."""
+        return [self.members[number] for number in self._used]
 
     def _mixed(self, sentences: Sequence[Tokens], reads: Sequence[Read]) -> list[LogProbs]:
         """The mixture of what the members say, each asked by its own function."""
@@ -221,23 +246,24 @@ def readers(members: Sequence[Member]) -> list[Read]:
     Raises:
         InputError: none of them has a state to carry.
     """
-    streams = [_stream(member) for member in members]
-    if not any(streams):
+    if not any(member.model.has_state for member in members):
         raise InputError(
             "no member of the mixture has a state to carry from sentence to sentence", parameter="carry_state"
         )
-    return [
-        stream.token_log_probs if stream else member.model.token_log_probs
-        for stream, member in zip(streams, members, strict=True)
-    ]
+    return [_read_in_order(member.model) for member in members]
 
 
-def _stream(member: Member) -> Reader | None:
-    """The member's reader of consecutive sentences; None where it has no state."""
-    try:
-        return member.model.stream()
-    except InputError:
-        return None
+def _read_in_order(model: LanguageModel) -> Read:
+    """With the state carried over where there is one."""
+    return model.stream().token_log_probs if model.has_state else model.token_log_probs
+
+
+def _learn_in_order(model: LanguageModel, learning: Learning, carry_state: bool) -> Read:
+    """Learning where the model can, with the state carried over, if asked, where there is one."""
+    carry_state = carry_state and model.has_state
+    if model.learns:
+        return model.learning_reader(learning, carry_state=carry_state).token_log_probs
+    return model.stream().token_log_probs if carry_state else model.token_log_probs
 
 
 class _MixtureStream:

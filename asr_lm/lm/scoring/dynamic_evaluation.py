@@ -88,10 +88,10 @@ class DynamicReader:
             raise InputError(f"{self._learning.rate} is too high: the weights diverge", parameter="dynamic")
         with torch.no_grad():
             for number, (parameter, gradient) in enumerate(zip(self._trained, gradients, strict=True)):
-                step = gradient if self._pull is None else self._pull.scaled(number, gradient)
-                parameter.sub_(step, alpha=self._learning.rate)
-                if self._pull is not None:
-                    self._pull.draw_back(number, parameter)
+                if self._pull is None:
+                    parameter.sub_(gradient, alpha=self._learning.rate)
+                else:
+                    self._pull.step(number, parameter, gradient, self._learning.rate)
         return values
 
     def _gradients(self, sentence: Tokens) -> tuple[Tensor, list[Tensor]]:
@@ -134,19 +134,16 @@ class _Pull:
     """
 
     def __init__(self, weights: Sequence[Tensor], squares: Sequence[Tensor], decay: float) -> None:
-        self._began = [weight.detach().clone() for weight in weights] if decay else []
-        self._rms = [square.sqrt() for square in squares]
-        self._mean = float(sum(each.double().sum() for each in self._rms)) / sum(each.numel() for each in self._rms)
-        if not 0 < self._mean < float("inf"):
+        rms = [square.sqrt() for square in squares]
+        mean = float(sum(each.double().sum() for each in rms)) / sum(each.numel() for each in rms)
+        if not 0 < mean < float("inf"):
             raise InputError("the model learns nothing from this text", parameter="dynamic_text")
-        self._decay = decay
+        self._scales = [(each + mean).reciprocal_() for each in rms]
+        self._began = [weight.detach().clone() for weight in weights] if decay else []
+        self._shares = [each.mul_(decay / mean).clamp_(max=1.0) for each in rms] if decay else []
 
-    def scaled(self, number: int, gradient: Tensor) -> Tensor:
-        """A gradient in units of its usual size."""
-        return gradient / (self._rms[number] + self._mean)
-
-    def draw_back(self, number: int, weight: Tensor) -> None:
-        """Towards where it began."""
-        if self._decay:
-            share = (self._decay / self._mean * self._rms[number]).clamp_(max=1.0)
-            weight.add_(share.mul_(self._began[number] - weight))
+    def step(self, number: int, weight: Tensor, gradient: Tensor, rate: float) -> None:
+        """Against a gradient in units of its usual size, and some of the way to where the weight began."""
+        weight.addcmul_(gradient, self._scales[number], value=-rate)
+        if self._began:
+            weight.lerp_(self._began[number], self._shares[number])

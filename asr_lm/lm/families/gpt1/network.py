@@ -191,6 +191,10 @@ class Gpt1Model(NeuralLanguageModel):
 
     network: Gpt1Network
 
+    @property
+    def has_state(self) -> bool:
+        return True
+
     def stream(self) -> WindowStream:
         """A reader of consecutive sentences as one text, which is longer than the network's window."""
         return WindowStream(self.network, self.vocabulary, self.network.config.positions)
