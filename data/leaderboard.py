@@ -40,7 +40,7 @@ class Options:
     """Options of the leaderboard.
 
     Attributes:
-        data: Folder with the lists.
+        data: Folder with the lists; what is not there is looked for beside the board.
         models: Folder with trained models.
         board: TOML file that says which lists, models and published figures there are.
         only: Name of a list; may be given several times. By default all that are there.
@@ -64,9 +64,9 @@ def main() -> None:
     check_outputs([options.out, options.json], [options.board])
     cache = ScoreCache(options.cache_folder)
     boards = []
-    for listed in _present(options, terminal):
+    for listed, folder in _present(options, terminal):
         with terminal.scoring() as progress:
-            boards.append(measure(listed, options.data, options.models, cache, progress))
+            boards.append(measure(listed, folder, options.models, cache, progress))
         console(stderr=False).print("\n".join(section(boards[-1])), markup=False, soft_wrap=True)
     if options.out:
         write_text(options.out, "\n".join(line for board in boards for line in section(board)))
@@ -74,8 +74,8 @@ def main() -> None:
         write_text(options.json, json.dumps([board.to_json() for board in boards], indent=2) + "\n")
 
 
-def _present(options: Options, terminal: Terminal) -> list[BoardList]:
-    """The lists that are asked for and there; those that are not there are named.
+def _present(options: Options, terminal: Terminal) -> list[tuple[BoardList, Path]]:
+    """The lists that are asked for and there, and the folder of each; those that are not there are named.
 
     Raises:
         InputError: there is none, or no such list.
@@ -86,10 +86,13 @@ def _present(options: Options, terminal: Terminal) -> list[BoardList]:
     wanted = [board[name] for name in options.only or board]
     present = []
     for listed in wanted:
-        if missing := [path for path in listed.paths if not (options.data / path).exists()]:
-            terminal.warn(f"{listed.name}: no list {options.data / missing[0]}; left out")
+        folders = (options.data, options.board.parent)
+        found = [folder for folder in folders if all((folder / path).exists() for path in listed.paths)]
+        if found:
+            present.append((listed, found[0]))
         else:
-            present.append(listed)
+            missing = [path for path in listed.paths if not (options.data / path).exists()]
+            terminal.warn(f"{listed.name}: no list {options.data / missing[0]}; left out")
     if not present:
         raise InputError(f"none of the lists of {options.board} is in {options.data}", parameter="data")
     return present

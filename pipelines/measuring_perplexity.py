@@ -27,7 +27,7 @@ from pipelines.command import blaming, check_outputs, console
 from pipelines.display import say, warn
 from pipelines.perplexity import Arguments
 
-_SCALED_BY = 4000
+_SCALED_BY = 1000
 """Sentences whose gradients scale those of dynamic evaluation."""
 
 

@@ -32,7 +32,7 @@ class Arguments:
         dynamic: Dynamic evaluation (Mikolov et al. 2010), in a column of its own: read the text in order, once, and
             learn from every sentence with this learning rate after it was scored, as networks and mixtures with one
             can. The models on disk stay as they are.
-        dynamic_text: Training text, of which at most 4,000 sentences are read, evenly spread: every weight's step is
+        dynamic_text: Training text, of which at most 1,000 sentences are read, evenly spread: every weight's step is
             divided by the root mean square of its gradients there (Krause et al. 2018). A rate of 0.001 is then a
             good one to begin with.
         dynamic_decay: With --dynamic-text, how far every sentence draws the weights back to where they began, from 0

@@ -16,6 +16,7 @@ from asr_lm.hypotheses.writing import write_nbest
 from data import leaderboard
 from data.leaderboard_lists import read_board
 from data.leaderboard_measuring import CHOSEN, UNTUNED, _crossed
+from pipelines.display import Terminal
 
 BOARD = """
 [[list]]
@@ -129,6 +130,8 @@ class TestRefused:
         assert said in err
 
     def test_nothing_is_there(self, folder: Path, capsys: Any) -> None:
+        for part in ("dev.json", "test.json"):
+            Path(part).unlink()
         code, _, err = called(capsys, "--data", "elsewhere", "--board", "board.toml")
         assert code == 2
         assert "none of the lists" in err
@@ -137,6 +140,20 @@ class TestRefused:
         code, _, err = called(capsys, "--data", ".", "--board", "board.toml", "--only", "three lists")
         assert code == 2
         assert "'three lists'" in err
+
+
+def test_a_list_may_lie_beside_the_board(folder: Path) -> None:
+    Path("elsewhere").mkdir()
+    Path("elsewhere/test.json").symlink_to(folder / "test.json")
+    options = leaderboard.Options(data=Path("elsewhere"), board=folder / "board.toml")
+    found = {listed.name: where for listed, where in leaderboard._present(options, Terminal())}
+    # One folder for a list and its development list; what lies in --data goes first.
+    assert found == {"two lists": folder, "one list": Path("elsewhere")}
+
+
+def test_the_packaged_sample_is_always_there(tmp_path: Path) -> None:
+    options = leaderboard.Options(data=tmp_path, only=("packaged sample",))
+    assert [listed.name for listed, _ in leaderboard._present(options, Terminal())] == ["packaged sample"]
 
 
 def test_the_boards_file_is_read() -> None:
