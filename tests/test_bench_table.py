@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from tests.benchmarks import _machine, _table
+from tests.benchmarks import __main__, _machine, _table
 from tests.benchmarks._turns import in_turn, ratio
 
 TEXT = f"before\n\n{_table.BEGIN}\n{_table.END}\n\nafter\n"
@@ -61,3 +63,30 @@ def test_the_machine_is_said_in_a_line() -> None:
     assert "\n" not in said
     assert "cores" in said
     assert "torch" in said
+
+
+def test_every_benchmark_can_be_run_among_all() -> None:
+    names = __main__.benchmarks()
+    assert "growth" not in names  # takes Ray, and the numbers of utterances
+    for name in names:
+        assert callable(__main__._module(name).run)
+
+
+def test_figures_are_kept_when_a_later_benchmark_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(__main__.FOLDER / "README.md", tmp_path)
+    monkeypatch.setattr(__main__, "FOLDER", tmp_path)
+    monkeypatch.setattr(__main__, "benchmarks", lambda: ["first", "second"])
+    good = {"name": "n", "ratio": 2.0, "against": "a", "limit": 1.0}
+
+    def ran(name: str) -> list[dict[str, object]]:
+        if name == "second":
+            raise OSError("it fails")
+        return [good]
+
+    monkeypatch.setattr(__main__, "_run", ran)
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "first", "second"])
+    with pytest.raises(OSError, match="it fails"):
+        __main__.main()
+    assert json.loads(Path("bench.json").read_text())["results"] == {"first": [good]}
+    assert "| first | n | 2.00 |" in Path("README.md").read_text()
