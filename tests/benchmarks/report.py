@@ -61,4 +61,4 @@ def _write(path: Path) -> int:
     # More than 100 are drawn, as equal texts are one hypothesis.
     report = contents([utterances(3000, 145, 1, words)], utterances(100, 20, 0), strips=False)
     write_page(report, path)
-    return len(report.lists[0].decided.table.texts)
+    return len(report.lists[0].choices.table.texts)
