@@ -87,15 +87,18 @@ def _present(options: Options, terminal: Terminal) -> list[tuple[BoardList, Path
     present = []
     for listed in wanted:
         folders = (options.data, options.board.parent)
-        found = [folder for folder in folders if all((folder / path).exists() for path in listed.paths)]
-        if found:
-            present.append((listed, found[0]))
+        if folder := next((each for each in folders if not _missing(listed, each)), None):
+            present.append((listed, folder))
         else:
-            missing = [path for path in listed.paths if not (options.data / path).exists()]
-            terminal.warn(f"{listed.name}: no list {options.data / missing[0]}; left out")
+            terminal.warn(f"{listed.name}: no list {_missing(listed, options.data)[0]}; left out")
     if not present:
         raise InputError(f"none of the lists of {options.board} is in {options.data}", parameter="data")
     return present
+
+
+def _missing(listed: BoardList, folder: Path) -> list[Path]:
+    """The list's files that are not in a folder."""
+    return [folder / path for path in listed.paths if not (folder / path).exists()]
 
 
 def section(board: Board) -> Iterator[str]:

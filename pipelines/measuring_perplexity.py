@@ -95,7 +95,8 @@ def _measured(arguments: Arguments) -> list[Measured]:
         dynamic = [None] * len(models) + [learning] * len(learners)
         carried = arguments.context == "stream"
         results = measure([*models, *learners], lines, carry_state=carried, dynamic=dynamic, warn=warn)
-    learnt = [_result_of(model, learners, results[len(models) :]) for model in models]
+    of_learner = dict(zip(map(id, learners), results[len(models) :], strict=True))
+    learnt = [of_learner.get(id(model)) for model in models]
     given = zip(named, arguments.lm, strict=True)
     labels = [name if specification.startswith(f"{name}=") else specification for (name, _), specification in given]
     short = [name for name, _ in named]
@@ -108,11 +109,6 @@ def _measured(arguments: Arguments) -> list[Measured]:
 def _learners(models: Sequence[Ranker]) -> list[Ranker]:
     """Those that learn from what they read, or all, of which the first is then refused."""
     return [model for model in models if isinstance(model, LanguageModel) and model.learns] or [*models]
-
-
-def _result_of(model: Ranker, learners: Sequence[Ranker], results: Sequence[Perplexity]) -> Perplexity | None:
-    """The result of a model among those that learnt."""
-    return next((result for learner, result in zip(learners, results, strict=True) if learner is model), None)
 
 
 def _learning(arguments: Arguments) -> Learning | None:

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from asr_lm.batched import batched
 from asr_lm.errors import InputError
 from asr_lm.lm.protocol import LanguageModel, LogProbs, Ranker, language_model
+from asr_lm.lm.scoring.in_order import read_in_order
 from asr_lm.lm.scoring.learning import Learning
 from asr_lm.lm.scoring.words import word_log_probs
 from asr_lm.text.lost_letters import LostLetters
@@ -200,11 +201,9 @@ def _check_states(models: Sequence[LanguageModel], warn: Callable[[str], None]) 
     Raises:
         InputError: none has.
     """
-    without = [model for model in models if not model.has_state]
-    if len(without) == len(models):
-        for model in models:
-            model.stream()  # which says so
-    for family in sorted({model.family for model in without}):
+    if models and not any(model.has_state for model in models):
+        models[0].stream()  # which says so
+    for family in sorted({model.family for model in models if not model.has_state}):
         warn(f"a model of family {family!r} has no state to carry: it reads sentence by sentence")
 
 
@@ -213,11 +212,8 @@ def _reader(
 ) -> Callable[[Sequence[str]], list[LogProbs]]:
     """A function from normalised sentences to their token log-probabilities."""
     encode = model.vocabulary.encode_batch
-    carry_state = carry_state and model.has_state
-    if dynamic is None and not carry_state:
-        return lambda texts: model.token_log_probs(encode(texts), budget)
-    reader = model.stream() if dynamic is None else model.learning_reader(dynamic, carry_state=carry_state)
-    return lambda texts: reader.token_log_probs(encode(texts))
+    read = read_in_order(model, carry_state=carry_state, learning=dynamic, budget=budget)
+    return lambda texts: read(encode(texts))
 
 
 def _words(model: LanguageModel, text: str, values: LogProbs) -> _Word:

@@ -24,7 +24,7 @@ from pipelines.command import check_outputs, run
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = ("rescore", "train", "perplexity", "generate", "compare")
-HELP_COST = 4.5
+HELP_COST = 3.5
 """Computing of ``--help``, in times of what importing the library of its options takes."""
 
 

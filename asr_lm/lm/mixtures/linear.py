@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from asr_lm.errors import InputError
 from asr_lm.lm.mixtures.members import Member, Mixture, same_normalizer
 from asr_lm.lm.protocol import LanguageModel, LogProbs, Reader, Tokens
+from asr_lm.lm.scoring.in_order import Read, read_in_order
 from asr_lm.lm.scoring.learning import Learning
 from asr_lm.lm.scoring.words import word_log_probs
 from asr_lm.text.vocabulary import SPECIALS, Vocabulary, token_ids
@@ -41,7 +42,6 @@ _INTERNED = ("open", "member-words")
 """Kinds of vocabularies that number words as they meet them: equal words need not have equal ids."""
 
 Weights = NDArray[np.float64]
-Read = Callable[[Sequence[Tokens]], list[LogProbs]]
 
 
 class MemberWords(Vocabulary):
@@ -189,7 +189,10 @@ class LinearMixture(Mixture):
         """
         if not self.learns:
             return super().learning_reader(learning, carry_state=carry_state)
-        reads = [_learn_in_order(member.model, learning, carry_state) for member in self._in_use]
+        reads = [
+            read_in_order(model, carry_state=carry_state, learning=learning if model.learns else None)
+            for model in (member.model for member in self._in_use)
+        ]
         return _MixtureStream(self._mixed, reads)
 
     @property
@@ -250,20 +253,7 @@ def readers(members: Sequence[Member]) -> list[Read]:
         raise InputError(
             "no member of the mixture has a state to carry from sentence to sentence", parameter="carry_state"
         )
-    return [_read_in_order(member.model) for member in members]
-
-
-def _read_in_order(model: LanguageModel) -> Read:
-    """With the state carried over where there is one."""
-    return model.stream().token_log_probs if model.has_state else model.token_log_probs
-
-
-def _learn_in_order(model: LanguageModel, learning: Learning, carry_state: bool) -> Read:
-    """Learning where the model can, with the state carried over, if asked, where there is one."""
-    carry_state = carry_state and model.has_state
-    if model.learns:
-        return model.learning_reader(learning, carry_state=carry_state).token_log_probs
-    return model.stream().token_log_probs if carry_state else model.token_log_probs
+    return [read_in_order(member.model) for member in members]
 
 
 class _MixtureStream:
