@@ -13,6 +13,7 @@ from asr_lm.lm.device import resolve_device, without_memory
 from asr_lm.lm.families.registry import FAMILIES, GONE
 from asr_lm.lm.folder import CONFIG_FILE, HUB, read_config
 from asr_lm.lm.places import opening
+from asr_lm.lm.precision import PrecisionChoice
 from asr_lm.lm.pretrained.place import FAMILY, Place, cached_only, is_gguf, refuse_bare_adapter, split_adapter
 from asr_lm.lm.protocol import Ranker
 from asr_lm.lm.sizes import NetworkConfig
@@ -34,13 +35,15 @@ if TYPE_CHECKING:
     from asr_lm.lm.pretrained.huggingface import HuggingFaceCausalModel
 
 
-def load_model(path: str | Path, device: str = "cpu") -> Ranker:
+def load_model(path: str | Path, device: str = "cpu", precision: PrecisionChoice = "float32") -> Ranker:
     """The model in a folder, in a bare ARPA or KenLM binary file, or of Hugging Face's ``transformers``.
 
     Args:
         path: trained folder, ARPA or KenLM file, folder that ``transformers`` wrote, GGUF file, ``hf:NAME``, or one of
             the last three with ``+ADAPTER``.
         device: where a neural model's weights go: ``cpu``, ``cuda``, or ``auto`` for a GPU where there is one.
+        precision: what matrix products are computed in (:meth:`~asr_lm.lm.protocol.Ranker.compute_in`). Weights of
+            ``transformers`` are read in it, so that in bfloat16 they take half the memory from the beginning.
 
     torch is imported for neural models only.
 
@@ -50,8 +53,13 @@ def load_model(path: str | Path, device: str = "cpu") -> Ranker:
     path = Path(path)
     if path.is_dir():
         refuse_special_files(path)
-    if _is_foreign(path):
-        return load_foreign(str(path), device)
+    model = load_foreign(str(path), device, precision) if _is_foreign(path) else _load_own(path, device)
+    model.compute_in(precision)
+    return model
+
+
+def _load_own(path: Path, device: str) -> Ranker:
+    """As :func:`load_model`, of all but the models of ``transformers``."""
     if not path.exists():
         raise InputError(f"no such model: expected {KINDS}", file=path)
     refuse_bare_adapter(path)
@@ -83,8 +91,8 @@ def _is_foreign(path: Path) -> bool:
     return foreign_type(path) is not None if path.is_dir() else is_gguf(path)
 
 
-def load_foreign(name: str, device: str = "cpu") -> Ranker:
-    """A model that ``transformers`` knows, with its adapter if it is given one.
+def load_foreign(name: str, device: str = "cpu", precision: PrecisionChoice = "float32") -> Ranker:
+    """A model that ``transformers`` knows, with its adapter if it is given one, in the precision asked for.
 
     Raises:
         InputError: as :func:`asr_lm.lm.pretrained.loading.load_huggingface`.
@@ -97,7 +105,7 @@ def load_foreign(name: str, device: str = "cpu") -> Ranker:
         from asr_lm.lm.pretrained.openai_gpt1 import load_openai_gpt
 
         return load_openai_gpt(place.model, device)
-    return load_huggingface(place, device)
+    return load_huggingface(place, device, precision)
 
 
 def load_adapter(folder: Path, device: str = "cpu") -> HuggingFaceCausalModel:

@@ -58,15 +58,21 @@ def check_precision(asked: str) -> PrecisionChoice:
     raise InputError(f"expected one of {', '.join(CHOICES)}, not {asked!r}", parameter="precision")
 
 
-def resolve_precision(asked: PrecisionChoice, network: nn.Module) -> Precision:
-    """What the products of a network are computed in where its weights lie; ``auto`` measures the largest of them."""
+def resolve_precision(asked: PrecisionChoice, network: nn.Module, device: str | None = None) -> Precision:
+    """What the products of a network are computed in; ``auto`` measures the largest of them.
+
+    Args:
+        asked: what may be asked for.
+        network: its weights may take no memory yet.
+        device: where they are to lie, if not where they are.
+    """
     if asked != "auto":
         return asked
     sizes = largest_matrix(network)
     if sizes is None:
         return "float32"
-    device = next(network.parameters()).device
-    return "bfloat16" if speedup(device.type, *sizes) >= _WORTH_IT else "float32"
+    kind = next(network.parameters()).device.type if device is None else device.partition(":")[0]
+    return "bfloat16" if speedup(kind, *sizes) >= _WORTH_IT else "float32"
 
 
 def largest_matrix(network: nn.Module) -> tuple[int, int] | None:

@@ -114,7 +114,8 @@ class HuggingFaceModel(LanguageModel):
     def compute_in(self, precision: PrecisionChoice) -> None:
         """As there; the weights are held in that precision, too."""
         chosen = resolve_precision(precision, self.network)
-        self.replace_network(self.network.to(getattr(torch, chosen)))
+        if chosen != self.precision:
+            self.replace_network(_held_in(self.network, getattr(torch, chosen)))
 
     def replace_network(self, network: Any) -> None:
         """Score with other weights, or the same in another form, from now on."""
@@ -370,6 +371,19 @@ class HuggingFaceMaskedModel(HuggingFaceModel):
         at = len(self._before) + place - first
         row[at] = self._mask_id
         return row, at
+
+
+def _held_in(network: Any, dtype: torch.dtype) -> Any:
+    """The network with its stored weights in another format, as if it had been read so.
+
+    What a network computes for itself, such as the frequencies of rotary positions, stays exact.
+    """
+    stored = network.state_dict(keep_vars=True).values()
+    with torch.no_grad():
+        for tensor in stored:
+            if tensor.is_floating_point():
+                tensor.data = tensor.data.to(dtype)
+    return network
 
 
 def _summary(tensor: Tensor) -> bytes:

@@ -9,23 +9,29 @@ from __future__ import annotations
 import contextlib
 import io
 import math
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from asr_lm.errors import InputError
+from asr_lm.lm.device import without_memory
 from asr_lm.lm.folder import CONFIG_FILE
+from asr_lm.lm.precision import Precision, PrecisionChoice, resolve_precision
 from asr_lm.lm.pretrained.adapters import with_adapter
 from asr_lm.lm.pretrained.code_references import refuse_code
 from asr_lm.lm.pretrained.extras import import_extra, import_transformers, read_hub
 from asr_lm.lm.pretrained.huggingface import HuggingFaceCausalModel, HuggingFaceMaskedModel, HuggingFaceModel
 from asr_lm.lm.pretrained.place import Place
-from asr_lm.lm.pretrained.sizes import check_sizes
+from asr_lm.lm.pretrained.sizes import check_sizes, stored_bytes
 from asr_lm.lm.weights_file import refuse_not_finite
 
 _TOKENIZER_FILE = "tokenizer_config.json"
+
+_LARGE = 1 << 30
+"""Bytes of weights that take long enough to be shown how far they are read."""
 
 _TRIED = "a trial"
 """A text that every model scores when it is opened."""
@@ -40,8 +46,16 @@ def model_type(place: Place) -> str:
     return str(_checked_config(place).get("model_type", ""))
 
 
-def load_huggingface(place: Place, device: str = "cpu") -> HuggingFaceModel:
+def load_huggingface(place: Place, device: str = "cpu", precision: PrecisionChoice = "float32") -> HuggingFaceModel:
     """A model that ``transformers`` reads, with its adapter merged into its weights if there is one.
+
+    Weights are mapped from their file where they are stored as they are held. A model with an adapter is held in
+    float32: its weights are sums.
+
+    Args:
+        place: where it lies.
+        device: where its weights go.
+        precision: what they are held, and products computed, in.
 
     Raises:
         InputError: a library is not installed; the model cannot be had, names code, is neither causal nor masked, lacks
@@ -55,7 +69,9 @@ def load_huggingface(place: Place, device: str = "cpu") -> HuggingFaceModel:
     masked = _is_masked(config, place.name)
     if place.gguf is None and Path(place.model).is_dir():
         check_sizes(_auto(transformers, masked), config, Path(place.model))
-    network = _network(transformers, place, masked)
+    auto = _auto(transformers, masked)
+    held = "float32" if place.adapter is not None else _precision(auto, config, device, precision)
+    network = _network(transformers, place, masked, getattr(torch, held))
     if place.adapter is not None:
         network = with_adapter(network, place.adapter, place.name)
     refuse_not_finite(network.state_dict(), place.name)
@@ -102,18 +118,30 @@ def _shown(place: Place, file: str) -> str:
     return place.name if place.gguf else f"{place.model}/{file}"
 
 
-def _network(transformers: Any, place: Place, masked: bool) -> Any:
+def _precision(auto: Any, config: Any, device: str, asked: PrecisionChoice) -> Precision:
+    """What a network of this configuration is to be held in, before any of its weights is read."""
+    if asked != "auto":
+        return asked
+    try:
+        with without_memory():
+            network = auto.from_config(config)
+    except Exception:  # what is wrong is said where the network is made
+        return "float32"
+    return resolve_precision(asked, network, device)
+
+
+def _network(transformers: Any, place: Place, masked: bool, dtype: torch.dtype) -> Any:
     """The network, with all its weights.
 
     Raises:
         InputError: it has not all of them.
     """
     auto = _auto(transformers, masked)
-    options: dict[str, Any] = {"dtype": torch.float32, "output_loading_info": True}
+    options: dict[str, Any] = {"dtype": dtype, "output_loading_info": True}
     if place.gguf is not None and hasattr(transformers, "GgufConfig"):
         # Blocks unpacked, so that scores depend on no kernel; releases without this always unpack them.
         options["quantization_config"] = transformers.GgufConfig(dequantize=True)
-    with contextlib.redirect_stderr(io.StringIO()):  # a progress bar that cannot be turned off
+    with _progress(place):
         network, information = _read(auto.from_pretrained, place, **options)
     if missing := sorted(information["missing_keys"]):
         raise InputError(
@@ -122,6 +150,25 @@ def _network(transformers: Any, place: Place, masked: bool) -> Any:
             file=place.name,
         )
     return network
+
+
+@contextlib.contextmanager
+def _progress(place: Place) -> Iterator[None]:
+    """The library's own progress bar where somebody waits for gigabytes at a terminal, else nothing.
+
+    One of its bars, that of GGUF files, cannot be turned off.
+    """
+    from transformers.utils import logging
+
+    if stored_bytes(place) < _LARGE or not sys.stderr.isatty():
+        with contextlib.redirect_stderr(io.StringIO()):
+            yield
+        return
+    logging.enable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.disable_progress_bar()
 
 
 def _auto(transformers: Any, masked: bool) -> Any:

@@ -12,6 +12,7 @@ from typing import Any
 from asr_lm.errors import InputError
 from asr_lm.lm.device import without_memory
 from asr_lm.lm.folder import CONFIG_FILE
+from asr_lm.lm.pretrained.place import Place
 
 _WEIGHTS = ("*.safetensors", "*.bin")
 _PACKED = 8
@@ -39,7 +40,7 @@ def check_sizes(auto: Any, config: Any, folder: Path) -> None:
         if "layer" in name and value > _MOST_LAYERS:
             message = f"the layers of this configuration are more than {_MOST_LAYERS:,}"
             raise InputError(message, file=file, field=name)
-    held = sum(path.stat().st_size for pattern in _WEIGHTS for path in folder.glob(pattern) if path.is_file())
+    held = _bytes_in(folder)
     try:
         with without_memory():
             network = auto.from_config(config)
@@ -48,6 +49,18 @@ def check_sizes(auto: Any, config: Any, folder: Path) -> None:
         raise InputError(f"no network can be made of this ({reason})", file=file) from None
     if sum(tensor.numel() for tensor in network.parameters()) > _PACKED * held + _SMALL:
         raise InputError(f"the weights of this configuration are more than {held:,} bytes can hold", file=file)
+
+
+def stored_bytes(place: Place) -> int:
+    """Bytes of a model's weights on this disk; 0 for one of the hub."""
+    if place.gguf is not None:
+        file = Path(place.model) / place.gguf
+        return file.stat().st_size if file.is_file() else 0
+    return _bytes_in(Path(place.model))
+
+
+def _bytes_in(folder: Path) -> int:
+    return sum(path.stat().st_size for pattern in _WEIGHTS for path in folder.glob(pattern) if path.is_file())
 
 
 def _numbers(values: dict[str, Any]) -> Iterator[tuple[str, int]]:

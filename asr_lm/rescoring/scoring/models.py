@@ -250,8 +250,7 @@ def open_model(
     try:
         if options.normalizer is not None:
             get_normalizer(options.normalizer)
-        model = load_model(path, device)
-        model.compute_in(precision)
+        model = load_model(path, device, precision)
         options.apply(model)
     except InputError as error:
         raise error if error.file else error.located(file=path, parameter="models") from error
