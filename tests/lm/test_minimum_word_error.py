@@ -338,6 +338,12 @@ class TestTraining:
         for name, one in trained.network.state_dict().items():
             assert torch.equal(one, before[name]), name
 
+    @pytest.mark.parametrize(("own", "asked", "left"), [(0.3, 0.0, 0.0), (0.3, 0.2, 0.2), (0.0, 0.2, 0.0)])
+    def test_recurrent_weights_are_dropped_where_they_were(self, own: float, asked: float, left: float) -> None:
+        trained = model("lstm", recurrent_dropout=own)
+        NeuralLearner(trained, asked)
+        assert trained.network.config.recurrent_dropout == left  # type: ignore[attr-defined]
+
 
 def test_a_corrector_hears_the_whole_list_whatever_is_drawn() -> None:
     config = BirnnAttentionConfig(VOCABULARY.size, embedding=4, hidden=5, attention=3, maxout=4, heard="list")

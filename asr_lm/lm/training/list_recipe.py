@@ -93,9 +93,12 @@ def listening_rows(model: ConditionalModel) -> Rows:
 
 
 def _with_dropout(model: NeuralModel, dropout: float) -> Network:
-    """The same weights in a network that drops another share."""
-    shares = {name: dropout for name in ("dropout", "attention_dropout") if hasattr(model.network.config, name)}
-    sizes = replace(model.network.config, **shares)  # type: ignore[arg-type]
+    """The same weights in a network that drops another share; of recurrent weights where it drops some of these."""
+    config = model.network.config
+    shares = {name: dropout for name in ("dropout", "attention_dropout") if hasattr(config, name)}
+    if getattr(config, "recurrent_dropout", 0.0):
+        shares["recurrent_dropout"] = dropout
+    sizes = replace(config, **shares)  # type: ignore[arg-type]
     network = FAMILIES[model.family].make_network(sizes).to(model.network.device)
     network.load_state_dict(model.network.state_dict())
     return network
