@@ -16,7 +16,7 @@ from asr_lm.lm.places import opening
 from asr_lm.lm.precision import PrecisionChoice
 from asr_lm.lm.pretrained.place import FAMILY, Place, cached_only, is_gguf, refuse_bare_adapter, split_adapter
 from asr_lm.lm.protocol import Ranker
-from asr_lm.lm.sizes import NetworkConfig
+from asr_lm.lm.sizes import BEFORE, NetworkConfig
 from asr_lm.text.vocabulary_folder import load_vocabulary
 
 KINDS = (
@@ -208,13 +208,13 @@ def network_sizes(config_class: type[NetworkConfig], found: Any, folder: Path) -
         InputError: they are not complete, or make no network.
     """
     expected = {field.name for field in fields(config_class)}
-    # Sizes that came later are given by keyword only, and their defaults are what was before them.
-    later = {field.name for field in fields(config_class) if field.kw_only}
-    if not isinstance(found, dict) or not expected - later <= set(found) <= expected:
+    # Sizes that came later are given by keyword only.
+    later = {field.name: field.metadata.get(BEFORE, field.default) for field in fields(config_class) if field.kw_only}
+    if not isinstance(found, dict) or not expected - set(later) <= set(found) <= expected:
         names = ", ".join(sorted(expected))
         raise InputError(f"damaged model folder: expected {names}", file=folder / CONFIG_FILE, field="network")
     try:
-        return config_class(**found)
+        return config_class(**{**later, **found})
     except InputError as error:
         field = ".".join(filter(None, ("network", error.field)))
         raise InputError(f"damaged model folder: {error.message}", file=folder / CONFIG_FILE, field=field) from None

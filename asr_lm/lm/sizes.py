@@ -15,6 +15,9 @@ OutputKind = Literal["full", "class", "adaptive", "nce"]
 """Output layers: full softmax, factored by word classes, adaptive softmax, full with noise-contrastive training."""
 
 
+BEFORE = "before"
+"""Key of a field's metadata: what networks had before the field was there, where that is not its default."""
+
 LARGEST_SIZE = 1 << 24
 """Of a vocabulary, a layer or a context."""
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import random
 from dataclasses import replace
 from pathlib import Path
@@ -75,29 +76,36 @@ def plain_log_probs(network: BirnnAttentionNetwork, source: list[int], inputs: l
     backwards = plain_gru(x[::-1], [p[f"encoder.backwards.{kind}"] for kind in kinds], n)[::-1]
     h = np.concatenate([forwards, backwards], axis=1)
     s = np.tanh(p["encoder.first_state.weight"] @ backwards[0] + p["encoder.first_state.bias"])
+    alpha, covered = np.zeros(len(x)), np.zeros(len(x))
     rows = []
     for token in inputs:
         y = embedding[token]
-        e = np.array(
-            [
-                p["alignment.energy"]
-                @ np.tanh(
-                    p["alignment.state.weight"] @ s
-                    + p["alignment.annotation.weight"] @ some
-                    + p["alignment.annotation.bias"]
-                )
-                for some in h
-            ]
-        )
+        e = np.zeros(len(h))
+        for j, some in enumerate(h):
+            read = p["alignment.state.weight"] @ s + p["alignment.annotation.weight"] @ some
+            read = read + p["alignment.annotation.bias"]
+            if network.config.pointer:
+                read = read + p["alignment.token.weight"] @ y
+            if network.config.location:
+                read = read + p["alignment.location.weight"] @ [alpha[j], alpha[j - 1] if j else 0.0, covered[j]]
+            e[j] = p["alignment.energy"] @ np.tanh(read)
         alpha = np.exp(e) / np.exp(e).sum()
+        covered = covered + alpha
         c = alpha @ h
         t = p["output.state.weight"] @ s + p["output.state.bias"]
         t = t + p["output.token.weight"] @ y + p["output.context.weight"] @ c
-        t = np.array([max(t[2 * k], t[2 * k + 1]) for k in range(len(t) // 2)])
+        t = maxima = np.array([max(t[2 * k], t[2 * k + 1]) for k in range(len(t) // 2)])
         if network.config.copy:
             t = t + p["output.copy.weight"] @ (alpha @ x)
         logits = p.get("output.weight", embedding)[:v] @ t + p["output.bias"]
-        rows.append(logits - np.log(np.exp(logits).sum()))
+        probabilities = np.exp(logits) / np.exp(logits).sum()
+        if network.config.pointer:
+            gate = sigmoid(p["pointer.gate.weight"][0] @ maxima + p["pointer.gate.bias"][0])
+            probabilities = gate * probabilities
+            copied = [j for j, token in enumerate(source) if token != network.separator]
+            for j in copied:
+                probabilities[source[j]] += (1 - gate) * alpha[j] / alpha[copied].sum()
+        rows.append(np.log(probabilities))
         read = p["decoder.token.weight"] @ y + p["decoder.token.bias"] + p["decoder.context.weight"] @ c
         gates = p["decoder.gates.weight"] @ s
         z, r = sigmoid(read[:n] + gates[:n]), sigmoid(read[n : 2 * n] + gates[n:])
@@ -105,9 +113,11 @@ def plain_log_probs(network: BirnnAttentionNetwork, source: list[int], inputs: l
     return np.array(rows)
 
 
+@pytest.mark.parametrize("location", [False, True])
+@pytest.mark.parametrize("pointer", [False, True])
 @pytest.mark.parametrize(("tied", "copy"), [(True, True), (True, False), (False, False)])
-def test_the_equations_of_the_paper(tied: bool, copy: bool) -> None:
-    network = make_network(replace(SIZES, tied=tied, copy=copy))
+def test_the_equations_of_the_papers(tied: bool, copy: bool, pointer: bool, location: bool) -> None:
+    network = make_network(replace(SIZES, tied=tied, copy=copy, pointer=pointer, location=location))
     source, inputs = [4, 7, network.separator, 3, 2], [WORDS.bos_id, 5, 5, 8]
     with torch.no_grad():
         logits, _ = network(torch.tensor([source]), torch.tensor([inputs]))
@@ -123,9 +133,8 @@ def test_probabilities_and_attention_sum_to_one_and_padding_gets_none() -> None:
     torch.testing.assert_close(weights.sum(-1), torch.ones(2, 3))
     assert (weights[1, :, 2:] == 0).all()
     encoded = network.encode(source)
-    context, _ = network.alignment(encoded, encoded.start)
-    probabilities = network.predict(torch.tensor([1, 1]), encoded.start, context).exp()
-    torch.testing.assert_close(probabilities.sum(-1), torch.ones(2))
+    log_probs, _ = network.step(encoded, torch.tensor([1, 1]), network.first_state(encoded))
+    torch.testing.assert_close(log_probs.exp().sum(-1), torch.ones(2))
 
 
 @pytest.mark.parametrize("half", [False, True], ids=["float32", "bfloat16"])
@@ -172,8 +181,9 @@ def teacher_forced(model: BirnnAttentionModel, source: NDArray[np.int32], senten
     return log_probs.gather(1, batch.targets[0][:, None])[:, 0].numpy()
 
 
-def test_the_tree_gives_what_each_sentence_alone_gives_whatever_the_budget() -> None:
-    model = make_model()
+@pytest.mark.parametrize("additions", [True, False])
+def test_the_tree_gives_what_each_sentence_alone_gives_whatever_the_budget(additions: bool) -> None:
+    model = make_model(pointer=additions, location=additions)
     sources, sentences = model.sources(lists(30)), [WORDS.encode_batch(some) for some in lists(30, 5)]
     whole = model.token_log_probs_given(sources, sentences)
     for source, some, found in zip(sources, sentences, whole, strict=True):
@@ -235,6 +245,30 @@ def test_save_and_load_change_nothing(tmp_path: Path) -> None:
             np.testing.assert_array_equal(values, others)
 
 
+def test_a_folder_from_before_pointer_and_location_has_neither(tmp_path: Path) -> None:
+    model = make_model(pointer=False, location=False)
+    model.save(tmp_path / "model")
+    config = json.loads((tmp_path / "model" / "config.json").read_text())
+    del config["network"]["pointer"], config["network"]["location"]
+    (tmp_path / "model" / "config.json").write_text(json.dumps(config))
+    loaded = load_model(tmp_path / "model")
+    assert isinstance(loaded, BirnnAttentionModel)
+    assert loaded.network.config == model.network.config
+
+
+def test_what_is_copied_is_no_separator_and_may_be_the_end() -> None:
+    network = make_network()
+    assert network.pointer is not None
+    network.pointer.gate.bias.data.fill_(-100)  # it copies everything
+    source = [4, 7, network.separator, 4, 2]
+    with torch.no_grad():
+        logits, weights = network(torch.tensor([source]), torch.tensor([[WORDS.bos_id, 5]]))
+    copied = weights[0][:, [0, 1, 3, 4]]
+    expected = torch.zeros(2, WORDS.size)
+    expected[:, 4], expected[:, 7], expected[:, 2] = copied[:, 0] + copied[:, 2], copied[:, 1], copied[:, 3]
+    torch.testing.assert_close(logits[0].exp(), expected / copied.sum(1, keepdim=True))
+
+
 # Writing
 
 
@@ -258,7 +292,7 @@ def test_what_is_written_does_not_depend_on_the_batch(monkeypatch: pytest.Monkey
 
 
 def test_no_text_is_much_longer_than_what_was_heard() -> None:
-    model = make_model()
+    model = make_model(pointer=False)  # which would copy the end
     model.network.output.bias.data[WORDS.eos_id] = -100  # it never wants to end
     sources = model.sources([["w1 w2 w3", "w4"], ["", "w1"], [""]])
     assert [len(some[0].tokens) for some in model.write(sources, width=2)] == [13, 11, 10]

@@ -5,12 +5,12 @@ The equations stand beside the network, in :mod:`asr_lm.lm.families.birnn_attent
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from asr_lm.errors import InputError
 from asr_lm.lm.families.family import Family
-from asr_lm.lm.sizes import NetworkConfig
+from asr_lm.lm.sizes import BEFORE, NetworkConfig
 
 Heard = Literal["first", "list"]
 """What a model is told of a recogniser: its first hypothesis, or the distinct hypotheses of its list."""
@@ -31,6 +31,9 @@ class BirnnAttentionConfig(NetworkConfig):
         copy: The output also reads the embeddings of the source tokens that are attended to, so that copying needs
             no learning word by word; needs tied embeddings.
         heard: What the source is: the first hypothesis, or the distinct hypotheses of the list.
+        pointer: The output may also copy a source token from where the decoder looks (See et al. 2017).
+        location: The decoder knows where it looked before, so that it finds the next source token (Chorowski et al.
+            2015) and leaves none out.
 
     Raises:
         InputError: sizes that make no network.
@@ -45,6 +48,8 @@ class BirnnAttentionConfig(NetworkConfig):
     tied: bool = True
     copy: bool = True
     heard: Heard = "list"
+    pointer: bool = field(default=True, kw_only=True, metadata={BEFORE: False})
+    location: bool = field(default=True, kw_only=True, metadata={BEFORE: False})
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -28,23 +28,35 @@ Differences: the encoder is ``torch.nn.GRU``, which resets after the product wit
 ``1 - z`` above); source and target share one embedding, as they are one language, and ``W_o`` can be that embedding,
 too; dropout on embeddings, annotations and maxout units; weights begin uniform (Glorot), recurrent ones orthogonal.
 
-Addition (``copy``, which can be left out): what was said is mostly what was heard, so the units before the softmax also
-get the attended embeddings, ``t_i = […]_k + W_c Σ_j α_ij E x_j``. As ``W_o`` is the embedding, this votes for the
-source tokens looked at, those that are rare in the training data included. ``W_c`` begins as a multiple of the
-identity.
+Additions, each of which can be left out, because what was said is mostly what was heard, in the same order:
+
+``copy``: the units before the softmax also get the attended embeddings, ``t_i = […]_k + W_c Σ_j α_ij E x_j``. As
+``W_o`` is the embedding, this votes for the source tokens looked at, those that are rare in the training data included.
+``W_c`` begins as a multiple of the identity.
+
+``pointer`` (See, Liu, Manning: Get To The Point, ACL 2017, equation 9): a source token is copied from where the decoder
+looks, with a probability that is learnt. So that it looks for the token after ``y_{i-1}``, the alignment reads that,
+too. A separator between hypotheses is never copied (α below is without it)::
+
+    e_ij = vᵀ tanh(W_a s_{i-1} + V_a E y_{i-1} + U_a h_j)    g_i = σ(wᵀ t̃'_i + b), where t̃'_i are the maxima of t̃_i
+    p(y_i | …) = g_i p_softmax(y_i | …) + (1 - g_i) Σ_{j: x_j = y_i} α_ij
+
+``location`` (Chorowski et al. 2015, section 2.1; the sum is the coverage of Tu et al. 2016): the alignment knows where
+it was, one token further on, and what it has looked at so far, so ``e_ij`` also reads
+``L_a [α_{i-1,j} ; α_{i-1,j-1} ; Σ_{k<i} α_kj]``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, linear
+from torch.nn.functional import cross_entropy, linear, pad
 
 from asr_lm.hypotheses.prefix_tree import PrefixTree
 from asr_lm.lm.device import draw_orthogonal
@@ -79,16 +91,18 @@ class Source:
         keys: U_a h ``[sources, time, attention]``: computed once for all target tokens.
         padding: where there is no token ``[sources, time]``.
         start: s_0 ``[sources, hidden]``.
+        tokens: x ``[sources, time]``; 0 where there is padding.
     """
 
     annotations: Tensor
     keys: Tensor
     padding: Tensor
     start: Tensor
+    tokens: Tensor
 
     def rows(self, index: Tensor) -> Source:
         """The sources of these numbers ``[n]``, repeated as often as they are named."""
-        return Source(self.annotations[index], self.keys[index], self.padding[index], self.start[index])
+        return Source(*(getattr(self, item.name)[index] for item in fields(self)))
 
 
 class Encoder(nn.Module):
@@ -122,14 +136,44 @@ class Alignment(nn.Module):
         super().__init__()
         self.state = nn.Linear(config.hidden, config.attention, bias=False)
         self.annotation = nn.Linear(2 * config.hidden, config.attention)
+        self.token = nn.Linear(config.embedding, config.attention, bias=False) if config.pointer else None
+        self.location = nn.Linear(3, config.attention, bias=False) if config.location else None
         bound = config.attention**-0.5
         self.energy = nn.Parameter(torch.empty(config.attention).uniform_(-bound, bound))
 
-    def forward(self, source: Source, state: Tensor) -> tuple[Tensor, Tensor]:
-        """Contexts c_i ``[batch, …]``, as wide as annotations, and alignments α_i ``[batch, time]`` for s_{i-1}."""
-        energies = torch.tanh(source.keys + self.state(state)[:, None]) @ self.energy  # e_ij = vᵀ tanh(W_a s_{i-1} + …)
+    def forward(self, source: Source, state: Tensor, embedded: Tensor, looked: Tensor) -> tuple[Tensor, Tensor]:
+        """Where the decoder looks.
+
+        Args:
+            source: ``[batch, time, …]``.
+            state: s_{i-1} ``[batch, hidden]``.
+            embedded: E y_{i-1} ``[batch, embedding]``.
+            looked: where it looked so far (:meth:`looked_at`).
+
+        Returns:
+            Contexts c_i ``[batch, …]``, as wide as annotations, and alignments α_i ``[batch, time]``.
+        """
+        asked = self.state(state)  # W_a s_{i-1}
+        if self.token is not None:
+            asked = asked + self.token(embedded)  # V_a E y_{i-1}
+        keys = source.keys + asked[:, None]
+        if self.location is not None:
+            last, sums = looked.chunk(2, dim=1)
+            keys = keys + self.location(torch.stack([last, pad(last[:, :-1], (1, 0)), sums], dim=2))
+        energies = torch.tanh(keys) @ self.energy  # e_ij = vᵀ tanh(W_a s_{i-1} + … + U_a h_j)
         weights = energies.masked_fill(source.padding, -torch.inf).softmax(dim=1)  # α_ij
         return torch.bmm(weights[:, None], source.annotations)[:, 0], weights  # c_i = Σ_j α_ij h_j
+
+    def looked_nowhere(self, source: Source) -> Tensor:
+        """What :meth:`looked_at` begins with: zeros."""
+        batch, time = source.tokens.shape
+        return source.start.new_zeros(batch, 0 if self.location is None else 2 * time)
+
+    def looked_at(self, looked: Tensor, weights: Tensor) -> Tensor:
+        """The last alignment and the sum of all ``[batch, 2 · time]``; nothing ``[batch, 0]`` without ``location``."""
+        if self.location is None:
+            return looked
+        return torch.cat([weights, looked[:, weights.shape[1] :] + weights], dim=1).to(looked.dtype)
 
 
 class DecoderCell(nn.Module):
@@ -182,14 +226,40 @@ class MaxoutOutput(nn.Module):
         else:
             self.weight = tied.weight
 
-    def forward(self, state: Tensor, embedded: Tensor, context: Tensor) -> Tensor:
-        """Logits ``[…, vocabulary]`` from s_{i-1}, E y_{i-1} and c_i."""
+    def forward(self, state: Tensor, embedded: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits ``[…, vocabulary]`` from s_{i-1}, E y_{i-1} and c_i, and the maxima of t̃_i ``[…, maxout]``."""
         annotation, attended = context.tensor_split([self.context.in_features], dim=-1)
         units = self.state(state) + self.token(embedded) + self.context(annotation)  # t̃_i
-        maxima = self.dropout(units.unflatten(-1, (-1, 2)).amax(dim=-1))  # t_i
-        if self.copy is not None:
-            maxima = maxima + self.copy(attended)  # W_c Σ_j α_ij E x_j
-        return linear(maxima, self.weight[: len(self.bias)], self.bias)  # y_iᵀ W_o t_i
+        maxima = self.dropout(units.unflatten(-1, (-1, 2)).amax(dim=-1))
+        chosen = maxima if self.copy is None else maxima + self.copy(attended)  # t_i, with W_c Σ_j α_ij E x_j
+        return linear(chosen, self.weight[: len(self.bias)], self.bias), maxima  # y_iᵀ W_o t_i
+
+
+class Pointer(nn.Module):
+    """The choice between the softmax and a token of the source."""
+
+    def __init__(self, config: BirnnAttentionConfig) -> None:
+        super().__init__()
+        self.gate = nn.Linear(config.maxout, 1)
+
+    def forward(self, logits: Tensor, maxima: Tensor, weights: Tensor, tokens: Tensor) -> Tensor:
+        """Log-probabilities ``[batch, time, vocabulary]``.
+
+        Args:
+            logits: of the softmax ``[batch, time, vocabulary]``.
+            maxima: of t̃_i ``[batch, time, maxout]``.
+            weights: α ``[batch, time, source time]``.
+            tokens: x ``[batch, source time]``; ids past the vocabulary are not copied.
+        """
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        vocabulary = logits.shape[-1]
+        generated = torch.sigmoid(self.gate(maxima)).to(logits.dtype)  # g_i
+        # The end of a source is no separator, so something is left.
+        copied = weights.to(logits.dtype).masked_fill((tokens >= vocabulary)[:, None], 0)
+        copied = copied / copied.sum(-1, keepdim=True).clamp_min(torch.finfo(logits.dtype).tiny)
+        index = tokens.clamp(max=vocabulary - 1)[:, None].expand_as(copied)
+        mixed = (generated * logits.softmax(-1)).scatter_add(-1, index, (1 - generated) * copied)
+        return mixed.clamp_min(torch.finfo(logits.dtype).tiny).log()
 
 
 class BirnnAttentionNetwork(Network):
@@ -204,6 +274,7 @@ class BirnnAttentionNetwork(Network):
         self.alignment = Alignment(config)
         self.decoder = DecoderCell(config)
         self.output = MaxoutOutput(config, self.embedding if config.tied else None)
+        self.pointer = Pointer(config) if config.pointer else None
         self.dropout = Dropout(config.dropout)
 
     @property
@@ -220,17 +291,39 @@ class BirnnAttentionNetwork(Network):
         keys = self.alignment.annotation(annotations)  # U_a h_j
         if self.config.copy:
             annotations = torch.cat([annotations, embedded], dim=2)
-        return Source(annotations, keys, padding, start)
+        return Source(annotations, keys, padding, start, source.clamp(min=0))
 
-    def advance(self, tokens: Tensor, state: Tensor, context: Tensor) -> Tensor:
-        """s_i after reading ``tokens [batch]``."""
-        advanced: Tensor = self.decoder(self.decoder.token(self.embedding(tokens)), state, context)
-        return advanced
+    def first_state(self, source: Source) -> Tensor:
+        """What :meth:`step` begins with: s_0, and behind it where the decoder looked: nowhere ``[batch, …]``."""
+        return torch.cat([source.start, self.alignment.looked_nowhere(source)], dim=1)
 
-    def predict(self, tokens: Tensor, state: Tensor, context: Tensor) -> Tensor:
-        """Log-probabilities ``[batch, vocabulary]`` of the token after ``tokens [batch]``."""
-        logits: Tensor = self.output(state, self.embedding(tokens), context)
-        return logits.float().log_softmax(dim=-1)
+    def step(self, source: Source, tokens: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Read one token more.
+
+        Args:
+            source: of each row ``[batch, …]``.
+            tokens: y_{i-1} ``[batch]``.
+            state: s_{i-1}, and behind it where the decoder looked.
+
+        Returns:
+            Log-probabilities of the next token ``[batch, vocabulary]`` and the next state.
+        """
+        own, looked = state.tensor_split([self.config.hidden], dim=1)
+        embedded = self.embedding(tokens)
+        context, weights = self.alignment(source, own, embedded, looked)
+        logits = self._logits(own[:, None], embedded[:, None], context[:, None], weights[:, None], source.tokens)[:, 0]
+        advanced = self.decoder(self.decoder.token(embedded), own, context)
+        return logits.float().log_softmax(dim=-1), torch.cat(
+            [advanced, self.alignment.looked_at(looked, weights)], dim=1
+        )
+
+    def _logits(self, states: Tensor, embedded: Tensor, contexts: Tensor, weights: Tensor, tokens: Tensor) -> Tensor:
+        """Logits ``[batch, time, vocabulary]``; log-probabilities already where the network points."""
+        logits, maxima = self.output(states, embedded, contexts)
+        if self.pointer is not None:
+            logits = self.pointer(logits, maxima, weights, tokens)
+        result: Tensor = logits
+        return result
 
     def forward(self, source: Tensor, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Read a source and a target.
@@ -244,15 +337,20 @@ class BirnnAttentionNetwork(Network):
         """
         encoded = self.encode(source)
         embedded = self.dropout(self.embedding(inputs))
-        state, states, contexts, alignments = encoded.start, [], [], []
-        for read in self.decoder.token(embedded).unbind(dim=1):
-            context, weights = self.alignment(encoded, state)
+        state, looked = encoded.start, self.alignment.looked_nowhere(encoded)
+        states, contexts, alignments = [], [], []
+        for last, read in zip(embedded.unbind(dim=1), self.decoder.token(embedded).unbind(dim=1), strict=True):
+            context, weights = self.alignment(encoded, state, last, looked)
+            looked = self.alignment.looked_at(looked, weights)
             states.append(state)
             contexts.append(context)
             alignments.append(weights)
             state = self.decoder(read, state, context)
-        logits = self.output(torch.stack(states, dim=1), embedded, torch.stack(contexts, dim=1))
-        return logits, torch.stack(alignments, dim=1)
+        weights = torch.stack(alignments, dim=1)
+        logits = self._logits(
+            torch.stack(states, dim=1), embedded, torch.stack(contexts, dim=1), weights, encoded.tokens
+        )
+        return logits, weights
 
     def loss(self, batch: Batch, state: State | None = None) -> tuple[Tensor, State | None]:
         assert isinstance(batch, PairBatch)
@@ -340,7 +438,7 @@ class BirnnAttentionModel(NeuralModel, AttentiveModel):
         owner = np.zeros(len(tree.token), dtype=np.int64)
         first = slice(int(tree.levels[1]), int(tree.levels[2]))
         owner[first] = tree.token[first]
-        state = encoded.start
+        state = self.network.first_state(encoded)
         for level in range(1, tree.depth):
             inner = tree.inner_nodes(level)
             begin, end = int(tree.levels[level + 1]), int(tree.levels[level + 2])
@@ -370,9 +468,8 @@ class BirnnAttentionModel(NeuralModel, AttentiveModel):
             end = begin + size
             part = encoded.rows(self._ids(owner[begin:end]))
             ids = self._ids(read[begin:end])
-            context, _ = self.network.alignment(part, state[begin:end])
-            log_probs = self.network.predict(ids, state[begin:end], context)
-            states.append(self.network.advance(ids, state[begin:end], context))
+            log_probs, advanced = self.network.step(part, ids, state[begin:end])
+            states.append(advanced)
             asked = slice(*np.searchsorted(row, [begin, end]))
             values.append(log_probs[self._ids(row[asked] - begin), self._ids(tokens[asked])].double().cpu().numpy())
         return np.concatenate(values), torch.cat(states)
@@ -389,7 +486,7 @@ class BirnnAttentionModel(NeuralModel, AttentiveModel):
             encoded = self._encode([sources[index] for index in group])
             found = beam_search(
                 _SourceWriter(self.network, encoded),
-                encoded.start,
+                self.network.first_state(encoded),
                 [self._longest_heard(sources[index]) + _LONGER for index in group],
                 bos=self.vocabulary.bos_id,
                 eos=self.vocabulary.eos_id,
@@ -422,8 +519,7 @@ class _SourceWriter:
         self._encoded = encoded
 
     def step(self, owner: Tensor, tokens: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        context, _ = self._network.alignment(self._encoded.rows(owner), state)
-        return self._network.predict(tokens, state, context), self._network.advance(tokens, state, context)
+        return self._network.step(self._encoded.rows(owner), tokens, state)
 
 
 def _groups(lengths: Sequence[int], sizes: Sequence[int], budget: int) -> Iterator[list[int]]:
