@@ -18,7 +18,7 @@ from asr_lm.lm.pretrained.place import FAMILY as HUGGING_FACE
 from asr_lm.lm.sizes import NetworkConfig
 from asr_lm.lm.training.options import VOCABULARY_KINDS, Context, TextOptions, TrainingOptions
 from asr_lm.text.normalizer import NormalizerName
-from pipelines.command import OptionalInt, OptionalPath, parse, parse_one_of, unless_given
+from pipelines.command import OptionalFloat, OptionalInt, OptionalPath, parse, parse_one_of, unless_given
 from pipelines.repeated_options import in_one_form
 from pipelines.word_error_options import WordErrors, adapter_options, fine_tuning_options
 
@@ -112,6 +112,9 @@ class Pairs:
         normalizer: How references, hypotheses and text are normalised.
         vocabulary: Words, SentencePiece pieces, which can spell words never seen, or the file of a SentencePiece model.
         vocabulary_size: Number of tokens; by default every word, or 1,000 pieces, fewer for a small text.
+        piece_dropout: Share of the joinings of bpe that are left out when what was heard is read in training, others in
+            every epoch (Provilkov et al. 2020): words in smaller pieces, so that one never seen is read by its parts.
+            By default 0.1, and 0 for a vocabulary that is not bpe.
         min_count: Words seen less often are unknown.
         jackknife: Also train this many models, each without the utterances and sentences of one part of the references,
             so that weights can be tuned on the lists trained on (0: none, else at least 2).
@@ -129,6 +132,7 @@ class Pairs:
     normalizer: NormalizerName = TextOptions.normalizer
     vocabulary: Vocabulary = TextOptions.vocabulary
     vocabulary_size: OptionalInt = None
+    piece_dropout: OptionalFloat = None
     min_count: int = TextOptions.min_count
     jackknife: int = 0
     device: str = "auto"

@@ -52,6 +52,7 @@ def _learn_pairs(options: Pairs, folder: Path, fold: Fold | None, asked: Asked) 
         vocabulary_size=options.vocabulary_size,
         min_count=options.min_count,
         noise=options.noise,
+        piece_dropout=options.piece_dropout,
         fold=fold,
     )
     with training_progress(str(folder)) as report:

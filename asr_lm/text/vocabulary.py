@@ -33,7 +33,7 @@ MERGES_FILE = "merges.txt"
 VOCABULARY_FILES = (WORDS_FILE, PIECES_FILE, GPT1_PIECES_FILE, MERGES_FILE)
 """Whatever a vocabulary may lie in."""
 
-_SPACE = "\u2581"  # how SentencePiece writes a space within a piece
+SPACE = "\u2581"  # how SentencePiece writes a space within a piece
 
 _LONGEST_LINE = 1 << 24  # bytes; SentencePiece leaves longer lines out of the training, and at 4 kB by default
 _SAMPLING_SEED = 1
@@ -132,7 +132,7 @@ class Vocabulary(ABC):
     def begins_word(self) -> NDArray[np.bool_]:
         """Whether each token begins a word, as far as its name tells ``[size]``: pieces say so by a space (``▁``, or
         ``Ġ`` where bytes have letters); where none does, and of special tokens, every token counts as a word."""
-        marked = np.array([token.startswith((_SPACE, "Ġ")) for token in self.tokens])
+        marked = np.array([token.startswith((SPACE, "Ġ")) for token in self.tokens])
         if not marked.any():
             return np.ones(self.size, dtype=bool)
         marked[[self.bos_id, self.eos_id]] = True
@@ -387,7 +387,17 @@ class SentencePieceVocabulary(Vocabulary):
         piece = self._tokens[index]
         if self._processor.is_byte(index):
             return bytes([int(piece[1:-1], 16)])
-        return b"" if self._processor.is_control(index) else piece.replace(_SPACE, " ").encode()
+        return b"" if self._processor.is_control(index) else piece.replace(SPACE, " ").encode()
+
+    def ranks(self) -> dict[str, float] | None:
+        """How late each piece is joined by byte pair encoding, 0 for the first; None for unigram pieces.
+
+        The scores of byte pair encoding are 0, -1, -2 and so on; those of a unigram model are log-probabilities.
+        """
+        kinds = (self._processor.is_control, self._processor.is_unknown, self._processor.is_byte)
+        normal = [index for index in range(self.size) if not any(kind(index) for kind in kinds)]
+        ranks = {self._tokens[index]: -float(self._processor.get_score(index)) for index in normal}
+        return ranks if all(rank.is_integer() for rank in ranks.values()) else None
 
     def unknown_words(self, text: str) -> int:
         if self._has_bytes or self.unk_id not in self._processor.encode(text, out_type=int):

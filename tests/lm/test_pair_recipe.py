@@ -25,9 +25,12 @@ from asr_lm.lm.loading import load_model
 from asr_lm.lm.training.distributed import join
 from asr_lm.lm.training.options import TrainingOptions
 from asr_lm.lm.training.outcome import TrainingProgress
-from asr_lm.lm.training.pair_recipe import ListOptions, Material, NoiseKind, train_on_lists
+from asr_lm.lm.training.pair_recipe import ListOptions, Material, NoiseKind, heard_and_said, train_on_lists
+from asr_lm.lm.training.pairs import NoisyPairs, RespeltPairs
 from asr_lm.rescoring.scoring.models import RescoringModel
+from asr_lm.text.piece_dropout import PieceDropout
 from asr_lm.text.sentence_hashes import SentenceHashes, fold_of
+from asr_lm.text.vocabulary import SentencePieceVocabulary
 
 SIZES = BirnnAttentionConfig(1, 12, 12, 8, 12, dropout=0.1)
 OPTIONS = TrainingOptions(epochs=2, batch_tokens=60, learning_rate=0.01, validations=3, patience=0)
@@ -140,6 +143,36 @@ def test_the_kind_of_noise_matters(lists: ListOptions, trained: Path, tmp_path: 
     assert found != load_model(trained).fingerprint()
 
 
+def test_sources_in_other_pieces_depend_on_the_epoch_and_the_pair_alone(lists: ListOptions) -> None:
+    material = Material.read(lists)
+    vocabulary = SentencePieceVocabulary.train(material.targets, 273)
+    dropout = PieceDropout(vocabulary, 0.4)
+    heard_said = heard_and_said(material.lists)
+    pairs = {
+        "lists": RespeltPairs(heard_said, vocabulary, "list", dropout, 1),
+        "texts": NoisyPairs(material.texts, material.noise("words"), vocabulary, "list", 1, dropout),
+    }
+    for some in pairs.values():
+        numbers = range(len(some.targets))
+        whole = [source.tolist() for source in some.sources(2, numbers)]
+        assert whole == [some.sources(2, [number])[0].tolist() for number in numbers]
+        assert whole != [source.tolist() for source in some.sources(3, numbers)]
+    sources = pairs["lists"].sources(0, range(len(heard_said)))
+    spelt = [vocabulary.decode(source[source != vocabulary.size]) for source in sources]
+    heard = ["".join(texts) for texts, _ in heard_said]
+    assert [text.replace(" ", "") for text in spelt] == [text.replace(" ", "") for text in heard]
+
+
+def test_pieces_are_left_out_where_they_can_be(lists: ListOptions, trained: Path, tmp_path: Path) -> None:
+    pieces = replace(lists, vocabulary="bpe", vocabulary_size=273)
+    found = [
+        train(replace(pieces, piece_dropout=share), tmp_path / str(share)).fingerprint() for share in (None, 0.1, 0.0)
+    ]
+    assert found[0] == found[1] != found[2]
+    with pytest.raises(InputError, match="byte pair encoding alone"):
+        train(replace(lists, piece_dropout=0.1), tmp_path / "words")
+
+
 def test_a_fold_model_has_not_seen_its_fold_and_scores_it(lists: ListOptions, trained: Path, tmp_path: Path) -> None:
     utterances = list(read_nbest(lists.nbest[0]))
     references = [some.reference or "" for some in utterances]
@@ -176,8 +209,9 @@ def test_other_settings_do_not_take_up_a_training(lists: ListOptions, tmp_path: 
 
     with pytest.raises(Killed):
         train(lists, tmp_path, stop)
-    with pytest.raises(InputError, match="another"):
-        train_on_lists(SIZES, lists, OPTIONS, tmp_path, pretraining_epochs=3)
+    for given in (lists, replace(lists, noise="letters")):
+        with pytest.raises(InputError, match=r"another|other settings"):
+            train_on_lists(SIZES, given, OPTIONS, tmp_path, pretraining_epochs=3 if given is lists else 1)
 
 
 def test_a_finished_model_is_left_alone(lists: ListOptions, trained: Path) -> None:

@@ -32,11 +32,20 @@ from asr_lm.lm.training.edit_channel import EditChannel
 from asr_lm.lm.training.loop import CURVE_FILE, train_network
 from asr_lm.lm.training.options import Fold, TrainingOptions
 from asr_lm.lm.training.outcome import TrainingProgress, TrainingResult
-from asr_lm.lm.training.pairs import ListedPairs, MixedNoise, Noise, NoisyPairs, PairBatches, encode_sources
+from asr_lm.lm.training.pairs import (
+    ListedPairs,
+    MixedNoise,
+    Noise,
+    NoisyPairs,
+    PairBatches,
+    RespeltPairs,
+    encode_sources,
+)
 from asr_lm.lm.training.text_vocabulary import make_vocabulary
 from asr_lm.lm.weights_file import read_weights, write_weights
 from asr_lm.text.lost_letters import LostLetters
 from asr_lm.text.normalizer import get_normalizer
+from asr_lm.text.piece_dropout import DROPPED, PieceDropout, joining_ranks
 from asr_lm.text.sentence_hashes import SentenceHashes, fold_of
 from asr_lm.text.vocabulary import Vocabulary
 from asr_lm.text.vocabulary_folder import load_vocabulary
@@ -72,6 +81,9 @@ class ListOptions:
         min_count: words seen less often are unknown.
         noise: how text is corrupted: ``words`` (:mod:`~asr_lm.lm.training.confusions`), ``letters``
             (:mod:`~asr_lm.lm.training.edit_channel`), or ``both``, each for half of the sentences.
+        piece_dropout: share of the joinings of ``bpe`` that are left out when a source is read in training
+            (:mod:`asr_lm.text.piece_dropout`); None is :data:`~asr_lm.text.piece_dropout.DROPPED` for byte pair
+            encoding and 0 for another vocabulary.
         fold: leave out fold ``i`` of ``K``: the utterances and sentences whose reference falls into it.
     """
 
@@ -83,6 +95,7 @@ class ListOptions:
     vocabulary_size: int | None = None
     min_count: int = 1
     noise: NoiseKind = "words"
+    piece_dropout: float | None = None
     fold: Fold | None = None
 
 
@@ -126,11 +139,16 @@ class Material:
         return [*(some.reference for some in self.lists), *self.texts]
 
     def batches(
-        self, vocabulary: Vocabulary, heard: Heard, options: TrainingOptions
+        self, vocabulary: Vocabulary, heard: Heard, options: TrainingOptions, dropout: PieceDropout | None
     ) -> tuple[PairBatches, PairBatches]:
-        """Training and validation batches of the lists."""
-        train = listed_pairs(self.lists, vocabulary, heard, every=heard == "first")
-        valid = listed_pairs(self.valid, vocabulary, heard)
+        """Training and validation batches of the lists; ``dropout`` reads the sources of training."""
+        heard_said = heard_and_said(self.lists, every=heard == "first")
+        train = (
+            encoded_pairs(heard_said, vocabulary, heard)
+            if dropout is None
+            else RespeltPairs(heard_said, vocabulary, heard, dropout, options.seed)
+        )
+        valid = encoded_pairs(heard_and_said(self.valid), vocabulary, heard)
         budget = options.batch_tokens
         return (
             PairBatches(train, vocabulary, budget, options.seed),
@@ -144,10 +162,15 @@ class Material:
         return MixedNoise([NOISES[name].learn(lists) for name in kinds])
 
     def noisy_batches(
-        self, kind: NoiseKind, vocabulary: Vocabulary, heard: Heard, options: TrainingOptions
+        self,
+        kind: NoiseKind,
+        vocabulary: Vocabulary,
+        heard: Heard,
+        options: TrainingOptions,
+        dropout: PieceDropout | None,
     ) -> PairBatches:
         """Training batches of the texts, corrupted with errors as the lists have them."""
-        pairs = NoisyPairs(self.texts, self.noise(kind), vocabulary, heard, options.seed)
+        pairs = NoisyPairs(self.texts, self.noise(kind), vocabulary, heard, options.seed, dropout)
         return PairBatches(pairs, vocabulary, options.batch_tokens, options.seed)
 
     def digest(self) -> str:
@@ -175,16 +198,19 @@ def read_lists(paths: Sequence[Path], normalizer: str) -> list[ReferencedList]:
     return lists
 
 
-def listed_pairs(
-    lists: Sequence[ReferencedList], vocabulary: Vocabulary, heard: Heard, *, every: bool = False
-) -> ListedPairs:
-    """The pairs of lists: one each, or with ``every`` one for every distinct hypothesis."""
-    heard_said = []
+def heard_and_said(lists: Sequence[ReferencedList], *, every: bool = False) -> list[tuple[list[str], str]]:
+    """Distinct hypotheses and reference of each list; with ``every`` a pair for every distinct hypothesis."""
+    pairs: list[tuple[list[str], str]] = []
     for some in lists:
         distinct = list(dict.fromkeys(some.hypotheses))
-        heard_said += [([text], some.reference) for text in distinct] if every else [(distinct, some.reference)]
+        pairs += [([text], some.reference) for text in distinct] if every else [(distinct, some.reference)]
+    return pairs
+
+
+def encoded_pairs(heard_said: Sequence[tuple[list[str], str]], vocabulary: Vocabulary, heard: Heard) -> ListedPairs:
+    """The same pairs as token ids."""
     sources = encode_sources([texts for texts, _ in heard_said], vocabulary, heard)
-    return ListedPairs(sources, vocabulary.encode_batch([reference for _, reference in heard_said]))
+    return ListedPairs(sources, vocabulary.encode_batch([said for _, said in heard_said]))
 
 
 def train_on_lists(
@@ -223,8 +249,18 @@ def train_on_lists(
         vocabulary = _vocabulary(lists, material, folder)
     torch.manual_seed(options.seed)
     network = BirnnAttentionNetwork(replace(sizes, vocabulary_size=vocabulary.size)).to(device)
-    identity = {"lists": material.digest(), "network": asdict(network.config), "pretraining": pretraining_epochs}
-    train, valid = material.batches(vocabulary, network.config.heard, options)
+    dropped = lists.piece_dropout
+    if dropped is None:
+        dropped = 0.0 if joining_ranks(vocabulary) is None else DROPPED
+    dropout = PieceDropout(vocabulary, dropped) if dropped else None
+    identity = {
+        "lists": material.digest(),
+        "network": asdict(network.config),
+        "pretraining": pretraining_epochs,
+        "noise": lists.noise,
+        "piece dropout": dropped,
+    }
+    train, valid = material.batches(vocabulary, network.config.heard, options, dropout)
     said = TokenCorpus.from_sentences([some.reference for some in material.valid], vocabulary)
     learn = partial(
         train_network,
@@ -237,7 +273,7 @@ def train_on_lists(
     if material.texts:
         first = replace(options, epochs=pretraining_epochs)
         torch.manual_seed(options.seed + processes.rank)
-        noisy = partial(material.noisy_batches, lists.noise, vocabulary, network.config.heard, options)
+        noisy = partial(material.noisy_batches, lists.noise, vocabulary, network.config.heard, options, dropout)
         _pretrain(network, noisy, learn, first, folder / PRETRAINING, identity, processes)
     torch.manual_seed(options.seed + processes.rank)  # each process drops units of its own
     result = learn(network, train=shared(train, processes), options=options, folder=folder)

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from asr_lm.lm.families.birnn_attention import Heard
 from asr_lm.lm.training.batches import IGNORED, Batch, LengthBuckets
+from asr_lm.text.piece_dropout import PieceDropout
 from asr_lm.text.vocabulary import Tokens, Vocabulary
 
 _SAMPLE = 1000
@@ -32,6 +33,18 @@ class PairBatch(Batch):
     """
 
     source: Tensor
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One reading in pieces that are drawn. Attributes: dropout: what draws; random: its numbers."""
+
+    dropout: PieceDropout
+    random: np.random.Generator
+
+    def encode(self, text: str) -> Tokens:
+        """Token ids of a normalised text."""
+        return self.dropout.encode(text, self.random)
 
 
 class Pairs(Protocol):
@@ -73,6 +86,38 @@ class Noise(Protocol):
         """Hypotheses, at least one, as the recogniser might have written them for a normalised text."""
 
 
+class RespeltPairs:
+    """Pairs whose sources are read in other pieces in every epoch.
+
+    Args:
+        heard_said: hypotheses, best first, and reference of each, normalised.
+        vocabulary: of byte pair encoding.
+        heard: as in :func:`encode_sources`.
+        dropout: reads the sources.
+        seed: of the pieces; they depend on nothing but it, the epoch and the number of the pair.
+    """
+
+    def __init__(
+        self,
+        heard_said: Sequence[tuple[Sequence[str], str]],
+        vocabulary: Vocabulary,
+        heard: Heard,
+        dropout: PieceDropout,
+        seed: int,
+    ) -> None:
+        self._heard_said, self._vocabulary, self._heard = heard_said, vocabulary, heard
+        self._dropout, self._seed = dropout, seed
+        self.targets: Sequence[Tokens] = vocabulary.encode_batch([said for _, said in heard_said])
+        self.lengths = np.array([len(source) for source in self.sources(0, range(len(heard_said)))], dtype=np.int64)
+
+    def sources(self, epoch: int, indices: Sequence[int]) -> list[Tokens]:
+        found = []
+        for index in indices:
+            reading = Reading(self._dropout, np.random.default_rng([self._seed, epoch, index]))
+            found += encode_sources([self._heard_said[index][0]], self._vocabulary, self._heard, reading)
+        return found
+
+
 class MixedNoise:
     """Noise of several kinds, each as often; a text is corrupted by one of them."""
 
@@ -90,12 +135,21 @@ class NoisyPairs:
         texts: normalised targets.
         noise: the recogniser's errors.
         vocabulary, heard: as in :func:`encode_sources`.
-        seed: of the errors; they depend on nothing but it, the epoch and the number of the text.
+        seed: of errors and pieces; they depend on nothing but it, the epoch and the number of the text.
+        dropout: reads the sources; None reads them in the vocabulary's own pieces.
     """
 
-    def __init__(self, texts: Sequence[str], noise: Noise, vocabulary: Vocabulary, heard: Heard, seed: int) -> None:
+    def __init__(
+        self,
+        texts: Sequence[str],
+        noise: Noise,
+        vocabulary: Vocabulary,
+        heard: Heard,
+        seed: int,
+        dropout: PieceDropout | None = None,
+    ) -> None:
         self._texts, self._noise, self._vocabulary = texts, noise, vocabulary
-        self._heard, self._seed = heard, seed
+        self._heard, self._seed, self._dropout = heard, seed, dropout
         self.targets: Sequence[Tokens] = vocabulary.encode_batch(texts)
         drawn = self.sources(0, range(0, len(texts), max(1, len(texts) // _SAMPLE)))
         sizes = [len(self.targets[index]) + 1 for index in range(0, len(texts), max(1, len(texts) // _SAMPLE))]
@@ -106,8 +160,10 @@ class NoisyPairs:
         drawn = []
         for index in indices:
             random = np.random.default_rng([self._seed, epoch, index])
-            drawn.append(self._noise.corrupt(self._texts[index], random))
-        return encode_sources(drawn, self._vocabulary, self._heard)
+            heard = self._noise.corrupt(self._texts[index], random)
+            reading = None if self._dropout is None else Reading(self._dropout, random)
+            drawn += encode_sources([heard], self._vocabulary, self._heard, reading)
+        return drawn
 
 
 class PairBatches:
@@ -151,16 +207,20 @@ def source_hypotheses(hypotheses: Sequence[str], heard: Heard) -> list[str]:
     return list(dict.fromkeys(hypotheses))[: 1 if heard == "first" else None]
 
 
-def encode_sources(lists: Sequence[Sequence[str]], vocabulary: Vocabulary, heard: Heard) -> list[Tokens]:
+def encode_sources(
+    lists: Sequence[Sequence[str]], vocabulary: Vocabulary, heard: Heard, reading: Reading | None = None
+) -> list[Tokens]:
     """The source of each list of normalised hypotheses, at least one each, best first.
 
     Args:
         lists: hypotheses; of equal ones the first counts.
         vocabulary: its size is the id of the separator.
         heard: ``first``: the first hypothesis alone; ``list``: all of them.
+        reading: how texts are read; None is in the vocabulary's own pieces.
     """
     chosen = [source_hypotheses(some, heard) for some in lists]
-    encoded = iter(vocabulary.encode_batch([text for some in chosen for text in some]))
+    texts = [text for some in chosen for text in some]
+    encoded = iter(vocabulary.encode_batch(texts) if reading is None else map(reading.encode, texts))
     return [join_source([next(encoded) for _ in some], vocabulary.size, vocabulary.eos_id) for some in chosen]
 
 
