@@ -8,7 +8,8 @@ spelt; a word that it has never seen is read by its parts.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -18,6 +19,9 @@ from asr_lm.text.vocabulary import SPACE, SentencePieceVocabulary, Tokens, Vocab
 
 DROPPED = 0.1
 """Share that the authors found good for words written in letters, whatever the language."""
+
+
+_AT_A_TIME = 256
 
 
 class PieceDropout:
@@ -45,26 +49,33 @@ class PieceDropout:
 
     def encode(self, text: str, random: np.random.Generator) -> Tokens:
         """Token ids of a normalised text."""
+        numbers = _endless(random)
         words = text.replace(SPACE, " ").split()
-        return np.array([index for word in words for index in self._word(word, random)], dtype=np.int32)
+        return np.array([index for word in words for index in self._word(word, numbers)], dtype=np.int32)
 
-    def _word(self, word: str, random: np.random.Generator) -> Sequence[int]:
+    def _word(self, word: str, numbers: Iterator[float]) -> Sequence[int]:
         pieces = [*f"{SPACE}{word}"]
         if any(piece not in self._ranks for piece in pieces):  # spelt in bytes, or unknown
             whole: list[int] = self._vocabulary.encode(word).tolist()
             return whole
-        while (place := self._next(pieces, random)) is not None:
+        while (place := self._next(pieces, numbers)) is not None:
             pieces[place : place + 2] = [pieces[place] + pieces[place + 1]]
         return [self._ids[piece] for piece in pieces]
 
-    def _next(self, pieces: Sequence[str], random: np.random.Generator) -> int | None:
+    def _next(self, pieces: Sequence[str], numbers: Iterator[float]) -> int | None:
         """Where two pieces are joined next; None where none can be, or all are left out."""
-        ranks = [self._ranks.get(one + other) for one, other in pairwise(pieces)]
-        possible = [(rank, place) for place, rank in enumerate(ranks) if rank is not None]
-        if self._share:
-            kept = random.random(len(possible)) >= self._share
-            possible = [joining for joining, keep in zip(possible, kept, strict=True) if keep]
-        return min(possible)[1] if possible else None
+        best, lowest = None, math.inf
+        for place, (one, other) in enumerate(pairwise(pieces)):
+            rank = self._ranks.get(one + other)
+            if rank is not None and next(numbers) >= self._share and rank < lowest:
+                best, lowest = place, rank
+        return best
+
+
+def _endless(random: np.random.Generator) -> Iterator[float]:
+    """Numbers from 0 to 1, drawn many at a time: one at a time takes as long as all else."""
+    while True:
+        yield from random.random(_AT_A_TIME).tolist()
 
 
 def joining_ranks(vocabulary: Vocabulary) -> dict[str, float] | None:
