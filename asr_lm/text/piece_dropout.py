@@ -18,8 +18,7 @@ from asr_lm.errors import InputError
 from asr_lm.text.vocabulary import SPACE, SentencePieceVocabulary, Tokens, Vocabulary
 
 DROPPED = 0.1
-"""Share that the authors found good for words written in letters, whatever the language."""
-
+"""What the authors take for languages that are written in letters."""
 
 _AT_A_TIME = 256
 
@@ -32,7 +31,7 @@ class PieceDropout:
         share: probability that a joining is left out in a step; 0 gives the pieces of the vocabulary itself, 1 letters.
 
     Raises:
-        InputError: another vocabulary.
+        InputError: another vocabulary, or no share.
     """
 
     def __init__(self, vocabulary: Vocabulary, share: float) -> None:

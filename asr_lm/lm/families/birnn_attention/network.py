@@ -313,9 +313,8 @@ class BirnnAttentionNetwork(Network):
         context, weights = self.alignment(source, own, embedded, looked)
         logits = self._logits(own[:, None], embedded[:, None], context[:, None], weights[:, None], source.tokens)[:, 0]
         advanced = self.decoder(self.decoder.token(embedded), own, context)
-        return logits.float().log_softmax(dim=-1), torch.cat(
-            [advanced, self.alignment.looked_at(looked, weights)], dim=1
-        )
+        after = torch.cat([advanced, self.alignment.looked_at(looked, weights)], dim=1)
+        return logits.float().log_softmax(dim=-1), after
 
     def _logits(self, states: Tensor, embedded: Tensor, contexts: Tensor, weights: Tensor, tokens: Tensor) -> Tensor:
         """Logits ``[batch, time, vocabulary]``; log-probabilities already where the network points."""
