@@ -132,6 +132,13 @@ class TestNames:
         assert plain.path == named.path
         assert plain.model.vocabulary.is_open
 
+    def test_each_may_compute_in_a_precision_of_its_own(self) -> None:
+        models = open_models(["one=default", "other=default"], precision=["bfloat16", "float32"])
+        assert [model.model.precision for model in models] == ["bfloat16", "float32"]
+        assert {model.model.precision for model in open_models(["a=default", "b=default"], precision="bfloat16")} == {
+            "bfloat16"
+        }
+
     def test_names_must_differ(self, domain: Path) -> None:
         with pytest.raises(InputError, match=r"two models are called 'domain'.*NAME=PATH"):
             open_models([str(domain), str(domain)])

@@ -60,11 +60,9 @@ class ModelSettings:
             cache=ScoreCache(self.cache),
             budget=self.budget,
             unnormalised=self.unnormalised,
+            precision=self.precisions,
             recombine=self.recombined,
         )
-        for model, precision in zip(models, self.precisions, strict=True):
-            model.model.compute_in(precision)
-            model.scorer.model_changed()
         settle_framings(models, tuned.weights.reading)
         for model, fingerprint in zip(models, self.fingerprints, strict=True):
             if model.model.fingerprint() != fingerprint:

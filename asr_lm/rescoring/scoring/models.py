@@ -278,13 +278,14 @@ def open_models(
     cache: ScoreCache | None = None,
     budget: int | None = None,
     unnormalised: Collection[str] = (),
-    precision: PrecisionChoice = "float32",
+    precision: PrecisionChoice | Sequence[PrecisionChoice] = "float32",
     recombine: Recombine = 0,
 ) -> list[RescoringModel]:
     """Open several models; their names must differ.
 
     Args:
-        specifications, device, cache, budget, precision: see :meth:`RescoringModel.open`.
+        specifications, device, cache, budget, precision: see :meth:`RescoringModel.open`; the precision of all models,
+            or one for each.
         unnormalised: names of models that score without the sum over the vocabulary.
         recombine: see :meth:`RescoringModel.recombine`.
 
@@ -296,11 +297,10 @@ def open_models(
         raise InputError(f"expected a number of nodes above 0, not {budget}", parameter="budget")
     if unknown := sorted({*unnormalised} - {name_and_path(specification)[0] for specification in specifications}):
         raise InputError(f"no model is called {unknown[0]!r}", parameter="unnormalised")
+    precisions = [precision] * len(specifications) if isinstance(precision, str) else precision
     models = [
-        RescoringModel.open(
-            spec, device=device, cache=cache, budget=budget, unnormalised=unnormalised, precision=precision
-        )
-        for spec in specifications
+        RescoringModel.open(spec, device=device, cache=cache, budget=budget, unnormalised=unnormalised, precision=one)
+        for spec, one in zip(specifications, precisions, strict=True)
     ]
     for opened in models:
         opened.recombine(recombine)
