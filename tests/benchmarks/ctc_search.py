@@ -55,7 +55,8 @@ def run() -> list[dict[str, Any]]:
 def compared(name: str, beam: int, said: Sequence[Tensor], runs: int = RUNS) -> list[dict[str, Any]]:
     """Speed of our search, of several utterances and of one at a time, and agreement, in one way with one beam."""
     ours, theirs = _first_passes(name, beam)
-    searches = {"ours": (ours, ours.together), "alone": (ours, 1), "theirs": (theirs, 1)}
+    alone = {} if ours.together == 1 else {"alone": (ours, 1)}
+    searches = {"ours": (ours, ours.together), **alone, "theirs": (theirs, 1)}
     seconds: dict[str, float] = dict.fromkeys(searches, math.inf)
     readings: dict[str, list[list[Reading]]] = {}
     for _ in range(runs):
@@ -82,6 +83,7 @@ def _speeds(name: str, beam: int, frames: int, together: int, seconds: dict[str,
             "notes": f"[{microseconds[who]:.0f} and {microseconds['theirs']:.0f} us of processor time a frame]",
         }
         for who, count, limits in (("ours", together, BEAMS), ("alone", 1, ALONE))
+        if who in microseconds
     ]
 
 
