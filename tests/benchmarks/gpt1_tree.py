@@ -24,7 +24,7 @@ from tests.benchmarks._turns import in_turn, ratio, timed
 
 DATA = Path(__file__).parents[2] / "../shared/data"
 PIECES, LAYERS, WIDTH, HEADS = 5000, 6, 384, 6
-UTTERANCES = 30
+UTTERANCES = 20
 BATCH_SIZES = (16, 32, 64, 128)
 
 
