@@ -106,6 +106,24 @@ def speedup(device: str, outputs: int, inputs: int) -> float:
     return min(slow for slow, _ in times) / min(fast for _, fast in times)
 
 
+@cache
+def has_bfloat16_lstm() -> bool:
+    """Whether torch's LSTM of float32 weights computes in bfloat16 on the CPU here; tried once in a process.
+
+    Under autocast torch takes oneDNN's, which processors without units for bfloat16 do not have (torch 2.11).
+    """
+    import torch
+
+    with torch.random.fork_rng([]):
+        layer = torch.nn.LSTM(1, 1)
+    try:
+        with torch.autocast("cpu", torch.bfloat16):
+            layer(torch.zeros(1, 1, 1))
+    except RuntimeError:
+        return False
+    return True
+
+
 def _best(work: Callable[[], torch.Tensor], device: str) -> float:
     """Seconds of the quickest of a few runs."""
     import torch

@@ -22,6 +22,7 @@ from asr_lm.lm.dropout import Dropout
 from asr_lm.lm.families.lstm import LstmConfig
 from asr_lm.lm.neural import RecurrentNetwork, State
 from asr_lm.lm.output.layer import make_output
+from asr_lm.lm.precision import has_bfloat16_lstm
 from asr_lm.lm.scoring.matrix_product import linear
 
 
@@ -56,10 +57,18 @@ class LstmNetwork(RecurrentNetwork):
         for layer in range(self.config.layers):
             # Layer by layer, as nn.LSTM's own dropout between layers is slow on a CPU.
             old = h[layer : layer + 1], c[layer : layer + 1]
-            x, *new = torch.lstm(x, old, self._weights(layer), True, 1, 0.0, self.training, False, True)
+            x, *new = self._layer(layer, x, old)
             x = self.dropout(x)
             states.append(new)
         return x, (torch.cat([new[0] for new in states]), torch.cat([new[1] for new in states]))
+
+    def _layer(self, layer: int, x: Tensor, old: State) -> tuple[Tensor, Tensor, Tensor]:
+        """What a layer makes of ``x``, and its new state; in float32 where the processor knows no LSTM in bfloat16."""
+        if x.device.type == "cpu" and torch.is_autocast_enabled("cpu") and not has_bfloat16_lstm():
+            with torch.autocast("cpu", enabled=False):
+                x, old = x.float(), (old[0].float(), old[1].float())
+                return torch.lstm(x, old, self._weights(layer), True, 1, 0.0, self.training, False, True)
+        return torch.lstm(x, old, self._weights(layer), True, 1, 0.0, self.training, False, True)
 
     def initial_state(self, batch: int) -> State:
         zeros = torch.zeros(self.config.layers, batch, self.config.hidden, device=self.device)
