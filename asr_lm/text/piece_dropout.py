@@ -15,7 +15,7 @@ from itertools import pairwise
 import numpy as np
 
 from asr_lm.errors import InputError
-from asr_lm.text.vocabulary import SPACE, SentencePieceVocabulary, Tokens, Vocabulary
+from asr_lm.text.vocabulary import SPACE, Tokens, Vocabulary
 
 DROPPED = 0.1
 """What the authors take for languages that are written in letters."""
@@ -37,7 +37,7 @@ class PieceDropout:
     def __init__(self, vocabulary: Vocabulary, share: float) -> None:
         if not 0 <= share <= 1:
             raise InputError(f"expected a share from 0 to 1, not {share}", parameter="piece_dropout")
-        ranks = joining_ranks(vocabulary)
+        ranks = vocabulary.ranks()
         if ranks is None:
             raise InputError(
                 "joinings are left out of byte pair encoding alone; give the vocabulary bpe, or 0 for none",
@@ -75,8 +75,3 @@ def _endless(random: np.random.Generator) -> Iterator[float]:
     """Numbers from 0 to 1, drawn many at a time: one at a time takes as long as all else."""
     while True:
         yield from random.random(_AT_A_TIME).tolist()
-
-
-def joining_ranks(vocabulary: Vocabulary) -> dict[str, float] | None:
-    """How late byte pair encoding joins each piece; None for a vocabulary of another kind."""
-    return vocabulary.ranks() if isinstance(vocabulary, SentencePieceVocabulary) else None

@@ -128,6 +128,10 @@ class Vocabulary(ABC):
         """Whether no word can be unknown (SentencePiece with byte fallback)."""
         return False
 
+    def ranks(self) -> dict[str, float] | None:
+        """How late byte pair encoding joins each piece, 0 for the first; None for a vocabulary of another kind."""
+        return None
+
     @cached_property
     def begins_word(self) -> NDArray[np.bool_]:
         """Whether each token begins a word, as far as its name tells ``[size]``: pieces say so by a space (``▁``, or
@@ -390,10 +394,7 @@ class SentencePieceVocabulary(Vocabulary):
         return b"" if self._processor.is_control(index) else piece.replace(SPACE, " ").encode()
 
     def ranks(self) -> dict[str, float] | None:
-        """How late each piece is joined by byte pair encoding, 0 for the first; None for unigram pieces.
-
-        The scores of byte pair encoding are 0, -1, -2 and so on; those of a unigram model are log-probabilities.
-        """
+        # The scores of byte pair encoding are 0, -1, -2 and so on; those of a unigram model are log-probabilities.
         kinds = (self._processor.is_control, self._processor.is_unknown, self._processor.is_byte)
         normal = [index for index in range(self.size) if not any(kind(index) for kind in kinds)]
         ranks = {self._tokens[index]: -float(self._processor.get_score(index)) for index in normal}

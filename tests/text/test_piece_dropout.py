@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asr_lm.errors import InputError
-from asr_lm.text.piece_dropout import PieceDropout, joining_ranks
+from asr_lm.text.piece_dropout import PieceDropout
 from asr_lm.text.vocabulary import SentencePieceVocabulary, WordVocabulary
 
 TEXT = ["the harbour lights were lit", "a light in the harbour", "they were late at the lighthouse", "tell the harbour"]
@@ -39,7 +39,7 @@ def test_all_left_out_is_letters() -> None:
 
 def test_each_joining_is_left_out_as_often_as_asked() -> None:
     two = SentencePieceVocabulary.train(["ab ab ab"], 300, at_most=True)
-    ranks = joining_ranks(two)
+    ranks = two.ranks()
     assert ranks is not None
     assert "\u2581ab" in ranks
     first = ("ab" in ranks) + ("\u2581a" in ranks)  # joinings that are possible in the first step; one in the second
@@ -58,7 +58,7 @@ def test_what_is_drawn_depends_on_the_generator_alone() -> None:
 def test_other_vocabularies_and_shares_are_refused() -> None:
     unigram = SentencePieceVocabulary.train(TEXT, 300, model_type="unigram", at_most=True)
     for vocabulary in (unigram, WordVocabulary.build(TEXT)):
-        assert joining_ranks(vocabulary) is None
+        assert vocabulary.ranks() is None
         with pytest.raises(InputError, match="byte pair encoding alone"):
             PieceDropout(vocabulary, 0.1)
     with pytest.raises(InputError, match="share from 0 to 1"):

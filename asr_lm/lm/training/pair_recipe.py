@@ -45,7 +45,7 @@ from asr_lm.lm.training.text_vocabulary import make_vocabulary
 from asr_lm.lm.weights_file import read_weights, write_weights
 from asr_lm.text.lost_letters import LostLetters
 from asr_lm.text.normalizer import get_normalizer
-from asr_lm.text.piece_dropout import DROPPED, PieceDropout, joining_ranks
+from asr_lm.text.piece_dropout import DROPPED, PieceDropout
 from asr_lm.text.sentence_hashes import SentenceHashes, fold_of
 from asr_lm.text.vocabulary import Vocabulary
 from asr_lm.text.vocabulary_folder import load_vocabulary
@@ -251,7 +251,7 @@ def train_on_lists(
     network = BirnnAttentionNetwork(replace(sizes, vocabulary_size=vocabulary.size)).to(device)
     dropped = lists.piece_dropout
     if dropped is None:
-        dropped = 0.0 if joining_ranks(vocabulary) is None else DROPPED
+        dropped = 0.0 if vocabulary.ranks() is None else DROPPED
     dropout = PieceDropout(vocabulary, dropped) if dropped else None
     identity = {
         "lists": material.digest(),

@@ -6,8 +6,9 @@ separator and closed by ``</s>``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -33,18 +34,6 @@ class PairBatch(Batch):
     """
 
     source: Tensor
-
-
-@dataclass(frozen=True)
-class Reading:
-    """One reading in pieces that are drawn. Attributes: dropout: what draws; random: its numbers."""
-
-    dropout: PieceDropout
-    random: np.random.Generator
-
-    def encode(self, text: str) -> Tokens:
-        """Token ids of a normalised text."""
-        return self.dropout.encode(text, self.random)
 
 
 class Pairs(Protocol):
@@ -113,8 +102,8 @@ class RespeltPairs:
     def sources(self, epoch: int, indices: Sequence[int]) -> list[Tokens]:
         found = []
         for index in indices:
-            reading = Reading(self._dropout, np.random.default_rng([self._seed, epoch, index]))
-            found += encode_sources([self._heard_said[index][0]], self._vocabulary, self._heard, reading)
+            read = partial(self._dropout.encode, random=np.random.default_rng([self._seed, epoch, index]))
+            found += encode_sources([self._heard_said[index][0]], self._vocabulary, self._heard, read)
         return found
 
 
@@ -161,8 +150,8 @@ class NoisyPairs:
         for index in indices:
             random = np.random.default_rng([self._seed, epoch, index])
             heard = self._noise.corrupt(self._texts[index], random)
-            reading = None if self._dropout is None else Reading(self._dropout, random)
-            drawn += encode_sources([heard], self._vocabulary, self._heard, reading)
+            read = None if self._dropout is None else partial(self._dropout.encode, random=random)
+            drawn += encode_sources([heard], self._vocabulary, self._heard, read)
         return drawn
 
 
@@ -208,7 +197,10 @@ def source_hypotheses(hypotheses: Sequence[str], heard: Heard) -> list[str]:
 
 
 def encode_sources(
-    lists: Sequence[Sequence[str]], vocabulary: Vocabulary, heard: Heard, reading: Reading | None = None
+    lists: Sequence[Sequence[str]],
+    vocabulary: Vocabulary,
+    heard: Heard,
+    read: Callable[[str], Tokens] | None = None,
 ) -> list[Tokens]:
     """The source of each list of normalised hypotheses, at least one each, best first.
 
@@ -216,11 +208,11 @@ def encode_sources(
         lists: hypotheses; of equal ones the first counts.
         vocabulary: its size is the id of the separator.
         heard: ``first``: the first hypothesis alone; ``list``: all of them.
-        reading: how texts are read; None is in the vocabulary's own pieces.
+        read: token ids of a text; None reads it in the vocabulary's own pieces.
     """
     chosen = [source_hypotheses(some, heard) for some in lists]
     texts = [text for some in chosen for text in some]
-    encoded = iter(vocabulary.encode_batch(texts) if reading is None else map(reading.encode, texts))
+    encoded = iter(vocabulary.encode_batch(texts) if read is None else map(read, texts))
     return [join_source([next(encoded) for _ in some], vocabulary.size, vocabulary.eos_id) for some in chosen]
 
 

@@ -15,6 +15,8 @@ and Wolf 2017; Inan et al. 2017).
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import torch
 from torch import Tensor, nn
 
@@ -64,11 +66,9 @@ class LstmNetwork(RecurrentNetwork):
 
     def _layer(self, layer: int, x: Tensor, old: State) -> tuple[Tensor, Tensor, Tensor]:
         """What a layer makes of ``x``, and its new state; in float32 where the processor knows no LSTM in bfloat16."""
-        if x.device.type == "cpu" and torch.is_autocast_enabled("cpu") and not has_bfloat16_lstm():
-            with torch.autocast("cpu", enabled=False):
-                x, old = x.float(), (old[0].float(), old[1].float())
-                return torch.lstm(x, old, self._weights(layer), True, 1, 0.0, self.training, False, True)
-        return torch.lstm(x, old, self._weights(layer), True, 1, 0.0, self.training, False, True)
+        lacking = x.device.type == "cpu" and torch.is_autocast_enabled("cpu") and not has_bfloat16_lstm()
+        with torch.autocast("cpu", enabled=False) if lacking else nullcontext():
+            return torch.lstm(x, old, self._weights(layer), True, 1, 0.0, self.training, False, True)
 
     def initial_state(self, batch: int) -> State:
         zeros = torch.zeros(self.config.layers, batch, self.config.hidden, device=self.device)
