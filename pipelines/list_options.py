@@ -18,15 +18,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from asr_lm.errors import InputError
+from asr_lm.files import display_name
 from pipelines.command import OptionalFloat, OptionalInt, OptionalPath, OptionalText
 
 if TYPE_CHECKING:
     from asr_lm.hypotheses.utterance import Utterance
+    from asr_lm.rescoring.recording_words import RecordingWords
 
 
 @dataclass(kw_only=True)
@@ -50,6 +54,10 @@ class ListOptions:
             TRN, STM, CSV or TSV with a header, or a JSON Lines manifest.
         together: The lists are of several recognisers for the same utterances: join them into one, in which each has
             scores of its own (and so those of --dev, in the same order).
+        recording_words: Text, one sentence a line, in which words are as frequent as usual, such as that which models
+            are trained on: every hypothesis gets a score, recording, for words that the recogniser heard more often
+            in the rest of the recording. The lists must say which recording an utterance is of. May be given several
+            times.
     """
 
     format: OptionalText = None
@@ -62,12 +70,13 @@ class ListOptions:
     acoustic_scale: OptionalFloat = None
     references: OptionalPath = None
     together: bool = False
+    recording_words: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
 
     def files(self) -> list[Path]:
         """The files that these options name."""
         mappings = [Path(line.strip()) for line in self.map if line.strip().endswith(".toml")]
         named = (self.manifest, self.dev_manifest, self.references, *mappings)
-        return [file for file in named if file is not None]
+        return [*(file for file in named if file is not None), *map(Path, self.recording_words)]
 
 
 def read(
@@ -82,7 +91,8 @@ def read(
         say: takes what there is to say about the list, once it is read.
 
     Raises:
-        InputError: as :func:`~asr_lm.hypotheses.reading.read_nbest` does.
+        InputError: as :func:`~asr_lm.hypotheses.reading.read_nbest` does; there are to be scores of the recording's
+            words, and an utterance has no recording.
     """
     from asr_lm.hypotheses.reading import read_nbest
 
@@ -99,7 +109,24 @@ def read(
         as_given=options.as_given,
         references=options.references,
     )
-    yield from reader
+    yield from _with_recording_words(options.recording_words, list(reader), path) if options.recording_words else reader
     if say is not None:
         for notice in reader.notices:
             say(notice)
+
+
+def _with_recording_words(texts: tuple[str, ...], utterances: list[Utterance], path: str) -> list[Utterance]:
+    """The utterances of a list, with the score of the recording's words."""
+    words = _recording_words(texts)
+    try:
+        return words.scored(utterances)
+    except InputError as error:
+        raise error.located(file=display_name(path)) from error
+
+
+@cache
+def _recording_words(texts: tuple[str, ...]) -> RecordingWords:
+    """What scores lists by the words of their recordings; the texts are counted once a run."""
+    from asr_lm.rescoring.recording_words import RecordingWords
+
+    return RecordingWords.of_texts(texts)

@@ -35,7 +35,7 @@ from pipelines.list_options import ListOptions
 if TYPE_CHECKING:
     from pipelines.rescore import Arguments
 
-_OF_ONE_PROCESS = ("context", "emissions", "features", "lattice", "plot_attention", "together")
+_OF_ONE_PROCESS = ("context", "emissions", "features", "lattice", "plot_attention", "recording_words", "together")
 _READ_ELSEWHERE = ("manifest", "beam_size", "map", "acoustic_scale", "references")
 _FORMATS = (None, "canonical", "parquet")
 _SHARD = re.compile(r"part-\d{6}\.(jsonl|parquet)")

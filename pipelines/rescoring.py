@@ -79,9 +79,19 @@ def rescore(options: Arguments) -> None:
     """Run the command."""
     if options.together and options.lattice is not None:
         raise InputError("joins n-best lists, not lattices", parameter="together")
+    if options.recording_words:
+        _check_recording_words(options)
     with lists.together(options, "nbest") as joint:
         scoring = _check(joint, inputs=(*options.nbest, *options.dev, *options.files()))
         _rescore(joint, scoring)
+
+
+def _check_recording_words(options: Arguments) -> None:
+    """The score of the recording's words is of lists, and its weight is tuned."""
+    if options.lattice is not None or options.dev_lattice is not None:
+        raise InputError("scores n-best lists, not lattices", parameter="recording_words")
+    if not (options.dev or options.weights):
+        raise InputError("needs weights tuned with it: give --dev or --weights", parameter="recording_words")
 
 
 def _rescore(options: Arguments, scoring: Scoring) -> None:
