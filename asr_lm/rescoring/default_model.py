@@ -18,7 +18,7 @@ from asr_lm.errors import InputError
 from asr_lm.hypotheses.field_names import is_count
 from asr_lm.hypotheses.utterance import Utterance
 from asr_lm.rescoring.features.lists import Values
-from asr_lm.rescoring.features.table import CHARACTERS, RANK, WORDS, FeatureTable
+from asr_lm.rescoring.features.table import CHARACTERS, RANK, RECORDING, WORDS, FeatureTable
 from asr_lm.rescoring.weights import Weights
 
 DEFAULT = "default"
@@ -55,7 +55,7 @@ def score_kind(utterances: Sequence[Utterance]) -> ScoreKind:
     Of fewer than :data:`FEWEST` utterances a correlation says nothing: then small scores are a ``mean``, which trusts a
     language model the less (:func:`doubt_of_kind`).
     """
-    scores = utterances[0].hypotheses[0].scores
+    scores = utterances[0].hypotheses[0].scores.keys() - {RECORDING}
     names = [name for name in scores if not is_count(name)]
     if not names:
         return "rank"

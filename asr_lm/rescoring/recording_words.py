@@ -26,10 +26,8 @@ from asr_lm.errors import InputError
 from asr_lm.files import display_name
 from asr_lm.hypotheses.utterance import Utterance
 from asr_lm.lm.training.corpus import read_lines
+from asr_lm.rescoring.features.table import RECORDING
 from asr_lm.rescoring.phrases.phrase_list import phrase_words
-
-RECORDING = "recording"
-"""What the score is called."""
 
 SHARE = 0.1
 """Of the cache in the probability of a word."""

@@ -11,7 +11,10 @@ import pytest
 
 from asr_lm.errors import InputError
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
-from asr_lm.rescoring.recording_words import REACH, RECORDING, SHARE, RecordingWords
+from asr_lm.rescoring.default_model import score_kind
+from asr_lm.rescoring.features.table import CHARACTERS, RANK, RECORDING, WORDS, FeatureTable
+from asr_lm.rescoring.recording_words import REACH, SHARE, RecordingWords
+from asr_lm.rescoring.tuning.tune import first_pass_weights
 
 USUAL = Counter({"the": 60, "boat": 3, "doone": 1, "down": 36})
 
@@ -94,6 +97,18 @@ def test_utterances_without_a_recording_or_with_such_a_score_are_refused() -> No
     with pytest.raises(InputError, match="called 'recording' already") as caught:
         scores(again)
     assert caught.value.field == "hypotheses[0].scores.recording"
+
+
+def test_it_is_no_score_of_the_recogniser() -> None:
+    """A list without scores keeps its ranks, and weights near the first pass are those without it."""
+    bare = [Utterance(name, (Hypothesis("the boat"), Hypothesis("the doone")), "the boat", "r") for name in "ab"]
+    table = FeatureTable.from_utterances(RecordingWords(USUAL).scored(bare))
+    assert not table.scored
+    assert set(table.default_features(models=False)) == {RANK, RECORDING, WORDS, CHARACTERS}
+    assert first_pass_weights(table.columns) == {RANK: 1.0}
+    assert score_kind(RecordingWords(USUAL).scored(bare)) == "rank"
+    scored = FeatureTable.from_utterances(RecordingWords(USUAL).scored([heard("a", "the", "boat", reference="the")]))
+    assert first_pass_weights(scored.columns) == {"am": 1.0}
 
 
 def test_words_are_counted_in_texts(tmp_path: Path) -> None:

@@ -19,14 +19,18 @@ from asr_lm.hypotheses.field_names import is_count
 from asr_lm.hypotheses.utterance import Utterance
 from asr_lm.rescoring.features.lists import Lists, Rows, Values
 
-Kind = Literal["first-pass", "rank", "model", "length", "unknown", "corrected", "phrases", "near miss"]
+Kind = Literal["first-pass", "rank", "model", "length", "unknown", "corrected", "phrases", "near miss", "recording"]
 """What a column measures: a score of the recogniser, the recogniser's ranking, a language model, a length, a count
-of words unknown to a language model, whether the text is a corrector's, listed phrases, or what was risked for one."""
+of words unknown to a language model, whether the text is a corrector's, listed phrases, what was risked for one, or the
+words of the rest of the recording."""
 
 RANK, WORDS, CHARACTERS = "rank", "words", "characters"
 
 CORRECTED_TEXT = "corrected"
 """The column that is 1 for texts that a corrector wrote and the recogniser did not, else 0."""
+
+RECORDING = "recording"
+"""The score that :mod:`asr_lm.rescoring.recording_words` adds: no opinion of the recogniser's."""
 
 PHRASES, PHRASE_LETTERS, PHRASE_AGREEMENT = "phrases", "phrases: letters", "phrases: agreement"
 """Columns of listed phrases: see :mod:`asr_lm.rescoring.phrases.features`."""
@@ -382,8 +386,15 @@ def _first_pass(utterances: Sequence[Utterance], lists: Lists) -> tuple[list[Col
     ]
     values = np.array(own, dtype=np.float64).reshape(len(own), len(names))
     _refuse_infinite_scores(utterances, lists, names, values)
-    columns = [Column(name, "length" if is_count(name) else "first-pass") for name in names]
+    columns = [Column(name, _kind(name)) for name in names]
     return [*columns, Column(RANK, "rank")], [*values.T, -np.log1p(lists.rank[closest])]
+
+
+def _kind(name: str) -> Kind:
+    """What a score that came with the list measures."""
+    if name == RECORDING:
+        return "recording"
+    return "length" if is_count(name) else "first-pass"
 
 
 def score_names(utterances: Sequence[Utterance]) -> tuple[str, ...]:

@@ -30,6 +30,7 @@ SIGNS = {
     "corrected": 0,
     "phrases": 1,
     "near miss": -1,
+    "recording": 1,
 }
 """Sign a weight must have by the kind of its feature, 0 for either: no score may count against its hypothesis, and an
 unknown word is never a reason to prefer one."""
