@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from toy_language import WORDS, Command, Finished, Toy
+from toy_language import WORDS, Command, Finished, Toy, call
 
 from asr_lm.evaluation.word_errors import count_errors
 from asr_lm.hypotheses.reading import read_nbest
@@ -65,12 +66,38 @@ def rescore(command: Command, lattices: Path, *more: object) -> Finished:
     return command("rescore", *places, "--references", lattices / "references", *more)
 
 
+def with_weights(command: Command, lattices: Path, weights: Path, *more: object) -> Finished:
+    places = ("--lattice", lattices / "test", "--references", lattices / "references", "--weights", weights)
+    return command("rescore", *places, *more)
+
+
+def ran(folder: Path, lattices: Path, *more: object) -> Path:
+    """The folder of a run, with its ``test.rescored.json``, ``r.json`` and the weights ``w.json``."""
+    with contextlib.chdir(folder):
+        finished = rescore(call, lattices, *more, "--json", "r.json", "--save-weights", "w.json")
+    assert finished.code == 0, finished.err
+    return folder
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory, lattices: Path, ngram: Path) -> Path:
+    """A run with nothing special, and its rescored lattices ``out``."""
+    return ran(tmp_path_factory.mktemp("plain"), lattices, "--lm", ngram, "--lattice-out", "out")
+
+
+@pytest.fixture(scope="module")
+def risk(tmp_path_factory: pytest.TempPathFactory, lattices: Path, ngram: Path) -> Path:
+    """A run with minimum Bayes risk, its choices in ``mbr.jsonl``."""
+    asked = ("--mbr", "--mbr-out", "mbr.jsonl", "--report", "r.html")
+    return ran(tmp_path_factory.mktemp("risk"), lattices, "--lm", ngram, *asked)
+
+
 class TestRescore:
-    def test_it_lowers_the_word_error_rate(self, command: Command, lattices: Path, ngram: Path, lstm: Path) -> None:
-        for model in (ngram, lstm):
-            finished = rescore(command, lattices, "--lm", model, "--json", f"{model.name}.json")
-            assert finished.code == 0, finished.err
-            record = json.loads(Path(f"{model.name}.json").read_text())
+    def test_it_lowers_the_word_error_rate(self, command: Command, lattices: Path, plain: Path, lstm: Path) -> None:
+        finished = rescore(command, lattices, "--lm", lstm, "--json", "lstm.json")
+        assert finished.code == 0, finished.err
+        for written in (plain / "r.json", Path("lstm.json")):
+            record = json.loads(written.read_text())
             assert record["rescored"]["wer"] < 0.7 * record["first_pass"]["wer"]
             assert record["oracle"]["wer"] <= record["rescored"]["wer"]
 
@@ -87,20 +114,16 @@ class TestRescore:
             assert all(hypothesis.times is not None for hypothesis in utterance.hypotheses)
             assert 1 < len(utterance.hypotheses) <= 21
 
-    def test_saved_weights_give_the_same(self, command: Command, lattices: Path, ngram: Path) -> None:
-        finished = rescore(command, lattices, "--lm", ngram, "--save-weights", "w.json")
+    def test_saved_weights_give_the_same(self, command: Command, lattices: Path, ngram: Path, plain: Path) -> None:
+        finished = with_weights(command, lattices, plain / "w.json", "--lm", ngram, "--out", "later.json")
         assert finished.code == 0, finished.err
-        later = ("--lattice", lattices / "test", "--references", lattices / "references", "--weights", "w.json")
-        finished = command("rescore", *later, "--lm", ngram, "--out", "later.json")
-        assert finished.code == 0, finished.err
-        texts = [[u.hypotheses[0].text for u in read_nbest(path)] for path in ("test.rescored.json", "later.json")]
+        lists = [read_nbest(path) for path in (plain / "test.rescored.json", "later.json")]
+        texts = [[u.hypotheses[0].text for u in each] for each in lists]
         assert texts[0] == texts[1]
 
-    def test_rescored_lattices_say_what_the_list_says(self, command: Command, lattices: Path, ngram: Path) -> None:
-        finished = rescore(command, lattices, "--lm", ngram, "--lattice-out", "out")
-        assert finished.code == 0, finished.err
-        again = {x.id: x for x in read_lattices("out") if isinstance(x, Lattice)}
-        for utterance in read_nbest("test.rescored.json"):
+    def test_rescored_lattices_say_what_the_list_says(self, plain: Path) -> None:
+        again = {x.id: x for x in read_lattices(plain / "out") if isinstance(x, Lattice)}
+        for utterance in read_nbest(plain / "test.rescored.json"):
             lattice = again[utterance.id]
             path = best_path(lattice, lattice.weights())
             assert lattice.text(path) == utterance.hypotheses[0].text
@@ -117,40 +140,36 @@ class TestRescore:
         assert counted.tolist() == [float(lattice.symbols[word] != WORDS[0]) for word in lattice.word.tolist()]
         assert {0.0, 1.0} == set(counted.tolist())
 
-    def test_minimum_bayes_risk_stands_beside_it(self, command: Command, lattices: Path, ngram: Path) -> None:
-        asked = ("--mbr", "--mbr-out", "mbr.jsonl", "--json", "r.json", "--report", "r.html")
-        finished = rescore(command, lattices, "--lm", ngram, *asked, "--save-weights", "w.json")
-        assert finished.code == 0, finished.err
-        record = json.loads(Path("r.json").read_text())
+    def test_minimum_bayes_risk_stands_beside_it(
+        self, command: Command, lattices: Path, ngram: Path, plain: Path, risk: Path
+    ) -> None:
+        record = json.loads((risk / "r.json").read_text())
         assert list(record["systems"]) == [MBR_ROW, LATTICE_RISK, LATTICE_NETWORK]
         for system in record["systems"].values():
             assert system["wer"] < 0.8 * record["first_pass"]["wer"]
-        said = {utterance.id: utterance for utterance in read_nbest("mbr.jsonl")}
+        said = {utterance.id: utterance for utterance in read_nbest(risk / "mbr.jsonl")}
         counts = count_errors([u.reference or "" for u in said.values()], [u.hypotheses[0].text for u in said.values()])
         rate = 100 * counts[:, :3].sum() / counts[:, 3].sum()
         assert rate == pytest.approx(record["systems"][LATTICE_RISK]["wer"])
         # The list's own order is that of the best totals all the same.
-        plain = rescore(command, lattices, "--lm", ngram, "--out", "plain.json")
-        assert plain.code == 0, plain.err
-        assert Path("plain.json").read_bytes() == Path("test.rescored.json").read_bytes()
-        later = ("--lattice", lattices / "test", "--references", lattices / "references", "--weights", "w.json")
-        finished = command("rescore", *later, "--lm", ngram, "--mbr", "--json", "later.json", "--out", "later.jsonl")
+        name = "test.rescored.json"
+        assert (plain / name).read_bytes() == (risk / name).read_bytes()
+        finished = with_weights(command, lattices, risk / "w.json", "--lm", ngram, "--mbr", "--json", "later.json")
         assert finished.code == 0, finished.err
         again = json.loads(Path("later.json").read_text())["systems"]
         for name in (LATTICE_RISK, LATTICE_NETWORK):
             assert again[name]["wer"] == record["systems"][name]["wer"]
 
-    def test_weights_without_a_scale_of_posteriors(self, command: Command, lattices: Path, ngram: Path) -> None:
-        assert rescore(command, lattices, "--lm", ngram, "--save-weights", "w.json").code == 0
-        places = ("--lattice", lattices / "test", "--weights", "w.json", "--out", "x.json")
-        complaint = command("rescore", *places, "--lm", ngram, "--mbr").complaint
+    def test_weights_without_a_scale_of_posteriors(
+        self, command: Command, lattices: Path, ngram: Path, plain: Path
+    ) -> None:
+        complaint = with_weights(command, lattices, plain / "w.json", "--lm", ngram, "--mbr").complaint
         for fragment in ("w.json", "lattice_scales", "--dev-lattice", "--mbr"):
             assert fragment in complaint
 
     def test_each_lattice_is_searched_once(
-        self, command: Command, lattices: Path, ngram: Path, monkeypatch: pytest.MonkeyPatch
+        self, command: Command, lattices: Path, ngram: Path, risk: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        assert rescore(command, lattices, "--lm", ngram, "--mbr", "--save-weights", "w.json").code == 0
         searched: list[str] = []
 
         def counted(group: Sequence[Lattice], *how: Any) -> Any:
@@ -159,12 +178,12 @@ class TestRescore:
 
         monkeypatch.setattr("asr_lm.rescoring.lattices.expand_together", counted)
         outputs = ("--lattice-out", "out", "--mbr", "--mbr-out", "mbr.jsonl", "--out", "o.json")
-        finished = command("rescore", "--lattice", lattices / "test", "--weights", "w.json", "--lm", ngram, *outputs)
+        finished = with_weights(command, lattices, risk / "w.json", "--lm", ngram, *outputs)
         assert finished.code == 0, finished.err
         assert len(searched) == len(set(searched)) == len(list((lattices / "test").iterdir()))
 
     def test_a_bad_lattice_is_named_and_the_rest_goes_on(
-        self, command: Command, lattices: Path, ngram: Path, tmp_path: Path
+        self, command: Command, lattices: Path, ngram: Path, plain: Path, tmp_path: Path
     ) -> None:
         folder = tmp_path / "some"
         folder.mkdir()
@@ -172,7 +191,7 @@ class TestRescore:
             (folder / file.name).write_text(file.read_text())
         broken = sorted(folder.iterdir())[2]
         broken.write_text(broken.read_text()[:200])
-        places = ("--lattice", folder, "--dev-lattice", lattices / "dev", "--references", lattices / "references")
+        places = ("--lattice", folder, "--weights", plain / "w.json", "--references", lattices / "references")
         finished = command("rescore", *places, "--lm", ngram)
         assert finished.code == 1
         assert str(broken) in finished.err
@@ -180,7 +199,7 @@ class TestRescore:
         assert command("rescore", *places, "--lm", ngram, "--strict", "--out", "x.json").code == 2
 
     def test_lattices_that_make_no_list_together(
-        self, command: Command, lattices: Path, ngram: Path, tmp_path: Path
+        self, command: Command, lattices: Path, ngram: Path, plain: Path, tmp_path: Path
     ) -> None:
         """Two of one id, one with other scores, one that holds nothing: each is named, the others are rescored."""
         folder = tmp_path / "some"
@@ -191,8 +210,8 @@ class TestRescore:
         (folder / "z-again.slf").write_text(files[0].read_text())
         (folder / "z-empty.slf").write_text("")
         (folder / "z-other.txt").write_text("0 1 a a 0.5\n1\n")
-        tuning = ("--dev-lattice", lattices / "dev", "--references", lattices / "references")
-        finished = command("rescore", "--lattice", folder, *tuning, "--lm", ngram)
+        weights = ("--weights", plain / "w.json", "--references", lattices / "references")
+        finished = command("rescore", "--lattice", folder, *weights, "--lm", ngram)
         assert finished.code == 1, finished.err
         assert [utterance.id for utterance in read_nbest("some.rescored.json")] == [file.stem for file in files]
         left_out = [line for line in finished.err.splitlines() if "left out" in line]
@@ -204,7 +223,7 @@ class TestRescore:
         ):
             for fragment in fragments:
                 assert fragment in line
-        assert command("rescore", "--lattice", folder, *tuning, "--lm", ngram, "--strict", "--out", "x.json").code == 2
+        assert command("rescore", "--lattice", folder, *weights, "--lm", ngram, "--strict", "--out", "x.json").code == 2
 
 
 class TestRefused:
@@ -268,9 +287,7 @@ class TestPhrases:
         )
         for utterance in lists:
             assert all(set(h.text.split()) <= set(by_id[utterance.id].symbols) for h in utterance.hypotheses[:1])
-        later = ("--lattice", lattices / "test", "--references", lattices / "references", "--weights", "w.json")
-        again = command(
-            "rescore", *later, "--lm", ngram, "--phrases", "phrases.txt", "--lattice-nbest", 2, "--out", "later.json"
-        )
+        later = ("--phrases", "phrases.txt", "--lattice-nbest", 2, "--out", "later.json")
+        again = with_weights(command, lattices, Path("w.json"), "--lm", ngram, *later)
         assert again.code == 0, again.err
         assert Path("later.json").read_bytes() == Path("test.rescored.json").read_bytes()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import compress
 from typing import Literal
 
 import numpy as np
@@ -281,13 +282,13 @@ class FeatureTable:
         rows = self.lists.rows_of(numbers)
         return replace(
             self,
-            utterances=tuple(self.utterances[i] for i in numbers.tolist()),
-            recordings=tuple(self.recordings[i] for i in numbers.tolist()),
+            utterances=tuple(map(self.utterances.__getitem__, numbers.tolist())),
+            recordings=tuple(map(self.recordings.__getitem__, numbers.tolist())),
             offsets=np.concatenate([[0], np.cumsum(self.lists.lengths[numbers])]).astype(np.int64),
             values=np.asfortranarray(self.values[rows]),
             errors=self.errors[rows],
             reference_words=self.reference_words[numbers],
-            texts=tuple(self.texts[row] for row in rows.tolist()),
+            texts=tuple(map(self.texts.__getitem__, rows.tolist())),
         )
 
     def select_rows(self, kept: NDArray[np.bool_]) -> FeatureTable:
@@ -298,7 +299,7 @@ class FeatureTable:
             offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
             values=np.asfortranarray(self.values[kept]),
             errors=self.errors[kept],
-            texts=tuple(self.texts[row] for row in np.flatnonzero(kept).tolist()),
+            texts=tuple(compress(self.texts, kept.tolist())),
         )
 
     @classmethod

@@ -57,8 +57,11 @@ def minimize(
 def _direction(point: Point, gradient: Point, inverse: NDArray[np.float64], low: Point, high: Point) -> Point:
     """Quasi-Newton direction of the variables that are free to move; the others get 0."""
     free = ~((point <= low) & (gradient > 0) | (point >= high) & (gradient < 0))
-    direction = np.zeros_like(point)
-    direction[free] = -inverse[np.ix_(free, free)] @ gradient[free]
+    if free.all():
+        direction = -inverse @ gradient
+    else:
+        direction = np.zeros_like(point)
+        direction[free] = -inverse[np.ix_(free, free)] @ gradient[free]
     return direction if direction @ gradient < 0 else np.where(free, -gradient, 0.0)
 
 
@@ -73,7 +76,7 @@ def _search(
 ) -> tuple[Point, float, Point]:
     step = 1.0
     while True:
-        new = np.clip(point + step * direction, low, high)
+        new = np.minimum(np.maximum(point + step * direction, low), high)
         new_value, new_gradient = function(new)
         enough = new_value <= value + SUFFICIENT_DECREASE * float(gradient @ (new - point))
         if enough or step < SHORTEST_STEP:
@@ -86,5 +89,6 @@ def _updated(inverse: NDArray[np.float64], moved: Point, turned: Point) -> NDArr
     curvature = float(moved @ turned)
     if curvature <= 1e-12:
         return inverse
-    shear = np.eye(len(moved)) - np.outer(moved, turned) / curvature
-    return shear @ inverse @ shear.T + np.outer(moved, moved) / curvature
+    column = moved[:, None]
+    shear = np.eye(len(moved)) - column * turned / curvature
+    return shear @ inverse @ shear.T + column * moved / curvature

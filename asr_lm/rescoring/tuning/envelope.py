@@ -62,12 +62,45 @@ def _crossings(a: Values, b: Values, left: Rows, right: Rows) -> tuple[Values, V
 
     Lines that do not cross (one row twice, or rounding) get a level nothing exceeds.
     """
-    rise = b[right] - b[left]
+    a_left, a_right, b_left, b_right = a[left], a[right], b[left], b[right]
+    rise = b_right - b_left
     crossing = rise > 0
-    steps = (a[left] - a[right]) / np.where(crossing, rise, 1.0)
-    terms = np.stack([a[left], b[left] * steps, a[right], b[right] * steps])
-    level = terms[0] + terms[1] + ROUNDING * np.abs(terms).sum(0)
-    return steps, np.where(crossing, level, np.inf)
+    steps = (a_left - a_right) / np.where(crossing, rise, 1.0)
+    moved = b_left * steps
+    size = np.abs(a_left) + np.abs(moved) + np.abs(a_right) + np.abs(b_right * steps)
+    return steps, np.where(crossing, a_left + moved + ROUNDING * size, np.inf)
+
+
+def _in_turn(first: Rows, second: Rows) -> Rows:
+    """Elements of both, one from each in turn."""
+    joined = np.empty(2 * len(first), dtype=first.dtype)
+    joined[::2], joined[1::2] = first, second
+    return joined
+
+
+@dataclass(frozen=True, eq=False)
+class _Segments:
+    """Pairs of lines that are known to lie on an envelope, one after the other.
+
+    Attributes:
+        left, right: rows of each pair ``[segments]``.
+        steps, level: where they cross ``[segments]``, as :func:`_crossings` gives it.
+    """
+
+    left: Rows
+    right: Rows
+    steps: Values
+    level: Values
+
+    @classmethod
+    def between(cls, a: Values, b: Values, left: Rows, right: Rows) -> _Segments:
+        return cls(left, right, *_crossings(a, b, left, right))
+
+    def closed(self, still_open: Rows) -> tuple[Values, Rows, Rows]:
+        """Steps, left and right rows of those that cross in a corner: all but those ``still_open``."""
+        closed = self.level < np.inf
+        closed[still_open] = False
+        return self.steps[closed], self.left[closed], self.right[closed]
 
 
 def upper_envelopes(lists: Lists, a: Values, b: Values) -> Envelopes:
@@ -85,16 +118,16 @@ def upper_envelopes(lists: Lists, a: Values, b: Values) -> Envelopes:
     height = b * lists.per_row(steps) + a
     highest = lists.best(height)
     middle = np.where(height[highest] > level, highest, first)
-    left, right = np.stack([first, middle], 1).ravel(), np.stack([middle, last], 1).ravel()
-    return _refine(a, b, first, left, right, *_candidates(lists, a, b, left, right))
+    segments = _Segments.between(a, b, _in_turn(first, middle), _in_turn(middle, last))
+    return _refine(a, b, first, segments, *_candidates(lists, a, b, segments))
 
 
-def _candidates(lists: Lists, a: Values, b: Values, left: Rows, right: Rows) -> tuple[Rows, Rows]:
+def _candidates(lists: Lists, a: Values, b: Values, segments: _Segments) -> tuple[Rows, Rows]:
     """Rows above either of the two crossings of their list, and the number of that crossing, in order of both.
 
     No row is above both: the middle line is the highest where the outer two cross.
     """
-    steps, level = _crossings(a, b, left, right)
+    steps, level, right = segments.steps, segments.level, segments.right
     over_first = b * lists.per_row(steps[::2]) + a > lists.per_row(level[::2])
     over_second = b * lists.per_row(steps[1::2]) + a > lists.per_row(level[1::2])
     rows = np.flatnonzero(over_first | over_second)
@@ -103,30 +136,27 @@ def _candidates(lists: Lists, a: Values, b: Values, left: Rows, right: Rows) -> 
     return rows[order], segment[order]
 
 
-def _refine(a: Values, b: Values, first: Rows, left: Rows, right: Rows, rows: Rows, segment: Rows) -> Envelopes:
-    """Split the segments ``left`` to ``right`` until no row is above a crossing; ``rows`` are sorted by segment."""
+def _refine(a: Values, b: Values, first: Rows, segments: _Segments, rows: Rows, segment: Rows) -> Envelopes:
+    """Split segments until no row is above a crossing; ``rows`` are sorted by their ``segment``."""
     corners: list[tuple[Values, Rows, Rows]] = []
     while True:
-        steps, level = _crossings(a, b, left, right)
-        closed = level < np.inf
-        closed[segment] = False
-        corners.append((steps[closed], left[closed], right[closed]))
+        corners.append(segments.closed(segment))
         if not len(rows):
             break
-        open_starts = np.flatnonzero(np.diff(segment, prepend=-1))
-        open_lists, parents = Lists(np.append(open_starts, len(rows))), segment[open_starts]
-        middle = rows[open_lists.best(a[rows] + b[rows] * steps[segment])]
-        left, right = np.stack([left[parents], middle], 1).ravel(), np.stack([middle, right[parents]], 1).ravel()
+        opens = np.flatnonzero(np.append(True, segment[1:] != segment[:-1]))
+        open_lists, parents = Lists(np.append(opens, len(rows))), segment[opens]
+        middle = rows[open_lists.best(a[rows] + b[rows] * segments.steps[segment])]
+        left, right = _in_turn(segments.left[parents], middle), _in_turn(middle, segments.right[parents])
+        segments = _Segments.between(a, b, left, right)
         side = np.sign(b[rows] - open_lists.per_row(b[middle]))
         segment = 2 * open_lists.list_of_row + (side > 0)
-        rows, segment = _still_above(a, b, left, right, rows[side != 0], segment[side != 0])
+        rows, segment = _still_above(a, b, segments, rows[side != 0], segment[side != 0])
     found = [np.concatenate(parts) for parts in zip(*corners, strict=True)]
     return Envelopes(first, *found)
 
 
-def _still_above(a: Values, b: Values, left: Rows, right: Rows, rows: Rows, segment: Rows) -> tuple[Rows, Rows]:
-    steps, level = _crossings(a, b, left, right)
-    above = np.flatnonzero(a[rows] + b[rows] * steps[segment] > level[segment])
+def _still_above(a: Values, b: Values, segments: _Segments, rows: Rows, segment: Rows) -> tuple[Rows, Rows]:
+    above = np.flatnonzero(a[rows] + b[rows] * segments.steps[segment] > segments.level[segment])
     rows, segment = rows[above], segment[above]
     order = np.argsort(segment, kind="stable")
     return rows[order], segment[order]
