@@ -62,12 +62,12 @@ def run_commands(commands: Sequence[Sequence[str]], folder: Path, absent: Sequen
 
     Args:
         commands: the words after ``asr-lm``.
-        folder: the current folder of all of them; the cache is there, too.
+        folder: the current folder of all of them. They share the cache of all tests of this process.
         absent: packages that cannot be imported, as if they were not installed.
     """
     place = folder / "finished.json"
     given = json.dumps([list(absent), [list(words) for words in commands], str(place)])
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "ASR_LM_CACHE": str(folder / "cache")}
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     ran = subprocess.run(
         [sys.executable, "-c", _DRIVER, given], cwd=folder, env=environment, capture_output=True, text=True
     )

@@ -32,8 +32,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread_and_a_cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The processes of one run share a cache, so that the packaged model scores the packaged lists once."""
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
+    base = tmp_path_factory.getbasetemp()
+    run = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ASR_LM_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("ASR_LM_CACHE", str(run / "cache"))
         yield

@@ -160,12 +160,12 @@ class TestRescorer:
     def test_eight_threads_get_what_one_gets(
         self, test_list: list[asr_lm.Utterance], models: list[object], tuned: Tuned
     ) -> None:
-        rescorer = asr_lm.Rescorer(models, tuned.weights)
-        expected = [rescorer(utterance) for utterance in test_list]
+        rescorer, some = asr_lm.Rescorer(models, tuned.weights), test_list[::4]
+        expected = [rescorer(utterance) for utterance in some]
         found: dict[int, list[asr_lm.Utterance]] = {}
 
         def work(number: int) -> None:
-            found[number] = [rescorer(utterance) for utterance in test_list]
+            found[number] = [rescorer(utterance) for utterance in some]
 
         threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
         for thread in threads:
