@@ -18,7 +18,7 @@ import zstandard
 
 from asr_lm.errors import InputError
 from asr_lm.limits import BLANK, LINE, WHOLE
-from asr_lm.partial_files import create_partial
+from asr_lm.partial_files import partial_file
 
 STDIN = "-"
 
@@ -225,25 +225,21 @@ def _write_in_place(path: Path) -> Iterator[BinaryIO]:
 @contextlib.contextmanager
 def _replace(path: Path) -> Iterator[BinaryIO]:
     target = Path(os.path.realpath(path))
+    temporary = None
     try:
-        descriptor, temporary = create_partial(target)
+        with partial_file(target) as (descriptor, temporary):
+            with os.fdopen(descriptor, "wb") as raw:
+                with contextlib.ExitStack() as stack:
+                    yield _compressed(cast(BinaryIO, raw), path, stack)
+                raw.flush()
+                os.fsync(raw.fileno())
+            os.chmod(temporary, 0o666 & ~_umask())
+            os.replace(temporary, target)
     except OSError as error:
-        raise _not_writable(path, error) from error
-    try:
-        with os.fdopen(descriptor, "wb") as raw:
-            with contextlib.ExitStack() as stack:
-                yield _compressed(cast(BinaryIO, raw), path, stack)
-            raw.flush()
-            os.fsync(raw.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, target)
-    except OSError as error:
-        if error.filename not in (None, temporary):  # of some other file that the caller met while writing
+        # Of some other file that the caller met while writing?
+        if temporary is not None and error.filename not in (None, temporary):
             raise
         raise _not_writable(path, error) from error
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
 
 
 def _not_writable(path: Path, error: OSError) -> InputError:

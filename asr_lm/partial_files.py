@@ -1,14 +1,15 @@
 """Half-written files and folders: made beside what they will become, and taken away where a killed run left one.
 
-Whoever writes one holds a lock on it, so what can be locked was left behind.
+Whoever writes one holds a lock on it, so what can be locked was left behind. What this process makes is known by name
+before it is there: an interrupt may come between any two steps, and :func:`remove_unfinished` finds all of it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,16 +20,25 @@ except ImportError:  # a system without such locks: what a killed run left stays
 
 _SUFFIX = ".partial"
 
+_UNFINISHED: set[tuple[int, str]] = set()
+"""What was made and is not taken away yet, by the process that made it: a forked one has the set of its parent."""
 
-def create_partial(target: Path) -> tuple[int, str]:
-    """A new empty file ``.NAME.….partial`` beside ``target``, open and locked, and where it is.
 
-    Those that killed runs left of the same name are taken away; whoever is still writing one holds its lock.
+@contextlib.contextmanager
+def partial_file(target: Path) -> Iterator[tuple[int, str]]:
+    """A new empty file ``.NAME.….partial`` beside ``target``, open and locked, and where it is; it goes at the end.
+
+    Those that killed runs left of the same name are taken away; whoever is still writing one holds its lock. Who is
+    given the descriptor closes it.
 
     Raises:
         OSError: the folder does not exist or cannot be written.
     """
-    return _created(target, lambda **names: tempfile.mkstemp(**names))
+    descriptor, path = _created(target, _make_file)
+    try:
+        yield descriptor, path
+    finally:
+        _take_away(path)
 
 
 @contextlib.contextmanager
@@ -38,27 +48,58 @@ def partial_folder(target: Path) -> Iterator[Path]:
     Raises:
         OSError: the folder above does not exist or cannot be written.
     """
-    descriptor, folder = _created(target, _make_folder)
+    descriptor, path = _created(target, _make_folder)
     try:
-        yield Path(folder)
+        yield Path(path)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        _take_away(path)
         os.close(descriptor)
 
 
-def _make_folder(prefix: str, suffix: str, dir: Path) -> tuple[int, str]:
-    folder = tempfile.mkdtemp(prefix=prefix, suffix=suffix, dir=dir)
-    return os.open(folder, os.O_RDONLY), folder
+def remove_unfinished() -> None:
+    """Take away all that this process has made and not finished: for its end after an interrupt."""
+    for process, path in sorted(_UNFINISHED):
+        if process == os.getpid():
+            _take_away(path)
 
 
-def _created(target: Path, make: Callable[..., tuple[int, str]]) -> tuple[int, str]:
+def _take_away(path: str) -> None:
+    """Remove a file or a folder, if it is there, and then forget it."""
+    with contextlib.suppress(FileNotFoundError):
+        try:
+            os.unlink(path)
+        except (IsADirectoryError, PermissionError):
+            shutil.rmtree(path, ignore_errors=True)
+    _UNFINISHED.discard((os.getpid(), path))
+
+
+def _make_file(path: str) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+
+
+def _make_folder(path: str) -> int:
+    os.mkdir(path, 0o700)
+    return os.open(path, os.O_RDONLY)
+
+
+def _created(target: Path, make: Callable[[str], int]) -> tuple[int, str]:
     _remove_left_behind(target)
     while True:
-        descriptor, path = make(prefix=f".{target.name}.", suffix=_SUFFIX, dir=target.parent)
+        path = str(target.parent / f".{target.name}.{secrets.token_hex(4)}{_SUFFIX}")
+        mine = (os.getpid(), path)
+        _UNFINISHED.add(mine)
+        try:
+            descriptor = make(path)
+        except OSError as error:
+            _UNFINISHED.discard(mine)
+            if isinstance(error, FileExistsError):
+                continue
+            raise
         if _locked(descriptor, without_locks=True) and os.path.exists(path):
             return descriptor, path
         # Before it was locked, another run took it for one that was left behind.
         os.close(descriptor)
+        _UNFINISHED.discard(mine)
 
 
 def _locked(descriptor: int, *, without_locks: bool) -> bool:

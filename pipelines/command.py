@@ -17,6 +17,7 @@ import tyro
 
 from asr_lm.errors import InputError
 from asr_lm.lm.training.distributed import ProcessLost, is_first_to_speak, is_shared_run
+from asr_lm.partial_files import remove_unfinished
 from pipelines.repeated_options import in_one_form
 
 if TYPE_CHECKING:
@@ -272,6 +273,7 @@ def _run(main: Callable[[], None], terminated: list[int]) -> None:
     except InputError as error:
         sys.exit(_failed(as_typed(error)))
     except KeyboardInterrupt:
+        remove_unfinished()
         if is_first_to_speak():
             said = "terminated" if terminated else "\ninterrupted"
             print(f"{said}; nothing half written is left behind", file=sys.stderr)

@@ -11,8 +11,10 @@ import resource
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import pytest
 import zstandard
@@ -21,7 +23,7 @@ from hypothesis import strategies as st
 
 from asr_lm.errors import InputError
 from asr_lm.files import atomic_write, iterate_lines, iterate_text, open_binary, read_bytes, write_text
-from asr_lm.partial_files import partial_folder
+from asr_lm.partial_files import partial_folder, remove_unfinished
 
 TEXT = "".join(f"line {number} – ü\n" for number in range(5000))
 
@@ -273,6 +275,54 @@ class TestPartialFolders:
         with partial_folder(tmp_path / "out") as folder:
             assert os.listdir(tmp_path) == [folder.name]
         assert os.listdir(tmp_path) == []
+
+
+def interrupted(work: Callable[[], None], step: int) -> bool:
+    """Ctrl-C before so many bytecodes of what makes files; False where the work has fewer."""
+    left = step
+
+    def trace(frame: FrameType, event: str, argument: Any) -> Any:
+        nonlocal left
+        if Path(frame.f_code.co_filename).name not in ("files.py", "partial_files.py", "contextlib.py"):
+            return None
+        frame.f_trace_opcodes = True
+        if event == "opcode":
+            left -= 1
+            if left == 0:
+                sys.settrace(None)
+                raise KeyboardInterrupt
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        work()
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.settrace(before)
+    return False
+
+
+def a_folder_and_a_file_in_it(place: Path) -> None:
+    with partial_folder(place) as folder:
+        write_text(folder / "in it", "half")
+
+
+class TestInterrupts:
+    """Whenever Ctrl-C comes, what a command does at its end leaves nothing half written."""
+
+    @pytest.mark.parametrize("work", [lambda place: write_text(place, "new"), a_folder_and_a_file_in_it])
+    def test_between_any_two_steps(self, tmp_path: Path, work: Callable[[Path], None]) -> None:
+        place = tmp_path / "out"
+        step, left_by_itself = 1, 0
+        while interrupted(lambda: work(place), step):
+            left_by_itself += any(name != "out" for name in os.listdir(tmp_path))
+            remove_unfinished()
+            assert [name for name in os.listdir(tmp_path) if name != "out"] == []
+            step += 3
+        assert step > 200
+        assert left_by_itself > 0  # else there would be no need of it
 
 
 class TestWriting:
