@@ -7,6 +7,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 CONSTRAINTS := tests/constraints.txt
+# Of 13,000 installed modules most are never imported: each is compiled when it is, once, and that is kept.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: install install-newest demo test test-newest test-resolution test-ray test-k2 python311 lint bench clean
 
@@ -17,7 +19,7 @@ $(STAMP): pyproject.toml $(CONSTRAINTS)
 	@$(PYTHON) -c '$(SUITS)' || { echo '$(PYTHON) is not Python 3.11 to 3.14' >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --no-compile --constraint $(CONSTRAINTS) --editable '.[dev]'
 	@touch $(STAMP)
 
 SAMPLE := data/sample
@@ -50,8 +52,7 @@ test: lint
 	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
 # The other end: the newest Python found here, on the PATH or among pyenv's, and the newest torch that is tested, in an
-# environment of their own (6 GB; modules are compiled when they are imported, most never are). NEWEST_TESTS=tests/lm
-# asks for some of the tests.
+# environment of their own (6 GB). NEWEST_TESTS=tests/lm asks for some of the tests.
 NEWEST_SUITS := import sys; sys.exit(not (3, 13) <= sys.version_info[:2] <= (3, 14))
 PYENVS := $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions
 NEWEST_PYTHON ?= $(shell for p in python3.14 python3.13 $(PYENVS)/3.14*/bin/python3 $(PYENVS)/3.13*/bin/python3; do \
