@@ -118,8 +118,9 @@ class Terminal:
         self._warned: dict[str, None] = {}
         self._told: set[str] = set()
         self._show: Callable[[int, int | None, str], None] | None = None
-        self._begin = time.monotonic()
+        self._told_at = time.monotonic()
         self._done: dict[str, int] = {}
+        self._seconds: dict[str, float] = {}
         self._expected: int | None = None
 
     def warn(self, message: str) -> None:
@@ -143,7 +144,7 @@ class Terminal:
     @contextlib.contextmanager
     def scoring(self) -> Iterator[Terminal]:
         """Show how many hypotheses are scored, and how fast, while this lasts."""
-        self._begin, self._done, self._expected = time.monotonic(), {}, None
+        self._told_at, self._done, self._seconds, self._expected = time.monotonic(), {}, {}, None
         with _line("scoring") as self._show:
             yield self
         self._show = None
@@ -153,13 +154,19 @@ class Terminal:
         self._expected = hypotheses
 
     def scored(self, model: str, hypotheses: int) -> None:
-        """So many more hypotheses are scored with a model."""
+        """So many more hypotheses are scored with a model, in the time since anything was told."""
+        now = time.monotonic()
         self._done[model] = self._done.get(model, 0) + hypotheses
-        rate = sum(self._done.values()) / max(time.monotonic() - self._begin, 1e-9)
-        missing = None if self._expected is None else max(0, self._expected - self._done[model])
-        left = "" if missing is None else f", {_clock(missing / max(rate, 1e-9))} left"
+        self._seconds[model] = self._seconds.get(model, 0.0) + max(now - self._told_at, 1e-9)
+        self._told_at = now
+        left = "" if self._expected is None else f", {_clock(self._seconds_left(self._expected))} left"
+        rate = self._done[model] / self._seconds[model]
         if self._show:
             self._show(self._done[model], self._expected, f"hypotheses with {model}, {rate:,.0f}/s{left}")
+
+    def _seconds_left(self, expected: int) -> float:
+        """Of the models that have begun: how fast the others will be is not known."""
+        return sum(max(0, expected - done) * self._seconds[model] / done for model, done in self._done.items() if done)
 
 
 @contextlib.contextmanager

@@ -128,6 +128,24 @@ def test_scoring_shows_the_time_left_where_the_total_is_known(
     ]
 
 
+def test_a_slow_model_is_not_taken_for_as_fast_as_the_one_before(
+    file: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[-1])
+    with display.Terminal().scoring() as progress:
+        progress.expect(1000)
+        for seconds, model in ((1, "ngram"), (101, "gpt"), (102, "ngram"), (202, "gpt")):
+            clock.append(float(seconds))
+            progress.scored(model, 500)
+    assert file.getvalue().splitlines() == [
+        "scoring: 500/1,000 hypotheses with ngram, 500/s, 00:00:01 left",
+        "scoring: 500/1,000 hypotheses with gpt, 5/s, 00:01:41 left",
+        "scoring: 1,000/1,000 hypotheses with ngram, 500/s, 00:01:40 left",
+        "scoring: 1,000/1,000 hypotheses with gpt, 5/s, 00:00:00 left",
+    ]
+
+
 def test_files_are_not_flooded(file: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(display, "_PLAIN_SECONDS", 3600.0)
     with display.Terminal().scoring() as progress:
