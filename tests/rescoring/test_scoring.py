@@ -297,10 +297,10 @@ class TestRun:
     def test_a_cache_folder_that_is_read_only(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
-        def refused(**arguments: object) -> tuple[int, str]:
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), "temporary")
+        def refused(path: str) -> int:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
 
-        monkeypatch.setattr("tempfile.mkstemp", refused)
+        monkeypatch.setattr("asr_lm.partial_files._make_file", refused)
         scorer = Scorer(Recorded(), ScoreCache(tmp_path))
         assert len(scorer.score(["a"]).log_prob) == len(scorer.score(["b"]).log_prob) == 1
         assert len(caplog.messages) == 1
