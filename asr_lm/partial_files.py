@@ -60,17 +60,19 @@ def remove_unfinished() -> None:
     """Take away all that this process has made and not finished: for its end after an interrupt."""
     for process, path in sorted(_UNFINISHED):
         if process == os.getpid():
-            _take_away(path)
+            with contextlib.suppress(OSError):
+                _take_away(path)
 
 
 def _take_away(path: str) -> None:
-    """Remove a file or a folder, if it is there, and then forget it."""
-    with contextlib.suppress(FileNotFoundError):
-        try:
-            os.unlink(path)
-        except (IsADirectoryError, PermissionError):
-            shutil.rmtree(path, ignore_errors=True)
+    """Remove what this process has made, if it is there, and then forget it."""
+    _remove(Path(path))
     _UNFINISHED.discard((os.getpid(), path))
+
+
+def _remove(path: Path) -> None:
+    """Remove a file or a folder, if it is there."""
+    shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def _make_file(path: str) -> int:
@@ -90,10 +92,11 @@ def _created(target: Path, make: Callable[[str], int]) -> tuple[int, str]:
         _UNFINISHED.add(mine)
         try:
             descriptor = make(path)
-        except OSError as error:
+        except FileExistsError:  # another's
             _UNFINISHED.discard(mine)
-            if isinstance(error, FileExistsError):
-                continue
+            continue
+        except OSError:
+            _take_away(path)
             raise
         if _locked(descriptor, without_locks=True) and os.path.exists(path):
             return descriptor, path
@@ -127,6 +130,6 @@ def _remove_unless_locked(path: Path) -> None:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
             if _locked(descriptor, without_locks=False):
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+                _remove(path)
         finally:
             os.close(descriptor)

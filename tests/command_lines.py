@@ -62,7 +62,7 @@ def run_commands(commands: Sequence[Sequence[str]], folder: Path, absent: Sequen
 
     Args:
         commands: the words after ``asr-lm``.
-        folder: the current folder of all of them. They share the cache of all tests of this process.
+        folder: the current folder of all of them. They share the cache of all tests of this run.
         absent: packages that cannot be imported, as if they were not installed.
     """
     place = folder / "finished.json"

@@ -36,6 +36,14 @@ def file(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     return written
 
 
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Seconds, of which the last one is the time."""
+    seconds = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: seconds[-1])
+    return seconds
+
+
 def test_training_shows_what_is_done_how_well_how_fast_and_how_long(file: io.StringIO) -> None:
     with display.training_progress("runs/a [/b]") as show:
         show(PROGRESS)
@@ -53,11 +61,7 @@ def test_training_shows_what_is_done_how_well_how_fast_and_how_long(file: io.Str
     ]
 
 
-def test_bytes_are_shown_in_megabytes_with_what_this_connection_does(
-    file: io.StringIO, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clock = [100.0]
-    monkeypatch.setattr("time.monotonic", lambda: clock[-1])
+def test_bytes_are_shown_in_megabytes_with_what_this_connection_does(file: io.StringIO, clock: list[float]) -> None:
     with display.byte_progress("downloading a.tgz") as report:
         for seconds, done in ((100.0, 4_000_000_000), (102.0, 4_010_000_000), (110.0, 4_100_000_000)):
             clock.append(seconds)
@@ -111,11 +115,7 @@ def test_thirty_equal_complaints_are_one_with_a_count() -> None:
     assert last.endswith("; 20.slf; and 9 others): is empty")
 
 
-def test_scoring_shows_the_time_left_where_the_total_is_known(
-    file: io.StringIO, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clock = [0.0]
-    monkeypatch.setattr("time.monotonic", lambda: clock[-1])
+def test_scoring_shows_the_time_left_where_the_total_is_known(file: io.StringIO, clock: list[float]) -> None:
     with display.Terminal().scoring() as progress:
         progress.expect(1000)
         clock.append(10.0)
@@ -128,11 +128,7 @@ def test_scoring_shows_the_time_left_where_the_total_is_known(
     ]
 
 
-def test_a_slow_model_is_not_taken_for_as_fast_as_the_one_before(
-    file: io.StringIO, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clock = [0.0]
-    monkeypatch.setattr("time.monotonic", lambda: clock[-1])
+def test_a_slow_model_is_not_taken_for_as_fast_as_the_one_before(file: io.StringIO, clock: list[float]) -> None:
     with display.Terminal().scoring() as progress:
         progress.expect(1000)
         for seconds, model in ((1, "ngram"), (101, "gpt"), (102, "ngram"), (202, "gpt")):
