@@ -45,7 +45,7 @@ def tune(
     Args:
         utterances: the list; those without a reference are of no use.
         models: all models.
-        systems: what is tuned. One never does worse on this list than a smaller one that it contains.
+        systems: what is tuned. One never does worse on this list than a smaller one that it contains, phrases aside.
         measuring: how errors are counted.
         scoring: how hypotheses are scored.
         signs: of weights, by model or first-pass score; a model to be subtracted gets -1.

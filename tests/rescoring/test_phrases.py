@@ -142,6 +142,19 @@ def test_phrases_that_were_said_are_found_without_a_language_model() -> None:
     assert with_them.errors < run(dev, test, None).comparison()["rescored"].counts.errors
 
 
+def test_a_list_that_holds_no_phrase_is_decided_as_without_them() -> None:
+    def named(utterances: list[Utterance]) -> list[Utterance]:
+        """What was said, in every other utterance; in the others what no hypothesis comes close to."""
+        said = [tuple(set((u.reference or "").split())) if n % 2 else ("zyzzyvas",) for n, u in enumerate(utterances)]
+        return [msgspec.structs.replace(u, phrases=one) for u, one in zip(utterances, said, strict=True)]
+
+    dev, test = spoken(60, 1), spoken(60, 2, "t")
+    plain, phrased = run(dev, test, None), run(named(dev), named(test), Phrases())
+    without, found = (rescored.outcome.chosen["rescored"] for rescored in (plain, phrased))
+    assert found[::2] == without[::2]
+    assert found[1::2] != without[1::2]
+
+
 def test_without_development_lists_the_weight_is_fixed_and_small() -> None:
     weights = Weights(values={"acoustic": 2.0}, scale=0.5)
     test = [heard("call adder", "call adele", phrases=("adele",))]

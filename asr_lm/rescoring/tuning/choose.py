@@ -47,6 +47,7 @@ from asr_lm.rescoring.default_model import is_average
 from asr_lm.rescoring.features.lists import Values
 from asr_lm.rescoring.features.table import RANK, FeatureTable
 from asr_lm.rescoring.systems import System
+from asr_lm.rescoring.tuning.beside_phrases import weights_beside_phrases
 from asr_lm.rescoring.tuning.shrink import STRENGTHS, shrunk_weights
 from asr_lm.rescoring.tuning.tune import FOLDS, CrossValidation, assign_folds, completed, hold_out, tune_weights
 from asr_lm.rescoring.weights import Weights
@@ -254,11 +255,15 @@ def system_weights(
         signs: of weights, by feature; those of other systems' features are of no matter.
         starts: as in :func:`asr_lm.rescoring.tuning.tune.tune_weights`.
     """
-    features = system.features(table)
-    mine = {name: sign for name, sign in signs.items() if name in features}
-    if system.strength is not None:
-        return shrunk_weights(table, features, system.strength, signs=mine)
-    return tune_weights(table, features, signs=mine, starts=starts)
+
+    def fit(table: FeatureTable, features: Sequence[str]) -> Weights:
+        mine = {name: sign for name, sign in signs.items() if name in features}
+        if system.strength is not None:
+            return shrunk_weights(table, features, system.strength, signs=mine)
+        known = [{name: value for name, value in start.items() if name in features} for start in starts]
+        return tune_weights(table, features, signs=mine, starts=known)
+
+    return weights_beside_phrases(table, system.features(table), fit)
 
 
 def _divisions(known: FeatureTable) -> list[NDArray[np.int64]]:

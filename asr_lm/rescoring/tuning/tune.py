@@ -82,6 +82,19 @@ def tune_weights(
         InputError: no reference, no feature, or a feature the table does not have.
     """
     names = tuple(table.default_features() if features is None else features)
+    return completed(table, names, searched(table, names, seed=seed, restarts=restarts, signs=signs, starts=starts))
+
+
+def searched(
+    table: FeatureTable,
+    names: Sequence[str],
+    *,
+    seed: int = 0,
+    restarts: int = RESTARTS,
+    signs: Mapping[str, int] | None = None,
+    starts: Sequence[Mapping[str, float]] = (),
+) -> dict[str, float]:
+    """The weights of :func:`tune_weights` that data speak of: those of features that never differ are left out."""
     columns = check_features(table, names, [("sign", signs or {}), *(("start", start) for start in starts)])
     objective = Objective.of(table, names)
     if not objective.std.all():
@@ -90,7 +103,7 @@ def tune_weights(
     bounds = bounds_of(columns, signs or {})
     begins = [_in_units(weights, columns, objective) for weights in (first_pass_weights(columns), *starts) if weights]
     found = search(objective, bounds, begins, restarts, np.random.default_rng(seed)) if columns else np.zeros(0)
-    return completed(table, names, normalised(columns, objective, found))
+    return normalised(columns, objective, found)
 
 
 def check_features(
