@@ -49,10 +49,10 @@ class ExpectedWords:
         common = frozenset(word for word, _ in counts.most_common(min(COMMON, len(counts) // 2)))
         return cls(common, sorted(counts.keys() - common))
 
-    def listed(self, name: str, reference: str | None, *, with_said: bool = True) -> tuple[str, ...]:
-        """The list of an utterance: its rare words, unless they are left out, and distractors."""
+    def listed(self, name: str, reference: str | None, *, with_said: bool = True, draw: int = 0) -> tuple[str, ...]:
+        """The list of an utterance: its rare words, unless they are left out, and distractors, each draw others."""
         said = set((reference or "").split())
-        drawn = random.Random(name).sample(self.rare, min(DISTRACTORS, len(self.rare)))
+        drawn = random.Random(f"{name} {draw}" if draw else name).sample(self.rare, min(DISTRACTORS, len(self.rare)))
         wanted = sorted(said - self.common) if with_said else []
         return (*wanted, *(word for word in drawn if word not in said))
 
