@@ -114,8 +114,7 @@ def _result(
 ) -> tuple[Result, Choices]:
     """The figures of a list, and all its features."""
     with terminal.scoring(), blaming(path):
-        if not options.correct:
-            lists.expect(options, path, models, terminal)
+        lists.expect(options, path, models, terminal)
         parts = rescore(
             lists.utterances(options, path, terminal),
             models,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from asr_lm.counted import counted
 from pipelines.command import console, with_options
+from pipelines.scoring_speed import ScoringSpeed, clock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -118,10 +119,7 @@ class Terminal:
         self._warned: dict[str, None] = {}
         self._told: set[str] = set()
         self._show: Callable[[int, int | None, str], None] | None = None
-        self._told_at = time.monotonic()
-        self._done: dict[str, int] = {}
-        self._seconds: dict[str, float] = {}
-        self._expected: int | None = None
+        self._speed = ScoringSpeed()
 
     def warn(self, message: str) -> None:
         """Print a warning unless it was printed."""
@@ -144,29 +142,25 @@ class Terminal:
     @contextlib.contextmanager
     def scoring(self) -> Iterator[Terminal]:
         """Show how many hypotheses are scored, and how fast, while this lasts."""
-        self._told_at, self._done, self._seconds, self._expected = time.monotonic(), {}, {}, None
+        self._speed = ScoringSpeed()
         with _line("scoring") as self._show:
             yield self
         self._show = None
 
     def expect(self, hypotheses: int) -> None:
-        """Every model will score so many in all."""
-        self._expected = hypotheses
+        """Every model will score so many in all, and those that join them."""
+        self._speed.listed = hypotheses
 
-    def scored(self, model: str, hypotheses: int) -> None:
-        """So many more hypotheses are scored with a model, in the time since anything was told."""
-        now = time.monotonic()
-        self._done[model] = self._done.get(model, 0) + hypotheses
-        self._seconds[model] = self._seconds.get(model, 0.0) + max(now - self._told_at, 1e-9)
-        self._told_at = now
-        left = "" if self._expected is None else f", {_clock(self._seconds_left(self._expected))} left"
-        rate = self._done[model] / self._seconds[model]
+    def joined(self, given: int, hypotheses: int) -> None:
+        """See :class:`asr_lm.progress.Progress`."""
+        self._speed.given += given
+        self._speed.with_joined += hypotheses
+
+    def scored(self, model: str, hypotheses: int, *, kept: bool = False) -> None:
+        """See :class:`asr_lm.progress.Progress`; it took the time since anything was told."""
+        self._speed.add(model, hypotheses, kept)
         if self._show:
-            self._show(self._done[model], self._expected, f"hypotheses with {model}, {rate:,.0f}/s{left}")
-
-    def _seconds_left(self, expected: int) -> float:
-        """Of the models that have begun: how fast the others will be is not known."""
-        return sum(max(0, expected - done) * self._seconds[model] / done for model, done in self._done.items() if done)
+            self._show(self._speed.done[model], self._speed.expected(model), self._speed.text(model))
 
 
 @contextlib.contextmanager
@@ -186,7 +180,7 @@ def byte_progress(title: str) -> Iterator[Callable[[int, int], None]]:
             # What was there before is no merit of this connection.
             begin[:] = begin or [time.monotonic(), done]
             rate = (done - begin[1]) / max(time.monotonic() - begin[0], 1e-9)
-            left = f", {_clock((total - done) / rate)} left" if rate > 0 else ""
+            left = f", {clock((total - done) / rate)} left" if rate > 0 else ""
             show(done // 10**6, total // 10**6, f"MB, {rate / 1e6:,.1f} MB/s{left}")
 
         yield report
@@ -199,11 +193,6 @@ def item_progress(title: str, unit: str) -> Iterator[Callable[[int, int], None]]
         yield lambda done, total: show(done, total or None, unit)
 
 
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60:02}:{minutes % 60:02}:{rest:02}"
-
-
 def _training_text(progress: TrainingProgress) -> str:
     figures = partial(_short_figures, progress)
     valid = "" if progress.valid_loss is None else f", valid {figures(progress.valid_loss)}"
@@ -211,7 +200,7 @@ def _training_text(progress: TrainingProgress) -> str:
     half = " in bfloat16" if progress.precision == "bfloat16" else ""
     return (
         f"{name} {figures(progress.train_loss)}{valid}, "
-        f"{progress.tokens_per_second:,.0f} tokens/s{half}, {_clock(progress.seconds_left)} left"
+        f"{progress.tokens_per_second:,.0f} tokens/s{half}, {clock(progress.seconds_left)} left"
     )
 
 

@@ -359,7 +359,7 @@ def _utterances(job: _Job, path: str, parts: _Parts) -> Iterator[Utterance]:
     source: ListSource = job.search.reported if job.search else files
     # Around the reading, not the writing, which would take what is wrong with the list for a fault of its own file.
     with blaming(path):
-        if job.search is None and not options.correct:
+        if job.search is None:
             lists.expect(options, path, job.models, job.terminal)
         utterances = source.utterances(job.tuned)
         if options.plot_attention is None:

@@ -75,9 +75,8 @@ def _tune_on(
     force: bool,
     progress: Terminal,
 ) -> Tuned:
-    if scoring.correction is None:
-        referenced = (utterance for utterance in utterances if utterance.reference is not None)
-        progress.expect(sum(len(utterance.hypotheses) for utterance in referenced))
+    referenced = (utterance for utterance in utterances if utterance.reference is not None)
+    progress.expect(sum(len(utterance.hypotheses) for utterance in referenced))
     return tune(
         utterances,
         models,

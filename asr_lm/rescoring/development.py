@@ -172,7 +172,7 @@ def _scored(
         raise InputError("no utterance of the development list has a reference, so no weights can be found")
     check_score_names(known, models)
     _check_signs(signs, known[0], models)
-    known, phrased = with_further_hypotheses(known, models, scoring, development=True)
+    known, phrased = with_further_hypotheses(known, models, scoring, development=True, progress=progress)
 
     def features() -> FeatureTable:
         table = feature_table(

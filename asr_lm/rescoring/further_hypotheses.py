@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from asr_lm.hypotheses.utterance import Utterance
+from asr_lm.progress import Progress
 from asr_lm.rescoring.correction import add_corrections
 from asr_lm.rescoring.phrases.features import Phrased
 from asr_lm.rescoring.scoring.models import RescoringModel
@@ -18,6 +19,7 @@ def with_further_hypotheses(
     scoring: Scoring,
     *,
     development: bool = False,
+    progress: Progress | None = None,
 ) -> tuple[list[Utterance], Phrased | None]:
     """Utterances with all their hypotheses and what the recogniser says of them, and what there is to phrases.
 
@@ -26,6 +28,7 @@ def with_further_hypotheses(
         models: all models.
         scoring: what is asked for.
         development: as in :func:`asr_lm.rescoring.correction.add_corrections`.
+        progress: is told how many hypotheses joined.
 
     Raises:
         InputError: no model can write, or emissions do not belong to the lists.
@@ -38,6 +41,8 @@ def with_further_hypotheses(
     if scoring.acoustics:
         found = scoring.acoustics.scored(found)
         phrased = None if phrased is None else _with_scores(phrased, found)
+    if progress:
+        progress.joined(*(sum(len(utterance.hypotheses) for utterance in some) for some in (utterances, found)))
     return found, phrased
 
 

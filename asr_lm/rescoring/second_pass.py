@@ -226,7 +226,7 @@ def _scored(
     contexts: Sequence[Context] | None,
     progress: Progress,
 ) -> _Scored:
-    shard, phrased = with_further_hypotheses(shard, models, scoring)
+    shard, phrased = with_further_hypotheses(shard, models, scoring, progress=progress)
     table = _table(shard, models, kind, measuring, fit, contexts, scoring.correction is not None, progress)
     return _Scored(shard, table, phrased)
 

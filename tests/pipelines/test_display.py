@@ -128,6 +128,45 @@ def test_scoring_shows_the_time_left_where_the_total_is_known(file: io.StringIO,
     ]
 
 
+def test_what_an_earlier_run_scored_is_no_merit_of_this_one(file: io.StringIO, clock: list[float]) -> None:
+    with display.Terminal().scoring() as progress:
+        progress.expect(1000)
+        for seconds, hypotheses, kept in ((0.1, 400, True), (10.1, 200, False), (10.2, 200, True), (20.2, 200, False)):
+            clock.append(seconds)
+            progress.scored("lm", hypotheses, kept=kept)
+    assert file.getvalue().splitlines() == [
+        "scoring: 400/1,000 hypotheses with lm, scored before",
+        "scoring: 600/1,000 hypotheses with lm, 20/s, 00:00:20 left",
+        "scoring: 800/1,000 hypotheses with lm, 20/s, 00:00:10 left",
+        "scoring: 1,000/1,000 hypotheses with lm, 20/s, 00:00:00 left",
+    ]
+
+
+def test_what_joins_the_lists_counts_to_the_total(file: io.StringIO, clock: list[float]) -> None:
+    with display.Terminal().scoring() as progress:
+        progress.expect(1000)
+        for seconds, given, joined in ((10.0, 500, 600), (20.0, 500, 550)):
+            clock.append(seconds)
+            progress.joined(given, joined)
+            progress.scored("lm", joined)
+    assert file.getvalue().splitlines() == [
+        "scoring: 600/1,200 hypotheses with lm, 60/s, 00:00:10 left",
+        "scoring: 1,150/1,150 hypotheses with lm, 58/s, 00:00:00 left",
+    ]
+
+
+def test_no_total_is_shown_where_a_model_scores_the_lists_again(file: io.StringIO, clock: list[float]) -> None:
+    with display.Terminal().scoring() as progress:
+        progress.expect(1000)
+        for seconds in (10.0, 20.0):
+            clock.append(seconds)
+            progress.scored("lm", 1000)
+    assert file.getvalue().splitlines() == [
+        "scoring: 1,000/1,000 hypotheses with lm, 100/s, 00:00:00 left",
+        "scoring: 2,000 hypotheses with lm, 100/s",
+    ]
+
+
 def test_a_slow_model_is_not_taken_for_as_fast_as_the_one_before(file: io.StringIO, clock: list[float]) -> None:
     with display.Terminal().scoring() as progress:
         progress.expect(1000)

@@ -10,7 +10,7 @@ import numpy as np
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
 from asr_lm.lm.protocol import LanguageModel, LogProbs, Tokens
 from asr_lm.rescoring.scoring.models import RescoringModel
-from asr_lm.rescoring.scoring.scorer import Scorer
+from asr_lm.rescoring.scoring.scorer import ScoreCache, Scorer
 from asr_lm.text.vocabulary import Vocabulary, WordVocabulary
 
 
@@ -59,9 +59,10 @@ def counting(
     normalizer: str = "as-is",
     is_open: bool = False,
     costs: Mapping[str, float] | None = None,
+    cache: ScoreCache | None = None,
 ) -> RescoringModel:
     """The model as a column."""
-    return RescoringModel(name, Path(name), Scorer(CountingModel(words, normalizer, is_open, costs)))
+    return RescoringModel(name, Path(name), Scorer(CountingModel(words, normalizer, is_open, costs), cache))
 
 
 def listed(*texts: Sequence[str], references: Sequence[str | None] = (), **scores: float) -> list[Utterance]:

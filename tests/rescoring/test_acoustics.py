@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 import pytest
 import torch
+from noted_progress import Noted
 from safetensors.torch import save_file
 
 from asr_lm.acoustic.first_pass import FirstPass
@@ -130,7 +131,10 @@ def test_texts_that_cannot_have_been_said_are_left_out_with_their_features(folde
         Utterance("u", (Hypothesis("ab ccab", {"acoustic": 0.0}), Hypothesis("ab x", corrected=True))),
         Utterance("v", (Hypothesis("abc", {"acoustic": 0.0}),)),
     ]
-    without, _ = with_further_hypotheses(own, [], scoring)
+    progress = Noted()
+    without, _ = with_further_hypotheses(own, [], scoring, progress=progress)
+    assert progress.sizes == [(3, sum(len(utterance.hypotheses) for utterance in without))]
+    assert progress.sizes[0][1] > 3
     assert [each.text for each in without[1].hypotheses] == ["abc", "abcb"]
     scored, phrased = with_further_hypotheses(own, [], replace(scoring, acoustics=acoustics))
     assert phrased is not None

@@ -14,6 +14,7 @@ import zstandard
 from asr_lm.evaluation.biased_errors import BiasedErrors
 from asr_lm.evaluation.confidence import Judged, JudgedWords
 from asr_lm.hypotheses.writing import encoded
+from asr_lm.progress import Logged
 from asr_lm.rescoring.cluster.cutting import Part
 from asr_lm.rescoring.cluster.job import Job
 from asr_lm.rescoring.cluster.list_files import ListRow, RowReader
@@ -180,14 +181,11 @@ class RescoreParts:
         return evaluation
 
 
-class _Told:
+class _Told(Logged):
     """Keeps what is warned of."""
 
     def __init__(self) -> None:
         self.warnings: list[str] = []
-
-    def scored(self, model: str, hypotheses: int) -> None:
-        """See :class:`asr_lm.progress.Progress`."""
 
     def warn(self, message: str) -> None:
         """See :class:`asr_lm.progress.Progress`."""

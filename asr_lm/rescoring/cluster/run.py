@@ -113,5 +113,5 @@ def _reported(
 ) -> Iterator[tuple[int, Figures]]:
     for number, figures in results:
         for model in models:
-            progress.scored(model.name, figures.hypotheses)
+            progress.scored(model.name, figures.hypotheses, kept=figures.found)
         yield number, figures

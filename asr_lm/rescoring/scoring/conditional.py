@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from asr_lm.hypotheses.utterance import Utterance
 from asr_lm.lm.protocol import Ranker
 from asr_lm.lm.scoring.conditional import ConditionalModel
 from asr_lm.rescoring.scoring.context import Context
-from asr_lm.rescoring.scoring.scorer import ScoreCache, Scorer, Scores, shards
+from asr_lm.rescoring.scoring.scorer import Report, ScoreCache, Scorer, Scores, no_report, shards
 from asr_lm.text.normalizer import Normalizer, get_normalizer
 
 _WRITTEN_AT_ONCE = 500
@@ -31,14 +32,11 @@ class ConditionalScorer(Scorer):
     def score_list(
         self,
         utterances: Iterable[Utterance],
-        report: Callable[[int], None] = lambda hypotheses: None,
+        report: Report = no_report,
         contexts: Iterable[Context] | None = None,
     ) -> Scores:
-        parts = []
-        for shard in shards(utterances):
-            parts.append(self._score_shard(shard))
-            report(len(parts[-1].log_prob))
-        return Scores.concatenate(parts)
+        found = shards(utterances)
+        return Scores.concatenate([self._told(report, partial(self._score_shard, shard)) for shard in found])
 
     def _score_shard(self, shard: Sequence[Utterance]) -> Scores:
         count = sum(len(utterance.hypotheses) for utterance in shard)

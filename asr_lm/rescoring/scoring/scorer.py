@@ -13,8 +13,9 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 import numpy as np
@@ -200,6 +201,16 @@ def default_cache_folder() -> Path | None:
         return None
 
 
+class Report(Protocol):
+    """Is told of scored hypotheses, and whether their scores were kept by an earlier run."""
+
+    def __call__(self, hypotheses: int, *, kept: bool) -> None: ...
+
+
+def no_report(hypotheses: int, *, kept: bool) -> None:
+    """Tells nobody."""
+
+
 class Scorer:
     """A model together with its cache.
 
@@ -257,10 +268,10 @@ class Scorer:
     def score_list(
         self,
         utterances: Iterable[Utterance],
-        report: Callable[[int], None] = lambda hypotheses: None,
+        report: Report = no_report,
         contexts: Iterable[Context] | None = None,
     ) -> Scores:
-        """Scores of all hypotheses of a list, shard by shard; ``report`` is told the size of each finished shard.
+        """Scores of all hypotheses of a list, shard by shard; ``report`` is told of each finished shard.
 
         ``contexts`` is what was said before each utterance ``[utterances]``.
         """
@@ -268,9 +279,15 @@ class Scorer:
         for shard in self._shards(utterances):
             texts = [hypothesis.text for utterance in shard for hypothesis in utterance.hypotheses]
             before = None if said is None else _for_hypotheses(shard, said)
-            parts.append(self.score(texts, before))
-            report(len(texts))
+            parts.append(self._told(report, partial(self.score, texts, before)))
         return Scores.concatenate(parts)
+
+    def _told(self, report: Report, score: Callable[[], Scores]) -> Scores:
+        """The scores of a shard, of which ``report`` is told."""
+        before = self.found
+        scores = score()
+        report(len(scores.log_prob), kept=self.found > before)
+        return scores
 
     def _shards(self, utterances: Iterable[Utterance]) -> Iterator[list[Utterance]]:
         """Cut where the model alone decides it, so that a run taken up asks for the same shards."""
