@@ -56,6 +56,8 @@ class Arguments(LatticeOptions, Common, _Main):
             counts more or less than others: hypotheses that hold one gain, and what is close by letters may become
             it. With --lattice they guide the search, and the best path through each joins the list. Utterances may list
             more in their field phrases, which counts with this option (the file may be empty).
+        trust_phrases: Weigh phrases as --dev does, whatever they would cost where none of them is said; by default
+            their weight is lowered until that is at most 0.1 points on --dev.
         plot_attention: Draw into this folder what an attentive model looked at.
         plot_utterances: Utterances to draw, by id; by default the first twelve whose output is not the recogniser's
             first hypothesis.
@@ -74,6 +76,7 @@ class Arguments(LatticeOptions, Common, _Main):
     score_kind: Annotated[Literal["sum", "mean", "rank"] | None, unless_given("{sum,mean,rank}")] = None
     confidence: bool = False
     phrases: OptionalPath = None
+    trust_phrases: bool = False
     plot_attention: OptionalPath = None
     plot_utterances: Annotated[tuple[str, ...], unless_given("ID [ID ...]")] = ()
     plot_format: Literal["svg", "png"] = "svg"

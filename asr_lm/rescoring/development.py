@@ -172,6 +172,7 @@ def _scored(
         raise InputError("no utterance of the development list has a reference, so no weights can be found")
     check_score_names(known, models)
     _check_signs(signs, known[0], models)
+    references = [utterance.reference or "" for utterance in known]
     known, phrased = with_further_hypotheses(known, models, scoring, development=True, progress=progress)
 
     def features() -> FeatureTable:
@@ -185,7 +186,10 @@ def _scored(
             contexts=None if before is None else [before[number] for number in kept],
             corrected=scoring.correction is not None,
         )
-        return table if phrased is None else phrased.add_to(table)
+        if phrased is None or scoring.phrases is None:
+            return table
+        table = phrased.add_to(table)
+        return table if scoring.phrases.trusted else table.with_columns([phrased.unsaid(references)])
 
     return known, features
 

@@ -45,3 +45,9 @@ def test_a_wrong_weight_is_named_before_anything_is_scored(toy: Toy, ngram: Path
     assert finished.code == 2
     assert "phrases.txt" in finished.err
     assert not Path("out.json").exists()
+
+
+def test_there_is_nothing_to_trust_without_phrases(toy: Toy, ngram: Path, command: Command) -> None:
+    finished = command("rescore", "--nbest", toy.test, "--dev", toy.dev, "--lm", ngram, "--trust-phrases")
+    assert finished.code == 2
+    assert "--trust-phrases: is for listed phrases, and there are none" in finished.err

@@ -8,14 +8,21 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_second_pass import spoken
+from test_second_pass import RIGHT, WRONG, spoken
 
 from asr_lm.errors import InputError
 from asr_lm.evaluation.biased_errors import BiasedErrors, biased_errors
 from asr_lm.evaluation.word_errors import count_errors
 from asr_lm.hypotheses.utterance import Hypothesis, Utterance
 from asr_lm.rescoring.development import tune
-from asr_lm.rescoring.features.table import FIXED_PHRASES, PHRASE_LETTERS, PHRASES
+from asr_lm.rescoring.features.table import (
+    FIXED_PHRASES,
+    PHRASE_AGREEMENT,
+    PHRASE_LETTERS,
+    PHRASES,
+    PHRASES_UNSAID,
+    FeatureTable,
+)
 from asr_lm.rescoring.phrases.features import Phrased, Phrases
 from asr_lm.rescoring.phrases.letters import letter_distance
 from asr_lm.rescoring.phrases.near_misses import FARTHEST, MOST, add_near_misses
@@ -24,6 +31,7 @@ from asr_lm.rescoring.second_pass import Rescored, rescore
 from asr_lm.rescoring.settings import Scoring
 from asr_lm.rescoring.systems import System, Systems
 from asr_lm.rescoring.tuned import Tuned
+from asr_lm.rescoring.tuning.beside_phrases import MOST_HARM, STEPS, harmless_share
 from asr_lm.rescoring.weights import Weights
 
 ONE = Systems((System("rescored"),), "rescored")
@@ -121,6 +129,38 @@ def test_columns_say_what_is_gained_and_what_is_risked() -> None:
     assert agreement.tolist() == [0, 0, 0.5]
 
 
+def test_what_was_not_said_is_worth_what_it_is_worth() -> None:
+    found = Phrased.of([heard("adele", "adder", phrases=("adele", "adder"))], Phrases(near_misses=False))
+    column, values = found.unsaid(["call Adele"])
+    assert (column.kind, values.tolist()) == ("unsaid", [0, 3 / 4])
+    table = found.add_to(FeatureTable.from_utterances(found.utterances)).with_columns([(column, values)])
+    assert column.name not in table.default_features()
+
+
+def test_phrases_cost_little_where_none_is_said() -> None:
+    """Words that are heard and never said are listed, beside one that is said, and weigh much."""
+    phrased = Phrased.of(spoken(200, 1), Phrases(listed(*WRONG, RIGHT[0])))
+    table = phrased.add_to(FeatureTable.from_utterances(phrased.utterances))
+    table = table.with_columns([phrased.unsaid([one.reference or "" for one in phrased.utterances])])
+    weights = Weights(values={"acoustic": 1.0, PHRASES: 50.0, PHRASE_LETTERS: -4.0, PHRASE_AGREEMENT: -4.0})
+    share = harmless_share(table, weights)
+    assert 0 <= share < 1
+
+    def harm(share: float) -> float:
+        own = (table.column(PHRASES_UNSAID) == table.column(PHRASES)) | (table.column(PHRASE_LETTERS) == 0)
+        risks = weights.replaced(values=weights.values | {PHRASES: 0.0}).totals(table)
+        imagined, plain = table.select_rows(own), table.select_rows(table.column(PHRASE_LETTERS) == 0)
+        totals = (risks + share * 50 * table.column(PHRASES_UNSAID))[own]
+        rates = [
+            part.word_errors(part.lists.best(values)).rate or 0.0
+            for part, values in ((imagined, totals), (plain, plain.column("acoustic")))
+        ]
+        return rates[0] - rates[1]
+
+    assert harm(share) <= MOST_HARM < harm(share + 1 / STEPS)
+    assert harmless_share(table, weights.replaced(values=weights.values | {PHRASES: 0.0})) == 1
+
+
 def run(dev: list[Utterance], test: list[Utterance], phrases: Phrases | None) -> Rescored:
     scoring = Scoring(phrases=phrases)
     return Rescored.concatenate(
@@ -153,6 +193,19 @@ def test_a_list_that_holds_no_phrase_is_decided_as_without_them() -> None:
     without, found = (rescored.outcome.chosen["rescored"] for rescored in (plain, phrased))
     assert found[::2] == without[::2]
     assert found[1::2] != without[1::2]
+
+
+def test_trusted_lists_are_weighed_as_the_development_list_does() -> None:
+    """What is said is listed, beside a word that is heard and never said."""
+    dev = [msgspec.structs.replace(u, phrases=(*RIGHT, WRONG[0])) for u in spoken(200, 1)]
+    found = [
+        tune(dev, [], ONE, scoring=Scoring(phrases=Phrases(trusted=trusted)), force=True).weights
+        for trusted in (True, False)
+    ]
+    assert 0 <= found[1].values[PHRASES] < found[0].values[PHRASES]
+    assert {name: value for name, value in found[0].values.items() if name != PHRASES} == {
+        name: value for name, value in found[1].values.items() if name != PHRASES
+    }
 
 
 def test_without_development_lists_the_weight_is_fixed_and_small() -> None:

@@ -20,10 +20,12 @@ from asr_lm.hypotheses.field_names import is_count
 from asr_lm.hypotheses.utterance import Utterance
 from asr_lm.rescoring.features.lists import Lists, Rows, Values
 
-Kind = Literal["first-pass", "rank", "model", "length", "unknown", "corrected", "phrases", "near miss", "recording"]
+Kind = Literal[
+    "first-pass", "rank", "model", "length", "unknown", "corrected", "phrases", "near miss", "unsaid", "recording"
+]
 """What a column measures: a score of the recogniser, the recogniser's ranking, a language model, a length, a count
-of words unknown to a language model, whether the text is a corrector's, listed phrases, what was risked for one, or the
-words of the rest of the recording."""
+of words unknown to a language model, whether the text is a corrector's, listed phrases, what was risked for one, those
+of the phrases that were not said (never a feature), or the words of the rest of the recording."""
 
 RANK, WORDS, CHARACTERS = "rank", "words", "characters"
 
@@ -34,6 +36,7 @@ RECORDING = "recording"
 """The score that :mod:`asr_lm.rescoring.recording_words` adds: no opinion of the recogniser's."""
 
 PHRASES, PHRASE_LETTERS, PHRASE_AGREEMENT = "phrases", "phrases: letters", "phrases: agreement"
+PHRASES_UNSAID = "phrases: unsaid"
 """Columns of listed phrases: see :mod:`asr_lm.rescoring.phrases.features`."""
 
 FIXED_PHRASES = {PHRASES: 3.0, PHRASE_LETTERS: -4.0, PHRASE_AGREEMENT: -6.0}
@@ -233,12 +236,14 @@ class FeatureTable:
     def default_features(self, *, models: bool = True) -> tuple[str, ...]:
         """What is tuned unless something else is asked for.
 
-        That is every column, but ``rank`` only where the recogniser gave no scores.
+        That is every column, but ``rank`` only where the recogniser gave no scores, and nothing that only a reference
+        tells.
 
         Args:
             models: False leaves out the language models: the re-tuned first pass.
         """
-        left_out = ({"rank"} if self.scored else set()) | (set() if models else {"model", "unknown", "corrected"})
+        left_out = {"unsaid"} | ({"rank"} if self.scored else set())
+        left_out |= set() if models else {"model", "unknown", "corrected"}
         return tuple(column.name for column in self.columns if column.kind not in left_out)
 
     def with_columns(self, columns: Iterable[tuple[Column, NDArray[np.generic]]]) -> FeatureTable:

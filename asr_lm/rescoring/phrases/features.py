@@ -23,6 +23,7 @@ from asr_lm.rescoring.features.table import (
     PHRASE_AGREEMENT,
     PHRASE_LETTERS,
     PHRASES,
+    PHRASES_UNSAID,
     Column,
     FeatureTable,
 )
@@ -42,10 +43,13 @@ class Phrases:
     Attributes:
         everywhere: in every utterance, besides those that an utterance lists itself.
         near_misses: whether what is close to a phrase may become it.
+        trusted: whether development lists tell how often phrases are said; else their weight is lowered until they
+            cost next to nothing where none is: :data:`~asr_lm.rescoring.tuning.beside_phrases.MOST_HARM`.
     """
 
     everywhere: PhraseList = field(default_factory=PhraseList)
     near_misses: bool = True
+    trusted: bool = False
 
     def of(self, utterance: Utterance) -> PhraseList:
         """The phrases of an utterance."""
@@ -106,6 +110,18 @@ class Phrased:
                 pair = split(normalize(said)), split(normalize(text))
                 found += biased_errors(*pair, {word for word in chain(*pair) if folded(word) in listed.single_words})
         return found
+
+    def unsaid(self, references: Sequence[str]) -> tuple[Column, np.ndarray]:
+        """What listed phrases in a hypothesis are worth that are not in the reference ``[rows]``.
+
+        Args:
+            references: what was said ``[utterances]``.
+        """
+        gains = []
+        for utterance, listed, reference in zip(self.utterances, self.lists, references, strict=True):
+            said = {phrase.words for _, phrase in listed.matches([folded(word) for word in reference.split()])}
+            gains += [listed.gain(found.text, said) if len(listed) else 0.0 for found in utterance.hypotheses]
+        return Column(PHRASES_UNSAID, "unsaid"), np.array(gains)
 
     def add_to(self, table: FeatureTable) -> FeatureTable:
         """The table with these columns."""

@@ -7,7 +7,7 @@ of any other. A longer phrase goes before those within it, and no word counts tw
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -129,14 +129,14 @@ class PhraseList:
                 return phrase
         return None
 
-    def gain(self, text: str) -> float:
-        """What the listed phrases in a text are worth: each by its length and its weight.
+    def gain(self, text: str, left_out: Collection[Words] = ()) -> float:
+        """What the listed phrases in a text are worth: each by its length and its weight; some may be left out.
 
         >>> PhraseList.of([Phrase("Port Ellen"), Phrase("Ellen", 0.5)]).gain("from port ellen, said Ellen")
         1.625
         """
         words = [folded(word) for word in text.split()]
-        return sum(phrase.worth for _, phrase in self.matches(words))
+        return sum(phrase.worth for _, phrase in self.matches(words) if phrase.words not in left_out)
 
 
 def _lines(path: Path) -> Iterator[Phrase]:

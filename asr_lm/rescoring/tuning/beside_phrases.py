@@ -15,10 +15,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from asr_lm.rescoring.decisions import choosable_table
-from asr_lm.rescoring.features.table import Column, FeatureTable
+from asr_lm.rescoring.features.lists import Values
+from asr_lm.rescoring.features.table import PHRASE_LETTERS, PHRASES, PHRASES_UNSAID, Column, FeatureTable
 from asr_lm.rescoring.tuning.tune import completed, searched
 from asr_lm.rescoring.weights import Weights
+
+MOST_HARM = 0.1
+"""Points of error rate that phrases may cost on the development list, had none of them been said there."""
+
+STEPS = 20
+"""Steps in which their weight is lowered."""
 
 PHRASE_KINDS = ("phrases", "near miss")
 
@@ -46,4 +56,36 @@ def weights_beside_phrases(table: FeatureTable, features: Sequence[str], fit: Fi
         return weights
     beside = searched(table.with_columns([(TOTAL, weights.totals(table))]), [TOTAL.name, *listed])
     share = beside.pop(TOTAL.name, 1.0)
-    return completed(table, features, {name: share * value for name, value in weights.values.items()} | beside)
+    found = completed(table, features, {name: share * value for name, value in weights.values.items()} | beside)
+    if PHRASES_UNSAID not in table.names or (share := harmless_share(table, found)) == 1:
+        return found
+    return completed(table, features, found.values | {PHRASES: share * found.values[PHRASES]})
+
+
+def harmless_share(table: FeatureTable, weights: Weights) -> float:
+    """The largest share of the weight of :data:`PHRASES` that does little harm where no listed phrase is said.
+
+    Args:
+        table: the development list, with what phrases are worth that were not said.
+        weights: with those of phrases.
+
+    Returns:
+        The share, from 0 to 1, by which phrases would cost at most :data:`MOST_HARM`.
+    """
+    known = table.select_utterances(table.referenced)
+    gain, unsaid = known.column(PHRASES), known.column(PHRASES_UNSAID)
+    heard, mine = known.column(PHRASE_LETTERS) == 0, weights.values[PHRASES]
+    others = weights.totals(known) - mine * gain
+    # Near misses that became what was said would not be there.
+    imagined = heard | (unsaid == gain)
+    without = _errors(known, others, heard)
+    most = without + MOST_HARM / 100 * int(known.reference_words.sum())
+    shares = (step / STEPS for step in range(STEPS, 0, -1))
+    kept = (share for share in shares if _errors(known, others + share * mine * unsaid, imagined) <= most)
+    return next(kept, 0.0)
+
+
+def _errors(table: FeatureTable, totals: Values, rows: NDArray[np.bool_]) -> int:
+    """Errors of the best of some hypotheses."""
+    part = table.select_rows(rows)
+    return int(part.errors[part.lists.best(totals[rows])].sum())
