@@ -29,6 +29,7 @@ ON_REQUEST = True  # it takes long
 DATA = Path(__file__).parents[3] / "shared" / "data"
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 LEAST_GAIN, MOST_COST = 0.15, 0.1
+WITH_LISTS = Scoring(phrases=Phrases())
 DRAWS = 5
 """Draws of distractors whose mean is told: one of them is as good as another, and ten errors more or less."""
 
@@ -39,14 +40,18 @@ def run() -> list[dict[str, object]]:
     Without a language model, with the packaged one, and with the sound at hand, which tells what was said.
     """
     packaged = open_models(["default"], cache=ScoreCache(default_cache_folder()))
-    found = list(_lines("sample", SAMPLE / "dev.json", SAMPLE / "test.json", SAMPLE / "train.txt", packaged))
+    found = []
+    for name, phrases in (("sample", Phrases()), ("sample, --trust-phrases", Phrases(trusted=True))):
+        files = SAMPLE / "dev.json", SAMPLE / "test.json", SAMPLE / "train.txt"
+        found += _lines(name, *files, packaged, scoring=Scoring(phrases=phrases))
     if DATA.exists():
         lists, text = DATA / "nbest" / "librispeech-ctc", DATA / "text" / "books.train.txt.zst"
         for models in ([], packaged):
             found += _lines("LibriSpeech CTC", lists / "dev.jsonl.zst", lists / "test.jsonl.zst", text, models)
         found += _mean_of_draws(lists / "dev.jsonl.zst", lists / "test.jsonl.zst", ExpectedWords.of(text))
         name = "LibriSpeech CTC with emissions"
-        found += _lines(name, lists / "dev.jsonl.zst", lists / "test.jsonl.zst", text, [], _emissions())
+        scoring = Scoring(phrases=Phrases(), acoustics=_emissions())
+        found += _lines(name, lists / "dev.jsonl.zst", lists / "test.jsonl.zst", text, [], scoring)
     return found
 
 
@@ -63,12 +68,12 @@ def _lines(
     test: Path,
     text: Path,
     models: Sequence[RescoringModel],
-    acoustics: Acoustics | None = None,
+    scoring: Scoring = WITH_LISTS,
 ) -> Iterator[dict[str, object]]:
     words = ExpectedWords.of(text)
     known, unknown = list(read_nbest(dev)), list(read_nbest(test))
-    (plain,) = _rescored(known, [unknown], models, Scoring(acoustics=acoustics))
-    test_listed, biased, alone = _with_lists(known, unknown, words, models, acoustics)
+    (plain,) = _rescored(known, [unknown], models, Scoring(acoustics=scoring.acoustics))
+    test_listed, biased, alone = _with_lists(known, unknown, words, models, scoring)
     by = f"{name}, {len(models) or 'no'} language model{'s' * (len(models) > 1)}"
     lists = [utterance.phrases or () for utterance in test_listed]
     yield from lines(by, plain, biased, alone, lists)
@@ -80,7 +85,7 @@ def _mean_of_draws(dev: Path, test: Path, words: ExpectedWords) -> Iterator[dict
     (plain,) = _rescored(known, [unknown], [], Scoring())
     kept, costs, ends = [], [], []
     for draw in range(DRAWS):
-        listed, biased, alone = _with_lists(known, unknown, words, [], None, draw)
+        listed, biased, alone = _with_lists(known, unknown, words, [], WITH_LISTS, draw)
         lists = [utterance.phrases or () for utterance in listed]
         before, after = (sum(errors(one, lists), BiasedErrors()) for one in (plain, biased))
         kept.append((after.listed_rate or 0.0) / (before.listed_rate or 1.0))
@@ -131,12 +136,11 @@ def _with_lists(
     unknown: Sequence[Utterance],
     words: ExpectedWords,
     models: Sequence[RescoringModel],
-    acoustics: Acoustics | None,
+    scoring: Scoring,
     draw: int = 0,
 ) -> tuple[list[Utterance], Rescored, Rescored]:
     """The test list with its phrases; rescored with them, and with distractors alone."""
     listed, distracted = _listed(unknown, words, draw), _listed(unknown, words, draw, with_said=False)
-    scoring = Scoring(phrases=Phrases(), acoustics=acoustics)
     biased, alone = _rescored(_listed(known, words, draw), [listed, distracted], models, scoring)
     return listed, biased, alone
 
