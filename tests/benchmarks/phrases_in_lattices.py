@@ -53,9 +53,10 @@ def _of_speakers(lattices: Sequence[Lattice], half: int) -> list[Lattice]:
 def _lines(dev: list[Lattice], test: list[Lattice], alone: list[Lattice]) -> Iterator[dict[str, object]]:
     lists = [lattice.phrases or () for lattice in test]
     plain = _rescored(dev, test, Scoring(), Listing())[0]
-    for name, listing in (("lists", Listing()), ("lattices", Listing(phrases=Phrases()))):
-        biased, distracted = _rescored(dev, test, Scoring(phrases=Phrases()), listing, alone)
-        yield from lines(f"LibriSpeech CTC lattices, phrases in {name}", plain, biased, distracted, lists)
+    for phrases, how in ((Phrases(), ""), (Phrases(trusted=True), ", --trust-phrases")):
+        for name, listing in (("lists", Listing()), ("lattices", Listing(phrases=phrases))):
+            biased, distracted = _rescored(dev, test, Scoring(phrases=phrases), listing, alone)
+            yield from lines(f"LibriSpeech CTC lattices, phrases in {name}{how}", plain, biased, distracted, lists)
 
 
 def _lattices(folder: Path, part: str, words: ExpectedWords, *, with_said: bool = True) -> list[Lattice]:
