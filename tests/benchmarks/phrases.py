@@ -51,7 +51,8 @@ def run() -> list[dict[str, object]]:
         found += _mean_of_draws(lists / "dev.jsonl.zst", lists / "test.jsonl.zst", ExpectedWords.of(text))
         name = "LibriSpeech CTC with emissions"
         scoring = Scoring(phrases=Phrases(), acoustics=_emissions())
-        found += _lines(name, lists / "dev.jsonl.zst", lists / "test.jsonl.zst", text, [], scoring)
+        for models in ([], packaged):
+            found += _lines(name, lists / "dev.jsonl.zst", lists / "test.jsonl.zst", text, models, scoring)
     return found
 
 
