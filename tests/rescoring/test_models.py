@@ -18,7 +18,7 @@ from asr_lm.lm.folder import fold_folder
 from asr_lm.lm.training.options import TextOptions
 from asr_lm.rescoring.rescorer import Rescorer
 from asr_lm.rescoring.scoring.models import TAKEN, RescoringModel, feature_table, open_models
-from asr_lm.rescoring.scoring.scorer import ScoreCache, no_report
+from asr_lm.rescoring.scoring.scorer import ScoreCache, tell_nobody
 from asr_lm.rescoring.scoring.vocabulary_fit import VocabularyFit
 from asr_lm.text.sentence_hashes import SentenceHashes
 
@@ -299,7 +299,7 @@ class TestJackknife:
     def test_each_utterance_is_scored_by_a_model_that_has_not_seen_it(
         self, domain: Path, model: RescoringModel, utterances: list[Utterance]
     ) -> None:
-        scores = model.score_unseen(utterances, no_report)
+        scores = model.score_unseen(utterances, tell_nobody)
         seen = [model.seen, *(hashes for _, hashes in model.folds)]
         alone = [RescoringModel.open(str(folder)).scorer for folder in (domain, *(path for path, _ in model.folds))]
         begin, overlapping = 0, 0
@@ -322,7 +322,7 @@ class TestJackknife:
     def test_development_tables_take_these_scores_and_others_do_not(
         self, model: RescoringModel, utterances: list[Utterance]
     ) -> None:
-        unseen = model.score_unseen(utterances, no_report).log_prob
+        unseen = model.score_unseen(utterances, tell_nobody).log_prob
         full = model.scorer.score_list(utterances).log_prob
         assert (unseen != full).any()
         development = feature_table(utterances, [model], development=True).column("domain")
@@ -332,7 +332,7 @@ class TestJackknife:
     def test_without_overlap_the_full_model_scores_everything(self, model: RescoringModel) -> None:
         utterances = listed([SEEN[0], SEEN[1]], [SEEN[2]], references=[NEW[0], None])
         assert model.overlap(utterances) == 0
-        scores = model.score_unseen(utterances, no_report)
+        scores = model.score_unseen(utterances, tell_nobody)
         np.testing.assert_array_equal(scores.log_prob, model.scorer.score_list(utterances).log_prob)
 
     def test_overlap_is_a_share_of_the_references(self, model: RescoringModel) -> None:
@@ -346,7 +346,7 @@ class TestJackknife:
             "m", model.path, model.scorer, model.seen, [(path, model.seen) for path, _ in model.folds]
         )
         with pytest.raises(InputError, match="training text of all 4 models") as caught:
-            everything.score_unseen(listed(["a"], ["b"], references=[NEW[0], SEEN[0]]), no_report)
+            everything.score_unseen(listed(["a"], ["b"], references=[NEW[0], SEEN[0]]), tell_nobody)
         assert caught.value.utterance == "u1"
 
     @pytest.mark.parametrize("lost", ["sentences.hashes", "folds/1/sentences.hashes"])
@@ -373,6 +373,6 @@ class TestJackknife:
         model = counting()
         model.seen = SentenceHashes.from_sentences(["a b"])
         utterances = listed(["a", "b a"], references=["a b"])
-        scores = model.score_unseen(utterances, no_report)
+        scores = model.score_unseen(utterances, tell_nobody)
         assert model.overlap(utterances) == 1.0
         assert scores.log_prob.tolist() == [-1.0, -2.0]

@@ -233,7 +233,9 @@ class TestRun:
 
     def test_the_list_s_scores_are_those_of_its_texts(self, tmp_path: Path) -> None:
         sizes: list[int] = []
-        scores = Scorer(Recorded(), ScoreCache(tmp_path)).score_list(self.LIST, sizes.append)
+        scores = Scorer(Recorded(), ScoreCache(tmp_path)).score_list(
+            self.LIST, lambda hypotheses, kept: sizes.append(hypotheses)
+        )
         texts = [hypothesis.text for utterance in self.LIST for hypothesis in utterance.hypotheses]
         assert equal(scores, score_texts(Recorded(), texts))
         assert sizes == [6, 6, 6, 6]
@@ -334,14 +336,15 @@ def test_a_slow_model_is_scored_in_shards_of_its_own(tmp_path: Path) -> None:
     lists = TestRun.LIST
     done: list[int] = []
 
-    def stop(hypotheses: int) -> None:
+    def stop(hypotheses: int, *, kept: bool) -> None:
+        assert not kept
         done.append(hypotheses)
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         Scorer(Slow(), ScoreCache(tmp_path)).score_list(lists, stop)
     scorer = Scorer(Slow(), ScoreCache(tmp_path))
-    scores = scorer.score_list(lists, done.append)
+    scores = scorer.score_list(lists, lambda hypotheses, kept: done.append(hypotheses))
     assert len(done) > 3
     assert scorer.found == done[0] > 0
     assert equal(scores, Scorer(Recorded(), ScoreCache(None)).score_list(lists))

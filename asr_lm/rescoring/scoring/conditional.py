@@ -11,7 +11,7 @@ from asr_lm.hypotheses.utterance import Utterance
 from asr_lm.lm.protocol import Ranker
 from asr_lm.lm.scoring.conditional import ConditionalModel
 from asr_lm.rescoring.scoring.context import Context
-from asr_lm.rescoring.scoring.scorer import Report, ScoreCache, Scorer, Scores, no_report, shards
+from asr_lm.rescoring.scoring.scorer import ScoreCache, Scorer, Scores, TellScored, shards, tell_nobody
 from asr_lm.text.normalizer import Normalizer, get_normalizer
 
 _WRITTEN_AT_ONCE = 500
@@ -32,7 +32,7 @@ class ConditionalScorer(Scorer):
     def score_list(
         self,
         utterances: Iterable[Utterance],
-        report: Report = no_report,
+        report: TellScored = tell_nobody,
         contexts: Iterable[Context] | None = None,
     ) -> Scores:
         found = shards(utterances)

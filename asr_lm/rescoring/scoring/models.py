@@ -26,7 +26,7 @@ from asr_lm.rescoring.scoring.conditional import scorer_for
 from asr_lm.rescoring.scoring.context import Context
 from asr_lm.rescoring.scoring.jackknife import unseen_by
 from asr_lm.rescoring.scoring.lengths import length_normalizer
-from asr_lm.rescoring.scoring.scorer import Report, ScoreCache, Scorer, Scores
+from asr_lm.rescoring.scoring.scorer import ScoreCache, Scorer, Scores, TellScored
 from asr_lm.rescoring.scoring.specification import ReadingOptions, name_and_path, reading_options
 from asr_lm.rescoring.scoring.vocabulary_fit import VocabularyFit
 from asr_lm.text.lost_letters import LostLetters
@@ -141,7 +141,7 @@ class RescoringModel:
     def score_unseen(
         self,
         utterances: Sequence[Utterance],
-        report: Report,
+        report: TellScored,
         contexts: Sequence[Context] | None = None,
     ) -> Scores:
         """Scores in which no utterance is scored by a model that was trained on its reference, as far as known.

@@ -201,13 +201,13 @@ def default_cache_folder() -> Path | None:
         return None
 
 
-class Report(Protocol):
+class TellScored(Protocol):
     """Is told of scored hypotheses, and whether their scores were kept by an earlier run."""
 
     def __call__(self, hypotheses: int, *, kept: bool) -> None: ...
 
 
-def no_report(hypotheses: int, *, kept: bool) -> None:
+def tell_nobody(hypotheses: int, *, kept: bool) -> None:
     """Tells nobody."""
 
 
@@ -268,7 +268,7 @@ class Scorer:
     def score_list(
         self,
         utterances: Iterable[Utterance],
-        report: Report = no_report,
+        report: TellScored = tell_nobody,
         contexts: Iterable[Context] | None = None,
     ) -> Scores:
         """Scores of all hypotheses of a list, shard by shard; ``report`` is told of each finished shard.
@@ -282,7 +282,7 @@ class Scorer:
             parts.append(self._told(report, partial(self.score, texts, before)))
         return Scores.concatenate(parts)
 
-    def _told(self, report: Report, score: Callable[[], Scores]) -> Scores:
+    def _told(self, report: TellScored, score: Callable[[], Scores]) -> Scores:
         """The scores of a shard, of which ``report`` is told."""
         before = self.found
         scores = score()
