@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from asr_lm.errors import InputError
 from asr_lm.hypotheses.joining import joined_lists
-from asr_lm.hypotheses.utterance import Utterance
+from asr_lm.hypotheses.utterance import Utterance, hypothesis_count
 from asr_lm.hypotheses.writing import write_nbest
 from asr_lm.lm.training import distributed
 from asr_lm.rescoring.default_model import DEFAULT
@@ -39,7 +39,7 @@ def utterances(options: ListOptions, path: str, terminal: Terminal) -> Iterator[
 def expect(options: ListOptions, path: str, models: Sequence[RescoringModel], terminal: Terminal) -> None:
     """Count the hypotheses of a list beforehand, where a model takes so long that a reader waits for the total."""
     if path != "-" and any(model.model.shard_hypotheses is not None for model in models):
-        terminal.expect(sum(len(utterance.hypotheses) for utterance in utterances(options, path, terminal)))
+        terminal.expect(hypothesis_count(utterances(options, path, terminal)))
 
 
 def development_utterances(options: ListOptions, paths: Sequence[str], terminal: Terminal) -> list[Utterance]:

@@ -244,8 +244,8 @@ def _check_without_weights(options: Arguments) -> None:
 def _scoring(options: Arguments) -> Scoring:
     if options.trust_phrases and not options.phrases:
         raise InputError("is for listed phrases, and there are none", parameter="trust_phrases")
-    trusted = options.trust_phrases
-    phrases = Phrases(PhraseList.read(options.phrases), trusted=trusted) if options.phrases else None
+    listed = PhraseList.read(options.phrases) if options.phrases else None
+    phrases = None if listed is None else Phrases(listed, trusted=options.trust_phrases)
     heard = lists.acoustics(options)
     return Scoring(options.context, options.correction(), options.confidence, phrases, heard)
 

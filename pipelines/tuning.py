@@ -10,7 +10,7 @@ from asr_lm.evaluation.held_out import UNCHECKED, Verdict, beats_first_pass, hel
 from asr_lm.evaluation.metrics.registry import metric
 from asr_lm.evaluation.normalized_rate import normalized_rate
 from asr_lm.evaluation.roles import FIRST_PASS, title
-from asr_lm.hypotheses.utterance import Utterance
+from asr_lm.hypotheses.utterance import Utterance, hypothesis_count
 from asr_lm.rescoring.development import tune
 from asr_lm.rescoring.framing import Framing
 from asr_lm.rescoring.list_sources import ListSource
@@ -75,8 +75,7 @@ def _tune_on(
     force: bool,
     progress: Terminal,
 ) -> Tuned:
-    referenced = (utterance for utterance in utterances if utterance.reference is not None)
-    progress.expect(sum(len(utterance.hypotheses) for utterance in referenced))
+    progress.expect(hypothesis_count(utterance for utterance in utterances if utterance.reference is not None))
     return tune(
         utterances,
         models,

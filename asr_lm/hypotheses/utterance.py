@@ -8,6 +8,8 @@ The classes mirror the canonical n-best JSON, one object a line::
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
 
@@ -67,3 +69,8 @@ def timed_words(hypothesis: Hypothesis) -> list[str]:
     characters = "".join(words)
     known = hypothesis.times is not None and len(hypothesis.times) != len(words)
     return list(characters) if known and len(hypothesis.times or ()) == len(characters) else words
+
+
+def hypothesis_count(utterances: Iterable[Utterance]) -> int:
+    """How many hypotheses utterances have together."""
+    return sum(len(utterance.hypotheses) for utterance in utterances)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from asr_lm.hypotheses.utterance import Utterance
+from asr_lm.hypotheses.utterance import Utterance, hypothesis_count
 from asr_lm.progress import Progress
 from asr_lm.rescoring.correction import add_corrections
 from asr_lm.rescoring.phrases.features import Phrased
@@ -42,7 +42,7 @@ def with_further_hypotheses(
         found = scoring.acoustics.scored(found)
         phrased = None if phrased is None else _with_scores(phrased, found)
     if progress:
-        progress.joined(*(sum(len(utterance.hypotheses) for utterance in some) for some in (utterances, found)))
+        progress.joined(hypothesis_count(utterances), hypothesis_count(found))
     return found, phrased
 
 

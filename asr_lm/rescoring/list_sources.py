@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from asr_lm.errors import InputError
-from asr_lm.hypotheses.utterance import Utterance
+from asr_lm.hypotheses.utterance import Utterance, hypothesis_count
 from asr_lm.lattice.lattice import Lattice
 from asr_lm.rescoring.lattices import Listing, Searched, first_list, merged, search_lattices
 from asr_lm.rescoring.scoring.models import RescoringModel
@@ -111,7 +111,7 @@ class LatticeLists:
             new = sum(
                 len(after.hypotheses) - len(before.hypotheses) for before, after in zip(lists, longer, strict=True)
             )
-            self.round_done(number, sum(len(utterance.hypotheses) for utterance in longer), new)
+            self.round_done(number, hypothesis_count(longer), new)
             if not new:
                 break
             lists = longer
@@ -130,7 +130,3 @@ class LatticeLists:
         for found in search_lattices(self.lattices, self.models, values, self.listing):
             self.searched(found)
             yield found.utterance
-
-
-def _hypotheses(lists: Iterable[Utterance]) -> int:
-    return sum(len(utterance.hypotheses) for utterance in lists)

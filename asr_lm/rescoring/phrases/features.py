@@ -119,7 +119,7 @@ class Phrased:
         """
         gains = []
         for utterance, listed, reference in zip(self.utterances, self.lists, references, strict=True):
-            said = {phrase.words for _, phrase in listed.matches([folded(word) for word in reference.split()])}
+            said = {phrase.words for phrase in listed.within(reference)}
             gains += [listed.gain(found.text, said) if len(listed) else 0.0 for found in utterance.hypotheses]
         return Column(PHRASES_UNSAID, "unsaid"), np.array(gains)
 

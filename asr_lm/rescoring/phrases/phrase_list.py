@@ -135,8 +135,11 @@ class PhraseList:
         >>> PhraseList.of([Phrase("Port Ellen"), Phrase("Ellen", 0.5)]).gain("from port ellen, said Ellen")
         1.625
         """
-        words = [folded(word) for word in text.split()]
-        return sum(phrase.worth for _, phrase in self.matches(words) if phrase.words not in left_out)
+        return sum(phrase.worth for phrase in self.within(text) if phrase.words not in left_out)
+
+    def within(self, text: str) -> Iterator[Phrase]:
+        """The listed phrases in a text, in order."""
+        return (phrase for _, phrase in self.matches([folded(word) for word in text.split()]))
 
 
 def _lines(path: Path) -> Iterator[Phrase]:

@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from asr_lm.hypotheses.utterance import Utterance
+from asr_lm.hypotheses.utterance import Utterance, hypothesis_count
 from asr_lm.lm.protocol import Ranker
 from asr_lm.lm.scoring.conditional import ConditionalModel
 from asr_lm.rescoring.scoring.context import Context
@@ -39,7 +39,7 @@ class ConditionalScorer(Scorer):
         return Scores.concatenate([self._told(report, partial(self._score_shard, shard)) for shard in found])
 
     def _score_shard(self, shard: Sequence[Utterance]) -> Scores:
-        count = sum(len(utterance.hypotheses) for utterance in shard)
+        count = hypothesis_count(shard)
         key = self._key(list(_described(shard)), None)
         return self._kept(key, count, lambda: score_given_lists(self.model, shard, self._budget))
 

@@ -20,11 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
 from asr_lm.rescoring.decisions import choosable_table
-from asr_lm.rescoring.features.lists import Values
 from asr_lm.rescoring.features.table import PHRASE_LETTERS, PHRASES, PHRASES_UNSAID, Column, FeatureTable
 from asr_lm.rescoring.tuning.tune import completed, searched
 from asr_lm.rescoring.weights import Weights
@@ -60,8 +56,8 @@ def weights_beside_phrases(table: FeatureTable, features: Sequence[str], fit: Fi
     if not listed:
         return weights
     beside = searched(table.with_columns([(TOTAL, weights.totals(table))]), [TOTAL.name, *listed])
-    share = beside.pop(TOTAL.name, 1.0)
-    found = completed(table, features, {name: share * value for name, value in weights.values.items()} | beside)
+    total = beside.pop(TOTAL.name, 1.0)
+    found = completed(table, features, {name: total * value for name, value in weights.values.items()} | beside)
     if PHRASES_UNSAID not in table.names or (share := harmless_share(table, found)) == 1:
         return found
     return completed(table, features, found.values | {PHRASES: share * found.values[PHRASES]})
@@ -77,20 +73,17 @@ def harmless_share(table: FeatureTable, weights: Weights) -> float:
     Returns:
         The share, from 0 to 1, by which phrases would cost at most :data:`MOST_HARM`.
     """
-    known = table.select_utterances(table.referenced)
-    gain, unsaid = known.column(PHRASES), known.column(PHRASES_UNSAID)
-    heard, mine = known.column(PHRASE_LETTERS) == 0, weights.values[PHRASES]
-    others = weights.totals(known) - mine * gain
+    worth = weights.values[PHRASES]
+    others = weights.replaced(values={name: value for name, value in weights.values.items() if name != PHRASES})
+    heard = table.column(PHRASE_LETTERS) == 0
+    plain = table.select_rows(heard)
+    without = plain.word_errors(plain.lists.best(others.totals(plain)))
+    most = without.errors + MOST_HARM / 100 * without.reference_length
     # Near misses that became what was said would not be there.
-    imagined = heard | (unsaid == gain)
-    without = _errors(known, others, heard)
-    most = without + MOST_HARM / 100 * int(known.reference_words.sum())
-    shares = (step / STEPS for step in range(STEPS, 0, -1))
-    kept = (share for share in shares if _errors(known, others + share * mine * unsaid, imagined) <= most)
-    return next(kept, 0.0)
-
-
-def _errors(table: FeatureTable, totals: Values, rows: NDArray[np.bool_]) -> int:
-    """Errors of the best of some hypotheses."""
-    part = table.select_rows(rows)
-    return int(part.errors[part.lists.best(totals[rows])].sum())
+    imagined = table.select_rows(heard | (table.column(PHRASES_UNSAID) == table.column(PHRASES)))
+    totals, gains = others.totals(imagined), worth * imagined.column(PHRASES_UNSAID)
+    for step in range(STEPS, 0, -1):
+        share = step / STEPS
+        if imagined.word_errors(imagined.lists.best(totals + share * gains)).errors <= most:
+            return share
+    return 0.0
